@@ -1,0 +1,3 @@
+module github.com/awaitd/awaitd
+
+go 1.26

@@ -1,0 +1,174 @@
+// Package exchange is the contract between a protocol and an application: the request a protocol hands over, the response it
+// gets back, and the calls each side may make on the other while the exchange lasts.
+//
+// The package knows no socket, no process and no ring. A protocol (HTTP/1.1 on a reactor) implements Responder; whatever runs
+// applications (the pool) implements Application and Stream. All calls for one exchange happen on one goroutine, the endpoint's
+// own; none of them blocks, and no Responder method is called from inside an Application or Stream method.
+package exchange
+
+// Kind says what an exchange carries. The values are those of the wire.
+type Kind uint8
+
+// Kinds of exchange.
+const (
+	HTTP      Kind = 1
+	WebSocket Kind = 2
+	TCP       Kind = 3
+	UDP       Kind = 4
+	SMTP      Kind = 5
+	Client    Kind = 6
+)
+
+// Version is the HTTP version: 10, 11, 20 or 30.
+type Version uint8
+
+// HTTP versions.
+const (
+	HTTP10 Version = 10
+	HTTP11 Version = 11
+	HTTP2  Version = 20
+	HTTP3  Version = 30
+)
+
+// Scheme of a request's URL.
+type Scheme uint8
+
+// Schemes.
+const (
+	Plain  Scheme = 0 // http, ws
+	Secure Scheme = 1 // https, wss
+)
+
+// UnknownLength is the ContentLength of a body that is not declared.
+const UnknownLength = -1
+
+// Span is a part of a buffer: Buf[Start:End]. Heads are kept as spans, not slices, so that a head holds no pointers and can
+// move with its buffer.
+type Span struct{ Start, End uint32 }
+
+// Of returns the bytes that the span covers in buf.
+func (s Span) Of(buf []byte) []byte { return buf[s.Start:s.End] }
+
+// Len returns the number of bytes covered.
+func (s Span) Len() int { return int(s.End - s.Start) }
+
+// Field is one header or trailer field.
+type Field struct{ Name, Value Span }
+
+// Request is the head of a request, protocol-neutral, with the part of the body that had already arrived. It belongs to the
+// protocol; an Application copies what it needs before Open returns.
+type Request struct {
+	Buf     []byte // what the spans point into
+	Method  Span
+	Path    Span // as received, up to the first "?"
+	Query   Span // after the first "?"
+	Fields  []Field
+	Body    []byte // first bytes of the body, if any
+	End     bool   // Body is the whole body
+	Kind    Kind
+	Version Version
+	Scheme  Scheme
+
+	// WantsContinue: the client sent Expect: 100-continue and waits. The first Responder.Credit says that the application asked.
+	WantsContinue bool
+	// ContentLength is the declared length of the body, or UnknownLength.
+	ContentLength int64
+	// ID names the exchange in logs and error pages.
+	ID uint64
+
+	Client, Server Address
+	// UnixPath is the path of the unix socket listened on; empty for other families.
+	UnixPath string
+}
+
+// Response is the head of a response and the part of its body that came with it. It belongs to the application's side and is
+// valid only during the call that carries it.
+type Response struct {
+	Buf      []byte
+	Fields   []Field
+	Status   int
+	Body     []byte
+	End      bool // Body is the whole body
+	Trailers bool // trailer fields follow the body
+}
+
+// Reason says why an exchange ended before its time.
+type Reason uint8
+
+// Reasons. None means that nothing is wrong.
+const (
+	None       Reason = iota
+	AppError          // the application raised, or returned without an answer
+	WorkerDied        // the worker ended with the exchange started
+	Overloaded        // the queue is full
+	QueueWait         // nobody took the request within the queue's wait limit
+	Deadline          // the request's time is over
+	Stopping          // the server stops
+	TooLarge          // the application's head is larger than the wire carries
+)
+
+// String names the reason for logs and metrics.
+func (r Reason) String() string {
+	switch r {
+	case None:
+		return "none"
+	case AppError:
+		return "application error"
+	case WorkerDied:
+		return "worker died"
+	case Overloaded:
+		return "queue full"
+	case QueueWait:
+		return "queue timeout"
+	case Deadline:
+		return "deadline"
+	case Stopping:
+		return "stopping"
+	case TooLarge:
+		return "response head too large"
+	}
+	return "unknown"
+}
+
+// Application runs requests.
+type Application interface {
+	// Open hands over a request. The Responder hears of the outcome later, never before Open has returned. If the request can't
+	// even be queued, the stream is nil and the reason says why.
+	Open(req *Request, r Responder) (Stream, Reason)
+}
+
+// Stream is the protocol's handle on a running exchange. It is dead after Cancel, and after the Responder was told of the end.
+type Stream interface {
+	// Data passes on a part of the request body, at most as long as the credit; end marks the last.
+	Data(p []byte, end bool)
+	// Grant lets the application send n more bytes: as many as have left for the client.
+	Grant(n int)
+	// Cancel tells the application that the client is gone, or not interested any more. Nothing more is heard from the exchange.
+	Cancel()
+	// Worker names who runs the exchange, for the access log; empty while it is queued.
+	Worker() string
+}
+
+// Responder is the application's handle on the client. Byte slices are valid only during the call.
+type Responder interface {
+	// Inform sends an interim (1xx) response.
+	Inform(r *Response)
+	// Respond sends the head of the final response, once.
+	Respond(r *Response)
+	// Data sends a part of the body; end marks the last.
+	Data(p []byte, end bool)
+	// Trailers ends the body with trailer fields.
+	Trailers(buf []byte, fields []Field)
+	// File sends a part of an open file.
+	File(f File, end bool)
+	// Fail ends the exchange without a (whole) answer from the application.
+	Fail(reason Reason)
+	// Credit lets the protocol send n more bytes of the request body. The first call says that the application asked for it.
+	Credit(n int)
+}
+
+// File is a part of a regular file to send. The Responder closes the descriptor.
+type File struct {
+	Descriptor    int
+	Offset, Count int64 // Count < 0: to the end
+}
