@@ -1,11 +1,22 @@
 // Package config holds the settings: one table (table.go) from which flags, environment variables, file keys, checks, help and the
 // reference page come, and the Config that the rest of the program reads.
+//
+// A setting's value comes from the highest of four levels: flag, environment, file, default. Load reads them all, checks them
+// all, and reports every problem at once, so that nobody mends settings one run at a time.
 package config
 
 import "time"
 
-// Config is the settings after everything was read, checked and resolved. The zero value is not usable: see Default.
+// Version of the program; the Python package has the same.
+const Version = "0.1.0"
+
+// Config is the settings after everything was read, checked and resolved. The zero value is not usable: see Default and Load.
 type Config struct {
+	File     string   // the settings file that was read; empty: none
+	EnvFiles []string // read before the environment's own variables, which win
+	Environ  []string // "NAME=value" that EnvFiles add to the environment, for the workers
+	Dir      string   // working folder, absolute; relative paths below start here
+
 	// Target is the application: "main:app".
 	Target    string
 	Interface string // auto, asgi3, asgi2, wsgi
@@ -15,16 +26,16 @@ type Config struct {
 
 	Host           string
 	Port           int
-	Bind           []string
+	Bind           []string // see Addresses, which joins all the ways to name one
 	UDS            string
 	UDSPermissions uint32
 	FD             int // inherited listening descriptor, -1 none
 	Backlog        int
 
-	Workers        int
+	Workers        int // 1 or more
 	Threads        int
 	Loop           string // auto, asyncio, uvloop, module:factory
-	Reactors       int    // 0: chosen from the cores
+	Reactors       int    // 1 or more
 	Lifespan       string // auto, on, off
 	TimeoutStartup time.Duration
 
@@ -54,4 +65,20 @@ type Config struct {
 	ServerHeader bool
 	DateHeader   bool
 	Headers      []string // "Name:Value"
+}
+
+// Default returns the settings that hold where nothing is given, for one worker of an application without a name.
+func Default() *Config {
+	c := &Config{}
+	for i := range Table {
+		s := &Table[i]
+		if s.Default == "" {
+			continue
+		}
+		if err := s.Value(c).Set(s.split(s.Default)...); err != nil {
+			panic("config: default of " + s.Name + ": " + err.Error())
+		}
+	}
+	resolveCounts(c)
+	return c
 }

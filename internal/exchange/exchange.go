@@ -97,14 +97,15 @@ type Reason uint8
 
 // Reasons. None means that nothing is wrong.
 const (
-	None       Reason = iota
-	AppError          // the application raised, or returned without an answer
-	WorkerDied        // the worker ended with the exchange started
-	Overloaded        // the queue is full
-	QueueWait         // nobody took the request within the queue's wait limit
-	Deadline          // the request's time is over
-	Stopping          // the server stops
-	TooLarge          // the application's head is larger than the wire carries
+	None         Reason = iota
+	AppError            // the application raised, or returned without an answer
+	WorkerDied          // the worker ended with the exchange started
+	Overloaded          // the queue is full
+	QueueWait           // nobody took the request within the queue's wait limit
+	Deadline            // the request's time is over
+	Stopping            // the server stops
+	TooLarge            // the application's head is larger than the wire carries
+	HeadTooLarge        // the request's head is
 )
 
 // String names the reason for logs and metrics.
@@ -126,6 +127,8 @@ func (r Reason) String() string {
 		return "stopping"
 	case TooLarge:
 		return "response head too large"
+	case HeadTooLarge:
+		return "request head too large"
 	}
 	return "unknown"
 }
@@ -133,7 +136,8 @@ func (r Reason) String() string {
 // Application runs requests.
 type Application interface {
 	// Open hands over a request. The Responder hears of the outcome later, never before Open has returned. If the request can't
-	// even be queued, the stream is nil and the reason says why.
+	// even be queued, the stream is nil and the reason says why. On return req.Body is the part of the body that was not taken;
+	// the protocol passes it on with Stream.Data when it has credit.
 	Open(req *Request, r Responder) (Stream, Reason)
 }
 

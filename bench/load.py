@@ -1,0 +1,156 @@
+"""Drives a server: wrk for closed loops, bench/load for open loops, verification and idle connections.
+
+Both answer with a Load. A Load with failures voids the row: wrk's socket errors and non-2xx replies, its bytes per reply
+being off what the verified replies had, or any reply that bench/load found wrong.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO
+
+from provision import BENCH, LOAD
+from rows import Request
+
+BYTES_TOLERANCE = 0.02  # wrk counts the bytes of replies that its end cuts off; a wrong body is off by more
+GRACE = 60.0  # seconds a load generator may take beyond its load
+QUANTILES = ("p50", "p90", "p99", "p999", "max")
+
+
+class LoadFailed(Exception):
+    """The load generator itself failed."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one load did. Latencies in µs; late_p99 is the open-loop client's own lateness; cpu_us the generator's CPU."""
+
+    requests: int
+    seconds: float
+    bytes: int
+    latency_us: Mapping[str, float]
+    failures: tuple[str, ...] = ()
+    late_p99_us: float = 0.0
+    cpu_us: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        return self.requests / self.seconds if self.seconds else 0.0
+
+    @property
+    def bytes_each(self) -> float:
+        return self.bytes / self.requests if self.requests else 0.0
+
+
+def parse_wrk(output: str) -> Load:
+    """Reads the line that wrk.lua printed."""
+    for line in output.splitlines():
+        if line.startswith("BENCH "):
+            said = json.loads(line.removeprefix("BENCH "))
+            failures = tuple(f"wrk: {said[k]} {k} errors" for k in ("connect", "read", "write", "status", "timeout") if said[k])
+            if not said["requests"]:
+                failures += ("wrk: no replies",)
+            return Load(said["requests"], said["seconds"], said["bytes"], {q: said[q] for q in QUANTILES}, failures)
+    raise LoadFailed(f"wrk printed no result:\n{output[-500:]}")
+
+
+def parse_client(line: str) -> Load:
+    """Reads one line of bench/load."""
+    said = json.loads(line)
+    failures = tuple(said["reasons"])
+    if said["failures"]:
+        failures = (f"{said['failures']} wrong or missing replies", *failures)
+    return Load(
+        requests=said["requests"],
+        seconds=said["seconds"],
+        bytes=said["bytes"],
+        latency_us=said["latency_us"],
+        failures=failures,
+        late_p99_us=said["late_us"]["p99"],
+        cpu_us=said["client_cpu_us"],
+    )
+
+
+def check_bytes(load: Load, verified: float) -> tuple[str, ...]:
+    """Compares wrk's bytes per reply with those of replies that were read and found right."""
+    if verified and abs(load.bytes_each / verified - 1) > BYTES_TOLERANCE:
+        return (f"wrk: {load.bytes_each:.1f} bytes per reply, the verified ones had {verified:.1f}",)
+    return ()
+
+
+def wrk(port: int, request: Request, connections: int, seconds: int) -> Load:
+    """Keeps `connections` requests under way for `seconds`."""
+    command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds}s", "--timeout", "10s"]
+    command += ["-s", str(BENCH / "wrk.lua"), f"http://127.0.0.1:{port}{request.path}"]
+    command += ["--", request.method, request.content_type, request.body_file]
+    before = os.times()
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + GRACE, check=False)
+    after = os.times()
+    if done.returncode != 0:
+        raise LoadFailed(f"wrk: {done.stderr.strip() or done.stdout.strip()}")
+    used = after.children_user + after.children_system - before.children_user - before.children_system
+    load = parse_wrk(done.stdout)
+    return Load(load.requests, load.seconds, load.bytes, load.latency_us, load.failures, cpu_us=used * 1e6)
+
+
+def open_loop(port: int, request: Request, connections: int, rate: int, seconds: int) -> Load:
+    """Sends `rate` requests per second for `seconds`, each checked."""
+    command = client(port, request, connections, "-rate", str(rate), "-duration", f"{seconds}s")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + GRACE, check=False)
+    if done.returncode != 0:
+        raise LoadFailed(done.stderr.strip())
+    return parse_client(done.stdout)
+
+
+def verify(port: int, request: Request, connections: int, count: int) -> Load:
+    """Sends `count` requests on `connections` and checks each reply."""
+    command = client(port, request, connections, "-count", str(count))
+    done = subprocess.run(command, capture_output=True, text=True, timeout=GRACE, check=False)
+    if done.returncode != 0:
+        raise LoadFailed(done.stderr.strip())
+    return parse_client(done.stdout)
+
+
+@contextmanager
+def held(port: int, request: Request, connections: int) -> Iterator["Held"]:
+    """Opens `connections`, 64 at a time, uses each once, and holds them."""
+    command = client(port, request, connections, "-count", str(connections), "-in-flight", "64", "-hold")
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin and process.stdout
+        try:
+            yield Held(process.stdin, process.stdout)
+        finally:
+            process.kill()
+
+
+class Held:
+    """Connections that are held idle."""
+
+    def __init__(self, stdin: IO[str], stdout: IO[str]) -> None:
+        self.stdin, self.stdout = stdin, stdout
+
+    def opened(self) -> Load:
+        """Waits until each connection has had one reply."""
+        return parse_client(self.stdout.readline())
+
+    def used_again(self) -> Load:
+        """Uses each connection once more: those that the server has dropped meanwhile show as failures."""
+        self.stdin.write("\n")
+        self.stdin.flush()
+        return parse_client(self.stdout.readline())
+
+
+def client(port: int, request: Request, connections: int, *arguments: str) -> list[str]:
+    """The command line of bench/load."""
+    command = [str(LOAD), "-addr", f"127.0.0.1:{port}", "-method", request.method, "-path", request.path]
+    command += ["-connections", str(connections), *arguments]
+    if request.content_type != "-":
+        command += ["-content-type", request.content_type]
+    if request.echo:
+        return [*command, "-echo", str(request.echo)]
+    if request.body != "-":
+        command += ["-body", request.body_file]
+    return [*command, "-expect", request.expect_file]

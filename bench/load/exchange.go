@@ -1,0 +1,97 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	mrand "math/rand/v2"
+	"net/netip"
+	"os"
+	"strconv"
+	"syscall"
+)
+
+// echoPool is how many random bytes echo bodies are cut from: large against a body, so that two rarely agree.
+const echoPool = 1 << 20
+
+// exchangeFlags is what the command line says about one request and its reply.
+type exchangeFlags struct {
+	addr, method, path, contentType, bodyFile, expectFile string
+	echo                                                  int
+}
+
+// exchange knows what to send and what must come back.
+type exchange struct {
+	addr   syscall.SockaddrInet4
+	head   []byte // request line and headers
+	body   []byte // fixed request body
+	expect []byte // the exact reply body; nil with echo
+	pool   []byte // echo bodies are slices of it
+	echo   int
+}
+
+func newExchange(f exchangeFlags) (*exchange, error) {
+	at, err := netip.ParseAddrPort(f.addr)
+	if err != nil || !at.Addr().Is4() {
+		return nil, fmt.Errorf("-addr: want an IPv4 host:port, got `%s`", f.addr)
+	}
+	x := &exchange{addr: syscall.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}, echo: f.echo}
+	if f.bodyFile != "" {
+		if x.body, err = os.ReadFile(f.bodyFile); err != nil {
+			return nil, err
+		}
+	}
+	if f.echo > 0 {
+		x.pool = make([]byte, echoPool+f.echo)
+		if _, err := rand.Read(x.pool); err != nil {
+			return nil, err
+		}
+	} else if f.expectFile == "" {
+		return nil, errors.New("-expect or -echo is needed: a reply that isn't checked proves nothing")
+	} else if x.expect, err = os.ReadFile(f.expectFile); err != nil {
+		return nil, err
+	}
+	x.head = head(f, max(len(x.body), f.echo))
+	return x, nil
+}
+
+// head writes what wrk would: the request line, Host, and for a body its type and length.
+func head(f exchangeFlags, length int) []byte {
+	b := fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: %s\r\n", f.method, f.path, f.addr)
+	if f.contentType != "" {
+		b = fmt.Appendf(b, "Content-Type: %s\r\n", f.contentType)
+	}
+	if length > 0 {
+		b = append(b, "Content-Length: "+strconv.Itoa(length)+"\r\n"...)
+	}
+	return append(b, "\r\n"...)
+}
+
+// next appends one request to out; expect is the body its reply must have.
+func (x *exchange) next(out []byte) (request, expect []byte) {
+	out = append(out, x.head...)
+	if x.echo == 0 {
+		return append(out, x.body...), x.expect
+	}
+	at := mrand.IntN(echoPool)
+	expect = x.pool[at : at+x.echo]
+	return append(out, expect...), expect
+}
+
+// check says what is wrong with a reply, or nil.
+func check(r response, expect []byte) error {
+	switch {
+	case r.status != 200:
+		return fmt.Errorf("status %d", r.status)
+	case len(r.body) != len(expect):
+		return fmt.Errorf("body of %d bytes, want %d", len(r.body), len(expect))
+	case !bytes.Equal(r.body, expect):
+		return errors.New("body has the right length and wrong bytes")
+	case r.closing:
+		return errors.New("the server ends a keep-alive connection")
+	}
+	return nil
+}

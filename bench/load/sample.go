@@ -1,0 +1,78 @@
+//go:build linux
+
+package main
+
+import (
+	"slices"
+	"time"
+)
+
+// keptReasons is how many different failures are told apart.
+const keptReasons = 5
+
+// sample collects one run. Every latency is kept: exact percentiles, no histogram.
+type sample struct {
+	latency  []time.Duration // since due, of each right answer
+	late     []time.Duration // this client's own lateness: from when a request was due and a connection free
+	bytes    int
+	answered int
+	failures int
+	reasons  []string
+}
+
+// result is what one line of output says. Latencies are in microseconds.
+type result struct {
+	Requests int       `json:"requests"`
+	Failures int       `json:"failures"`
+	Reasons  []string  `json:"reasons"`
+	Seconds  float64   `json:"seconds"`
+	Bytes    int       `json:"bytes"`
+	Latency  quantiles `json:"latency_us"`
+	Late     quantiles `json:"late_us"`
+	CPU      float64   `json:"client_cpu_us"`
+}
+
+type quantiles struct {
+	P50  float64 `json:"p50"`
+	P90  float64 `json:"p90"`
+	P99  float64 `json:"p99"`
+	P999 float64 `json:"p999"`
+	Max  float64 `json:"max"`
+}
+
+func newSample(n int) sample {
+	return sample{latency: make([]time.Duration, 0, n), late: make([]time.Duration, 0, n), reasons: []string{}}
+}
+
+func (s *sample) add(latency time.Duration) {
+	s.answered++
+	s.latency = append(s.latency, latency)
+}
+
+func (s *sample) fail(err error) {
+	s.failures++
+	if text := err.Error(); len(s.reasons) < keptReasons && !slices.Contains(s.reasons, text) {
+		s.reasons = append(s.reasons, text)
+	}
+}
+
+func (s *sample) result(took, cpu time.Duration) result {
+	return result{
+		Requests: s.answered, Failures: s.failures, Reasons: s.reasons, Seconds: took.Seconds(), Bytes: s.bytes,
+		Latency: quantilesOf(s.latency), Late: quantilesOf(s.late), CPU: micros(cpu),
+	}
+}
+
+// quantilesOf sorts d and takes the nearest rank: the smallest value that q of all are at or below.
+func quantilesOf(d []time.Duration) quantiles {
+	if len(d) == 0 {
+		return quantiles{}
+	}
+	slices.Sort(d)
+	at := func(permille int) float64 {
+		return micros(d[max((len(d)*permille+999)/1000, 1)-1])
+	}
+	return quantiles{P50: at(500), P90: at(900), P99: at(990), P999: at(999), Max: at(1000)}
+}
+
+func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }

@@ -1,0 +1,67 @@
+"""The rows: what is asked of which servers, and how hard."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from provision import BENCH
+
+ASGI_SERVERS = ("nginx", "awaitd", "uvicorn", "granian", "pyvoy", "gunicorn", "hypercorn", "fastpysgi")
+WSGI_SERVERS = ("nginx", "awaitd", "bjoern", "fastpysgi", "granian", "pyvoy", "gunicorn")
+NO_FLOOR = ASGI_SERVERS[1:]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request and the body that must come back. With `echo` random bytes go out and must come back."""
+
+    path: str = "/"
+    method: str = "GET"
+    content_type: str = "-"
+    body: str = "-"
+    expect: str = "hello.txt"
+    echo: int = 0
+
+    @cached_property
+    def body_file(self) -> str:
+        return self.body if self.body == "-" else str(DATA / self.body)
+
+    @cached_property
+    def expect_file(self) -> str:
+        return str(DATA / self.expect)
+
+
+@dataclass(frozen=True)
+class Row:
+    """`rate` > 0 makes an open loop; kind is `load`, `idle` or `start`."""
+
+    name: str
+    title: str
+    servers: tuple[str, ...]
+    target: str = "hello:app"
+    request: Request = Request()
+    connections: int = 64
+    rate: int = 0
+    kind: str = "load"
+
+
+DATA = BENCH / "apps" / "data"
+ECHO = Request("/echo", "POST", "application/octet-stream", "1k.txt", "1k.txt", echo=1024)
+TEN_K = Request("/10k", expect="10k.txt")
+ORDER = Request("/orders/7", "POST", "application/json", "order.json", "receipt.json")
+
+ROWS = {
+    row.name: row
+    for row in (
+        Row("hello", "ASGI hello, 13 bytes", ASGI_SERVERS),
+        Row("10k", "ASGI reply of 10 KB", NO_FLOOR, request=TEN_K),
+        Row("echo", "ASGI echo of a 1 KB POST", NO_FLOOR, request=ECHO),
+        Row("fastapi", "FastAPI, JSON in and out, validated", NO_FLOOR, "fastapi_app:app", ORDER),
+        Row("wsgi_hello", "WSGI hello, 13 bytes", WSGI_SERVERS, "hello:wsgi"),
+        Row("hello_c1", "ASGI hello on 1 connection", ASGI_SERVERS, connections=1),
+        Row("hello_5k", "ASGI hello at 5,000 requests/s, open loop", ASGI_SERVERS, rate=5000),
+        Row("idle", "10,000 idle keep-alive connections", ASGI_SERVERS, connections=10_000, kind="idle"),
+        Row("start", "at start, after the first reply", ASGI_SERVERS, connections=1, kind="start"),
+    )
+}
+
+

@@ -1,0 +1,80 @@
+"""Measures awaitd beside its peers: `python bench/run.py [--only hello,fastapi] [--servers awaitd,uvicorn]`."""
+
+import argparse
+import random
+import resource
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import machine
+import report
+from load import LoadFailed
+from measure import Effort, RowResult, measure
+from provision import BENCH, Missing, provision, say
+from rows import ROWS
+from servers import SERVERS
+from targets import judge
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", type=names(set(ROWS)), default=list(ROWS), metavar="ROW,…", help=", ".join(ROWS))
+    parser.add_argument("--servers", type=names(set(SERVERS)), default=list(SERVERS), metavar="NAME,…", help=", ".join(SERVERS))
+    parser.add_argument("--rounds", type=int, default=7, help="interleaved rounds; the median counts (default 7)")
+    parser.add_argument("--seconds", type=int, default=5, help="length of each measured window (default 5)")
+    parser.add_argument("--connections", type=int, help="instead of 64; rows on 1 connection and idle keep theirs")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="of the order in each round")
+    parser.add_argument("--out", type=Path, help="path without suffix (default bench/results/DATE)")
+    return parser.parse_args()
+
+
+def names(known: set[str]):  # type: ignore[no-untyped-def]  # argparse wants any callable
+    def parse(text: str) -> list[str]:
+        asked = text.split(",")
+        if unknown := [n for n in asked if n not in known]:
+            raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+        return asked
+
+    return parse
+
+
+def measure_all(only: list[str], servers: list[str], effort: Effort) -> dict[str, RowResult]:
+    lost = provision(set(servers))
+    results = {}
+    for name in only:
+        row = ROWS[name]
+        say(f"{name}: {row.title}")
+        asked = [s for s in row.servers if s in servers]
+        result = measure(row, [s for s in asked if SERVERS[s].distribution not in lost and s not in lost], effort)
+        for server in asked:
+            if reason := lost.get(server) or lost.get(SERVERS[server].distribution):
+                result.missing[server] = f"not available: {reason}"
+        results[name] = result
+    return results
+
+
+def main() -> int:
+    asked = arguments()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    effort = Effort(asked.rounds, asked.seconds, asked.connections, asked.seed)
+    try:
+        results = measure_all(asked.only, asked.servers, effort)
+    except (Missing, LoadFailed) as error:
+        say(f"error: {error}")
+        return 1
+    facts = machine.facts()
+    python = tuple(int(part) for part in str(facts["python"]).split(".")[:2])
+    verdicts = judge(results, python)
+    stem = asked.out or report.free_stem(BENCH / "results", f"{datetime.now(UTC):%Y-%m-%d}")
+    text = report.markdown(facts, effort, results, verdicts)
+    stem.with_suffix(".md").write_text(text)
+    stem.with_suffix(".json").write_text(report.document(facts, effort, results, verdicts))
+    print(text)
+    say(f"written: {stem}.json, {stem}.md")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""The figures awaitd has to hold (DESIGN §5, issue 3), and whether a run held them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from measure import RowResult, Sample
+from stats import Figure, figure, ratio
+
+NEWER = (3, 14)  # from here on tasks can be started eagerly with less work, and some limits are lower
+
+
+@dataclass(frozen=True)
+class Target:
+    """awaitd's `figure` in `row`, or its ratio to the best of `peers`, against a limit."""
+
+    text: str
+    row: str
+    figure: str
+    limit: float
+    peers: tuple[str, ...] = ()
+    peer_figure: str = ""
+    at_least: bool = False
+    limit_newer: float | None = None
+    unit: str = "×"
+
+    def limit_on(self, python: tuple[int, ...]) -> float:
+        return self.limit_newer if self.limit_newer is not None and python >= NEWER else self.limit
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A target, what was measured, and in how many rounds it was held. Without `measured`, `reason` says why."""
+
+    target: Target
+    limit: float
+    measured: Figure | None = None
+    peer: str = ""
+    reason: str = ""
+
+    def held(self, number: float) -> bool:
+        return number >= self.limit if self.target.at_least else number <= self.limit
+
+    @property
+    def met(self) -> bool:
+        return self.measured is not None and self.held(self.measured.median)
+
+    @property
+    def rounds(self) -> str:
+        if self.measured is None:
+            return ""
+        return f"{sum(map(self.held, self.measured.values))}/{len(self.measured.values)}"
+
+    @property
+    def word(self) -> str:
+        return "not measured" if self.measured is None else "met" if self.met else "MISSED"
+
+
+CPU, BEST_ASGI = "cpu_us", ("uvicorn", "granian", "pyvoy")
+
+TARGETS = (
+    Target("hello: CPU per request to nginx `return 200`", "hello", CPU, 1.3, ("nginx",), limit_newer=1.1),
+    Target("hello: CPU per request to the best ASGI peer", "hello", CPU, 0.5, BEST_ASGI),
+    Target("hello: the worker's share", "hello", "role:worker", 3.5, limit_newer=2.0, unit="µs"),
+    Target("FastAPI: requests/s to uvicorn", "fastapi", "rate", 1.5, ("uvicorn",), at_least=True),
+    Target("hello, 1 connection: p50 to uvicorn", "hello_c1", "p50", 1.0, ("uvicorn",)),
+    Target("WSGI hello: CPU per request to bjoern", "wsgi_hello", CPU, 1.1, ("bjoern",)),
+    Target("WSGI hello: CPU per request to fastpysgi", "wsgi_hello", CPU, 1.25, ("fastpysgi",)),
+    Target("WSGI hello: the worker's share to bjoern", "wsgi_hello", "role:worker", 0.4, ("bjoern",), CPU),
+    Target("RSS of the server process at start", "start", "role:server", 25, unit="MB"),
+    Target("one idle keep-alive connection", "idle", "largest_each", 512, unit="bytes"),
+)
+
+
+def judge(results: Mapping[str, RowResult], python: tuple[int, ...]) -> list[Verdict]:
+    """One verdict for each target whose row was asked for."""
+    return [verdict(t, results[t.row], t.limit_on(python)) for t in TARGETS if t.row in results]
+
+
+def verdict(target: Target, result: RowResult, limit: float) -> Verdict:
+    ours = result.samples.get("awaitd")
+    if not ours:
+        return Verdict(target, limit, reason=f"awaitd {result.missing.get('awaitd', 'was not asked for')}")
+    if not target.peers:
+        return Verdict(target, limit, figure(ours, target.figure))
+    absent = [p for p in target.peers if p not in result.samples]
+    if absent:  # the best of those that are left might be an easier mark
+        return Verdict(target, limit, reason="; ".join(f"{p} {result.missing.get(p, 'was not asked for')}" for p in absent))
+    theirs = target.peer_figure or target.figure
+    peer = best({p: result.samples[p] for p in target.peers}, theirs, target.at_least)
+    measured = ratio(ours, target.figure, result.samples[peer], theirs)
+    if not measured.values:
+        return Verdict(target, limit, reason=f"{peer} has no figure above 0")
+    return Verdict(target, limit, measured, peer)
+
+
+def best(peers: Mapping[str, Sequence[Sample]], name: str, highest: bool) -> str:
+    """The peer with the best median."""
+    choose = max if highest else min
+    return choose(peers, key=lambda p: figure(peers[p], name).median)

@@ -1,0 +1,62 @@
+"""What comes in and what goes out, for the page and for the JSON API alike."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+MAX_ID = 2**63 - 1  # what both databases can compare a row id with
+
+
+def _unix_newlines(value: object) -> object:
+    """Browsers count a new line as one character and send it as two."""
+    return value.replace("\r\n", "\n") if isinstance(value, str) else value
+
+
+def _no_nul(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("must not contain a NUL character")
+    return value
+
+
+Author = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["Grace"])]
+Body = Annotated[
+    str, BeforeValidator(_unix_newlines), Field(min_length=1, max_length=4000, examples=["Hi"]), AfterValidator(_no_nul)
+]
+
+
+class MessageIn(BaseModel):
+    """A message as somebody writes it."""
+
+    model_config = ConfigDict(str_strip_whitespace=True, extra="forbid")
+
+    author: Author
+    body: Body
+
+
+class AttachmentOut(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    name: str
+    content_type: str
+    size: int
+
+
+class MessageOut(BaseModel):
+    """A message as everybody reads it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    author: str
+    body: str
+    created_at: datetime
+    attachments: list[AttachmentOut]
+
+
+class MessagePage(BaseModel):
+    """Newest first; ask for the rest with `before=next_before` until that is null."""
+
+    items: list[MessageOut]
+    next_before: int | None

@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"slices"
+
+	"github.com/awaitd/awaitd/internal/config"
+	"github.com/awaitd/awaitd/internal/fault"
+)
+
+// serve is the command that runs when none is named.
+const serve = "serve"
+
+// command is one thing that awaitd does, as help and completion show it.
+type command struct{ name, args, prose string }
+
+var commands = []command{
+	{serve, "TARGET", "Run an application; the command when none is named."},
+	{"check", "TARGET", "Check the settings, import the application, and exit."},
+	{"config", "[TARGET]", "Show every setting, its value and where it comes from."},
+	{"version", "", "Show the version."},
+	{"completion", "bash|zsh|fish", "Print a script that completes the command in a shell."},
+}
+
+// laterCommands are kept for later versions: they are no applications.
+var laterCommands = []string{"run", "status", "stacks", "reload", "stop"}
+
+func isCommand(name string) bool {
+	return slices.Contains(laterCommands, name) ||
+		slices.ContainsFunc(commands, func(c command) bool { return c.name == name })
+}
+
+// run does what a command line asks for.
+func (p *parsed) run(env Env) error {
+	switch p.command {
+	case serve:
+		return p.serve(env)
+	case "check":
+		return p.check(env)
+	case "config":
+		return p.config(env)
+	case "version":
+		return version(env)
+	case "completion":
+		return p.completion(env)
+	}
+	return fault.Usagef("`awaitd %s` is not in this version", p.command).
+		WithHint("if it names an application: `awaitd serve %s`", p.command)
+}
+
+func (p *parsed) serve(env Env) error {
+	switch {
+	case p.actions["check-config"]:
+		return p.check(env)
+	case p.actions["print-config"]:
+		return p.config(env)
+	}
+	c, err := p.application(env)
+	if err != nil {
+		return err
+	}
+	return env.Serve(context.Background(), c)
+}
+
+func (p *parsed) check(env Env) error {
+	c, err := p.application(env)
+	if err != nil {
+		return err
+	}
+	if err := env.Check(context.Background(), c); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(env.Stdout, "The settings are correct and `%s` can be imported.\n", c.Target)
+	return err
+}
+
+// application returns the settings for running an application, and enters its working folder.
+func (p *parsed) application(env Env) (*config.Config, error) {
+	loaded, err := p.load(env, !p.unknown)
+	if err != nil {
+		return nil, err
+	}
+	c := loaded.Config
+	if c.Dir != env.Dir {
+		if err := env.Chdir(c.Dir); err != nil {
+			return nil, fault.Usagef("can't change to `%s`: %v", c.Dir, err)
+		}
+	}
+	return c, nil
+}
+
+func (p *parsed) config(env Env) error {
+	if p.actions["schema"] {
+		encoder := json.NewEncoder(env.Stdout)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(config.Schema())
+	}
+	loaded, err := p.load(env, false)
+	if err != nil {
+		return err
+	}
+	return printConfig(env, loaded)
+}
+
+func version(env Env) error {
+	_, err := fmt.Fprintf(env.Stdout, "awaitd %s (%s, %s/%s)\n", env.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
+}

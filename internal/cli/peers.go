@@ -1,0 +1,147 @@
+package cli
+
+// peerFlag is a flag of uvicorn, gunicorn, hypercorn or granian that has no setting of its own here.
+type peerFlag struct {
+	value   bool   // takes a value
+	hint    string // what to do instead
+	planned bool   // a later version will have it
+}
+
+// report notes the flag as a problem.
+func (f peerFlag) report(p *parsed, typed string) {
+	problem := p.problem("there is no `%s` here", typed)
+	if f.planned {
+		problem.Problem = "`" + typed + "` is not in this version"
+	}
+	problem.Hint = f.hint
+}
+
+func instead(flag string) peerFlag { return peerFlag{value: true, hint: "use `" + flag + "`"} }
+
+func planned(value bool) peerFlag { return peerFlag{value: value, planned: true} }
+
+// Hints for several flags.
+const (
+	leaveOut      = "leave it out: "
+	oneEngine     = leaveOut + "the server has one HTTP engine of its own"
+	workerClass   = leaveOut + "ASGI and WSGI applications are told apart by themselves; `--interface` and `--loop` choose"
+	manager       = leaveOut + "run it under a service manager such as systemd"
+	alwaysReplace = leaveOut + "a worker that dies is always replaced"
+)
+
+// peerFlags are what a user of another server may type, besides what the settings have as names and aliases.
+var peerFlags = map[string]peerFlag{
+	"--ssl-keyfile":          planned(true),
+	"--ssl-certfile":         planned(true),
+	"--ssl-keyfile-password": planned(true),
+	"--ssl-version":          planned(true),
+	"--ssl-cert-reqs":        planned(true),
+	"--ssl-ca-certs":         planned(true),
+	"--ssl-ciphers":          planned(true),
+	"--ssl-certificate":      planned(true),
+	"--ssl-ca":               planned(true),
+	"--ssl-client-verify":    planned(false),
+	"--certfile":             planned(true),
+	"--keyfile":              planned(true),
+	"--ca-certs":             planned(true),
+	"--cert-reqs":            planned(true),
+	"--ciphers":              planned(true),
+	"--acme-domain":          planned(true),
+	"--acme-email":           planned(true),
+	"--http-protocols":       planned(true),
+	"--quic-bind":            planned(true),
+	"--insecure-bind":        instead("--bind"),
+
+	"--proxy-headers":       planned(false),
+	"--no-proxy-headers":    planned(false),
+	"--forwarded-allow-ips": planned(true),
+	"--proxy-protocol":      planned(true),
+	"--proxy-allow-from":    planned(true),
+
+	"--ws":                     planned(true),
+	"--no-ws":                  planned(false),
+	"--ws-max-size":            planned(true),
+	"--ws-max-queue":           planned(true),
+	"--ws-ping-interval":       planned(true),
+	"--ws-ping-timeout":        planned(true),
+	"--ws-per-message-deflate": planned(true),
+	"--http":                   {value: true, hint: oneEngine},
+	"--http2":                  planned(false),
+
+	"--max-requests":               planned(true),
+	"--max-requests-jitter":        planned(true),
+	"--limit-max-requests":         planned(true),
+	"--limit-max-requests-jitter":  planned(true),
+	"--workers-lifetime":           planned(true),
+	"--workers-max-rss":            planned(true),
+	"--timeout-request":            planned(true),
+	"--timeout-worker-healthcheck": planned(true),
+	"--preload":                    planned(false),
+	"--retry-idempotent":           planned(false),
+
+	"--log-config":       planned(true),
+	"--log-format":       planned(true),
+	"--access-logfile":   planned(true),
+	"--access-logformat": planned(true),
+	"--access-log-fmt":   planned(true),
+	"--log-file":         {value: true, hint: leaveOut + "the log goes to standard error"},
+	"--error-logfile":    {value: true, hint: leaveOut + "the log goes to standard error"},
+	"--use-colors":       {hint: leaveOut + "colours are used on a terminal, unless `NO_COLOR` is set"},
+	"--no-use-colors":    {hint: "set `NO_COLOR=1`"},
+	"--capture-output":   {hint: leaveOut + "what the workers print is in the log"},
+
+	"--static":            planned(true),
+	"--static-path-mount": planned(true),
+	"--compress":          planned(false),
+	"--admin":             planned(true),
+	"--metrics":           planned(false),
+	"--statsd-host":       {value: true},
+	"--pid":               planned(true),
+	"--pid-file":          planned(true),
+	"--user":              planned(true),
+	"--group":             planned(true),
+	"--umask":             planned(true),
+	"-p":                  planned(true),
+	"-u":                  planned(true),
+	"-g":                  planned(true),
+	"-m":                  instead("--uds-permissions"),
+
+	"-k":                              {value: true, hint: workerClass},
+	"--worker-class":                  {value: true, hint: workerClass},
+	"-t":                              planned(true),
+	"--timeout":                       planned(true),
+	"--keep-alive":                    instead("--timeout-keep-alive"),
+	"--pythonpath":                    instead("--app-dir"),
+	"--working-dir":                   instead("--chdir"),
+	"-e":                              instead("--env-file"),
+	"--env":                           instead("--env-file"),
+	"--env-files":                     instead("--env-file"),
+	"--asgi-loop":                     instead("--loop"),
+	"--asgi-lifespan":                 instead("--lifespan"),
+	"--worker-connections":            instead("--limit-concurrency"),
+	"--worker-tmp-dir":                {value: true, hint: leaveOut + "the workers write no heartbeat files"},
+	"-D":                              {hint: manager},
+	"--daemon":                        {hint: manager},
+	"-n":                              {value: true},
+	"--name":                          {value: true},
+	"--reload-engine":                 {value: true, hint: leaveOut + "there is one way to watch files"},
+	"--reload-extra-file":             instead("--reload-include"),
+	"--reuse-port":                    {hint: leaveOut + "every reactor listens on the same socket"},
+	"--h11-max-incomplete-event-size": instead("--limit-request-field-size"),
+	"--read-timeout":                  instead("--timeout-body"),
+	"--startup-timeout":               instead("--timeout-startup"),
+	"--shutdown-timeout":              instead("--timeout-graceful-shutdown"),
+
+	"--blocking-threads":       instead("--threads"),
+	"--runtime-threads":        instead("--reactors"),
+	"--runtime-mode":           {value: true, hint: oneEngine},
+	"--task-impl":              {value: true},
+	"--backpressure":           instead("--limit-concurrency"),
+	"--respawn-failed-workers": {hint: alwaysReplace},
+	"--workers-kill-timeout":   instead("--timeout-graceful-shutdown"),
+	"--url-path-prefix":        instead("--root-path"),
+	"--reload-paths":           instead("--reload-dir"),
+	"--reload-ignore-dirs":     instead("--reload-exclude"),
+	"--reload-ignore-patterns": instead("--reload-exclude"),
+	"--process-name":           {value: true},
+}

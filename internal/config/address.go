@@ -1,0 +1,118 @@
+package config
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// maxPort is the highest port there is.
+const maxPort = 65535
+
+// Network is what a Bind listens on.
+type Network string
+
+// Networks.
+const (
+	TCP        Network = "tcp"
+	Unix       Network = "unix"
+	Descriptor Network = "fd"
+)
+
+// Bind is one address to listen on.
+type Bind struct {
+	Network Network
+	Host    string // TCP: a name or an IP address without brackets; empty: every interface
+	Port    int    // TCP: 0 takes a free one
+	Path    string // Unix
+	FD      int    // Descriptor: an inherited listening socket
+}
+
+// String returns the address as --bind takes it.
+func (b Bind) String() string {
+	switch b.Network {
+	case Unix:
+		return "unix:" + b.Path
+	case Descriptor:
+		return "fd://" + strconv.Itoa(b.FD)
+	}
+	return net.JoinHostPort(b.Host, strconv.Itoa(b.Port))
+}
+
+const bindForms = "host:port, [::1]:port, :port, unix:path or fd://N"
+
+// ParseBind reads an address as --bind takes it.
+func ParseBind(text string) (Bind, error) {
+	if path, ok := strings.CutPrefix(text, "unix:"); ok {
+		return parseUnix(text, path)
+	}
+	if n, ok := strings.CutPrefix(text, "fd://"); ok {
+		fd, err := strconv.ParseUint(n, 10, 31)
+		if err != nil {
+			return Bind{}, must("fd:// and a descriptor's number", text)
+		}
+		return Bind{Network: Descriptor, FD: int(fd)}, nil
+	}
+	if scheme, _, ok := strings.Cut(text, "://"); ok {
+		return Bind{}, unknownScheme(scheme, text)
+	}
+	host, digits, err := net.SplitHostPort(text)
+	if err != nil {
+		return Bind{}, must(bindForms, text)
+	}
+	port, err := strconv.ParseUint(digits, 10, 16)
+	if err != nil || checkHost(host) != nil {
+		return Bind{}, must(bindForms+" with a port of 0 to 65535", text)
+	}
+	return Bind{Network: TCP, Host: host, Port: int(port)}, nil
+}
+
+// parseUnix reads the path of unix:path and of unix:///path.
+func parseUnix(text, path string) (Bind, error) {
+	path = strings.TrimPrefix(path, "//")
+	if path == "" {
+		return Bind{}, must("unix: and a path", text)
+	}
+	return Bind{Network: Unix, Path: path}, nil
+}
+
+func unknownScheme(scheme, text string) error {
+	switch scheme {
+	case "tls", "quic", "uwsgi", "tcp", "udp", "smtp":
+		return errors.New("`" + scheme + "://` is not in this version")
+	}
+	return must(bindForms, text)
+}
+
+// Addresses returns what to listen on, from whichever of Bind, UDS, FD or Host and Port is set.
+func (c *Config) Addresses() []Bind {
+	switch {
+	case len(c.Bind) > 0:
+		binds := make([]Bind, 0, len(c.Bind))
+		for _, text := range c.Bind {
+			if b, err := ParseBind(text); err == nil { // checked when it was set
+				binds = append(binds, b)
+			}
+		}
+		return binds
+	case c.UDS != "":
+		return []Bind{{Network: Unix, Path: c.UDS}}
+	case c.FD >= 0:
+		return []Bind{{Network: Descriptor, FD: c.FD}}
+	}
+	return []Bind{{Network: TCP, Host: c.Host, Port: c.Port}}
+}
+
+func checkBind(text string) error {
+	_, err := ParseBind(text)
+	return err
+}
+
+func checkHost(text string) error {
+	if _, err := netip.ParseAddr(text); err == nil || !strings.ContainsAny(text, ":/[] ") {
+		return nil
+	}
+	return must("a host name or an IP address, without a port", text)
+}

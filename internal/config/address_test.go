@@ -1,0 +1,71 @@
+package config
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestParseBind(t *testing.T) {
+	for text, want := range map[string]Bind{
+		"127.0.0.1:8000":    {Network: TCP, Host: "127.0.0.1", Port: 8000},
+		"[::1]:80":          {Network: TCP, Host: "::1", Port: 80},
+		":0":                {Network: TCP, Port: 0},
+		"localhost:65535":   {Network: TCP, Host: "localhost", Port: 65535},
+		"unix:/run/a.sock":  {Network: Unix, Path: "/run/a.sock"},
+		"unix:///run/a":     {Network: Unix, Path: "/run/a"},
+		"unix:a.sock":       {Network: Unix, Path: "a.sock"},
+		"fd://3":            {Network: Descriptor, FD: 3},
+		"[fe80::1%eth0]:80": {Network: TCP, Host: "fe80::1%eth0", Port: 80},
+	} {
+		if got, err := ParseBind(text); err != nil || got != want {
+			t.Errorf("ParseBind(%q) = %+v, %v; want %+v", text, got, err, want)
+		}
+	}
+}
+
+func TestParseBindRefuses(t *testing.T) {
+	for text, want := range map[string]string{
+		"localhost":     "must be host:port, [::1]:port, :port, unix:path or fd://N, got `localhost`",
+		"::1:80":        "must be host:port, [::1]:port, :port, unix:path or fd://N, got `::1:80`",
+		"a:65536":       "must be host:port, [::1]:port, :port, unix:path or fd://N with a port of 0 to 65535, got `a:65536`",
+		"a b:80":        "must be host:port, [::1]:port, :port, unix:path or fd://N with a port of 0 to 65535, got `a b:80`",
+		"unix:":         "must be unix: and a path, got `unix:`",
+		"fd://x":        "must be fd:// and a descriptor's number, got `fd://x`",
+		"fd://-1":       "must be fd:// and a descriptor's number, got `fd://-1`",
+		"tls://a:443":   "`tls://` is not in this version",
+		"http://a:80":   "must be host:port, [::1]:port, :port, unix:path or fd://N, got `http://a:80`",
+		"127.0.0.1:abc": "must be host:port, [::1]:port, :port, unix:path or fd://N with a port of 0 to 65535, got `127.0.0.1:abc`",
+	} {
+		if _, err := ParseBind(text); err == nil || err.Error() != want {
+			t.Errorf("ParseBind(%q): got %v, want %s", text, err, want)
+		}
+	}
+}
+
+func TestBindStringIsWhatParseBindReads(t *testing.T) {
+	for _, text := range []string{"127.0.0.1:8000", "[::1]:80", ":0", "unix:/run/a.sock", "fd://3"} {
+		if b, err := ParseBind(text); err != nil || b.String() != text {
+			t.Errorf("%q became %q (%v)", text, b, err)
+		}
+	}
+}
+
+func TestAddressesComeFromTheWayThatIsSet(t *testing.T) {
+	for name, c := range map[string]struct {
+		config Config
+		want   []string
+	}{
+		"host and port": {Config{Host: "::1", Port: 80, FD: -1}, []string{"[::1]:80"}},
+		"bind":          {Config{Bind: []string{":80", "unix:a"}, FD: -1}, []string{":80", "unix:a"}},
+		"uds":           {Config{UDS: "/a", FD: -1}, []string{"unix:/a"}},
+		"fd":            {Config{FD: 0}, []string{"fd://0"}},
+	} {
+		var got []string
+		for _, b := range c.config.Addresses() {
+			got = append(got, b.String())
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %v, want %v", name, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,146 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/awaitd/awaitd/internal/fault"
+)
+
+// maxRootPath: longer is no prefix; it goes into every request's frame.
+const maxRootPath = 1024
+
+func checkTarget(target string) error {
+	_, bare := splitInterface(target)
+	module, attribute, named := strings.Cut(bare, ":")
+	switch {
+	case module == "" || named && attribute == "" || strings.ContainsAny(module, " \t"):
+		return must("module:attribute", target)
+	case strings.HasSuffix(module, ".py") || strings.ContainsAny(module, `/\`):
+		return &fault.Fault{
+			Problem: fmt.Sprintf("must be a module, not a file, got `%s`", target),
+			Hint:    moduleHint(module, attribute),
+			Code:    fault.Usage,
+		}
+	}
+	return nil
+}
+
+// moduleHint says how to name the application in a file that was given for a module.
+func moduleHint(file, attribute string) string {
+	if attribute == "" {
+		attribute = "app"
+	}
+	dir, name := path.Split(filepath.ToSlash(file))
+	target := strings.TrimSuffix(name, ".py") + ":" + attribute
+	if dir = path.Clean(dir); dir != "." {
+		return fmt.Sprintf("name the module and its folder: `--app-dir %s %s`", dir, target)
+	}
+	return fmt.Sprintf("name the module: `%s`", target)
+}
+
+// splitInterface takes the `asgi:` or `wsgi:` off a target. It is a prefix only before module:attribute, since a module may well
+// be called asgi.
+func splitInterface(target string) (name, rest string) {
+	prefix, rest, _ := strings.Cut(target, ":")
+	if !strings.Contains(rest, ":") {
+		return "", target
+	}
+	switch prefix {
+	case "asgi":
+		return "asgi3", rest
+	case "wsgi":
+		return "wsgi", rest
+	}
+	return "", target
+}
+
+// isReference tells whether text has the form module:attribute.
+func isReference(text string) bool {
+	module, attribute, ok := strings.Cut(text, ":")
+	return ok && module != "" && attribute != "" && !strings.ContainsAny(text, " /\\")
+}
+
+func checkRootPath(text string) error {
+	switch {
+	case text == "":
+		return nil
+	case !strings.HasPrefix(text, "/") || strings.HasSuffix(text, "/") || strings.ContainsAny(text, "?# \t\r\n"):
+		return must("a path such as /api, with a slash in front and none at the end", text)
+	case len(text) > maxRootPath:
+		return must(fmt.Sprintf("%d bytes at most", maxRootPath), len(text))
+	}
+	return nil
+}
+
+func checkGlob(text string) error {
+	if _, err := path.Match(text, ""); err != nil || text == "" {
+		return must("a pattern such as *.html", text)
+	}
+	return nil
+}
+
+// checkHeader checks Name:Value (RFC 9110 §5.5, §5.6.2).
+func checkHeader(text string) error {
+	name, value, ok := strings.Cut(text, ":")
+	if !ok || name == "" || strings.ContainsFunc(name, notToken) || strings.ContainsFunc(value, isControl) {
+		return must("Name:Value", text)
+	}
+	return nil
+}
+
+func notToken(r rune) bool {
+	letter := 'a' <= r|0x20 && r|0x20 <= 'z' || '0' <= r && r <= '9'
+	return !letter && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+}
+
+func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+
+// checkTogether finds what is wrong only in combination, or with the folders that the settings name.
+func (l *loader) checkTogether(c *Config) {
+	l.checkFolders("app-dir", c.AppDir)
+	l.checkFolders("reload-dir", c.ReloadDirs...)
+	head := c.LimitRequestLine + c.LimitRequestFieldSize + 4*c.LimitRequestFields
+	if head > MaxHead {
+		l.problem("", fmt.Sprintf(
+			"can't keep the request limits: a line of %d bytes, a field of %d bytes and a table of %d fields take %d bytes, but a "+
+				"request's head has %d", c.LimitRequestLine, c.LimitRequestFieldSize, c.LimitRequestFields, head, MaxHead),
+			"lower `--limit-request-line`, `--limit-request-field-size` or `--limit-request-fields`")
+	}
+}
+
+// checkFolders checks folders that were given, not those of a default.
+func (l *loader) checkFolders(name string, folders ...string) {
+	given := l.given[name]
+	if given == nil {
+		return
+	}
+	for _, folder := range folders {
+		if err := isFolder(l.path(folder)); err != nil {
+			l.problem(given.label, fmt.Sprintf("can't use folder `%s`: %v", folder, err), "")
+		}
+	}
+}
+
+func isFolder(folder string) error {
+	info, err := os.Stat(folder)
+	if err != nil {
+		return reason(err)
+	}
+	if !info.IsDir() {
+		return errors.New("not a folder")
+	}
+	return nil
+}
+
+// reason strips the operation and the path that an *os.PathError repeats.
+func reason(err error) error {
+	if pe, ok := errors.AsType[*os.PathError](err); ok {
+		return pe.Err
+	}
+	return err
+}

@@ -1,0 +1,307 @@
+package config
+
+import (
+	"math"
+	"time"
+)
+
+// Limits of limits.
+const (
+	// MaxHead is the most a request's head may take: a frame of the link that carries it is 64 KiB at most (see
+	// docs/reference/wire.md), of which its fixed part and addresses take some.
+	MaxHead = 64<<10 - headReserve
+	// headReserve is what is kept for the fixed part of a frame (96 bytes) and its extra section.
+	headReserve = 2 << 10
+	// maxFields keeps the field table of a frame, four bytes a field, within a quarter of the head.
+	maxFields = 4000
+	// maxTimeout: whoever writes more has mistaken the unit.
+	maxTimeout = 24 * time.Hour
+	// maxWorkers bounds the processes of one server; each takes tens of megabytes.
+	maxWorkers = 1024
+	// maxThreads bounds the threads of one worker; each takes a stack.
+	maxThreads = 1024
+	// maxReactors bounds the event loops; each has a link to every worker.
+	maxReactors = 256
+)
+
+//go:generate go run ../tools/gendocs ../../docs/reference/settings.md
+
+// Table is every setting there is. It is never changed.
+var Table = []Setting{
+	{
+		Name: "target", Positional: true, Key: "app.target", Arg: "TARGET", Group: Application,
+		Prose: "The application: `module:attribute`, or `module` alone to try `app`, `application` and `create_app`. " +
+			"`asgi:` or `wsgi:` in front says what it is.",
+		Value: func(c *Config) Value { return text{field: &c.Target, check: checkTarget} },
+	},
+	{
+		Name: "interface", Key: "app.interface", Arg: "NAME", Default: "auto", Group: Application,
+		Prose: "How the application is called.",
+		Why:   "The worker sees it from the application itself: a coroutine function or class with an async `__call__` is ASGI 3.",
+		Value: func(c *Config) Value {
+			return choice{field: &c.Interface, words: []string{"auto", "asgi3", "asgi2", "wsgi"}}
+		},
+	},
+	{
+		Name: "factory", Key: "app.factory", Default: "false", Group: Application,
+		Prose: "The target is a function that returns the application.",
+		Value: func(c *Config) Value { return boolean{&c.Factory} },
+	},
+	{
+		Name: "app-dir", Key: "app.dir", Arg: "DIR", Default: ".", Group: Application,
+		Prose: "Folder that is put first on `sys.path`, so that the target is found in it.",
+		Why:   "An application is most often started from its own folder.",
+		Value: func(c *Config) Value { return text{field: &c.AppDir, path: Folder} },
+	},
+	{
+		Name: "python", Key: "app.python", Arg: "PATH", Group: Application,
+		Prose: "The Python interpreter. Without it: that of `VIRTUAL_ENV`, of `.venv` beside the application, the one awaitd is " +
+			"installed in, `python3`; the first there is.",
+		Value: func(c *Config) Value { return text{field: &c.Python, path: Program} },
+	},
+	{
+		Name: "root-path", Key: "app.root_path", Arg: "PATH", Group: Application,
+		Prose: "Prefix under which a proxy mounts the application: ASGI `root_path`, WSGI `SCRIPT_NAME`.",
+		Value: func(c *Config) Value { return text{field: &c.RootPath, check: checkRootPath} },
+	},
+	{
+		Name: "env-file", Key: "app.env_file", Arg: "FILE", Group: Application,
+		Prose: "File of `NAME=value` lines for the workers' environment, and for settings; may be repeated. Variables that are set " +
+			"already stay as they are.",
+		Value: func(c *Config) Value { return list{field: &c.EnvFiles, split: ",", path: File} },
+	},
+
+	{
+		Name: "host", Key: "listen.host", Arg: "HOST", Default: "127.0.0.1", Group: Address,
+		Prose: "Host name or IP address to listen on; `0.0.0.0` or `::` for every interface.",
+		Why:   "Nothing is offered to the network by accident.",
+		Value: func(c *Config) Value { return text{field: &c.Host, check: checkHost} },
+	},
+	{
+		Name: "port", Key: "listen.port", Arg: "PORT", Default: "8000", Group: Address,
+		Prose: "Port to listen on; 0 takes a free one, which the ready line shows.",
+		Why:   "The port of uvicorn, gunicorn and Django's runserver.",
+		Value: func(c *Config) Value { return number{field: &c.Port, max: maxPort} },
+	},
+	{
+		Name: "bind", Short: "b", Key: "listen.bind", Arg: "ADDRESS", Group: Address,
+		Prose: "Address to listen on, instead of host and port: `host:port`, `[::1]:port`, `:port`, `unix:path` or `fd://N`; may be " +
+			"repeated.",
+		Value: func(c *Config) Value { return list{field: &c.Bind, split: ",", check: checkBind} },
+	},
+	{
+		Name: "uds", Key: "listen.uds", Arg: "PATH", Group: Address,
+		Prose: "Unix socket to listen on, instead of host and port.",
+		Value: func(c *Config) Value { return text{field: &c.UDS, path: File} },
+	},
+	{
+		Name: "uds-permissions", Key: "listen.uds_permissions", Arg: "MODE", Default: "666", Group: Address,
+		Prose: "Permissions of unix sockets, in octal.",
+		Why: "The proxy in front runs as another user, so the socket must be open to it, as it is with uvicorn; who may reach it at " +
+			"all is decided by the folder it is in.",
+		Value: func(c *Config) Value { return mode{&c.UDSPermissions} },
+	},
+	{
+		Name: "fd", Key: "listen.fd", Arg: "N", Default: "none", Group: Address,
+		Prose: "Descriptor of an inherited listening socket, instead of host and port.",
+		Value: func(c *Config) Value {
+			return number{field: &c.FD, max: math.MaxInt32, word: "none", as: -1}
+		},
+	},
+	{
+		Name: "backlog", Key: "listen.backlog", Arg: "N", Default: "2048", Group: Address,
+		Prose: "Connections the kernel holds that are not yet accepted; it takes no more than `net.core.somaxconn`.",
+		Why:   "Enough for a burst of new connections in the milliseconds a busy event loop takes to come round; the peers' number.",
+		Value: func(c *Config) Value { return number{field: &c.Backlog, min: 1, max: math.MaxUint16} },
+	},
+
+	{
+		Name: "workers", Short: "w", Key: "workers.count", Env: []string{"WEB_CONCURRENCY"}, Arg: "N|auto", Default: "1",
+		Group: Workers,
+		Prose: "Worker processes; `auto`: as many as the CPUs that the container or machine gives.",
+		Why:   "One worker shares its memory and state with nobody, which is what development and small sites expect.",
+		Value: func(c *Config) Value { return number{field: &c.Workers, min: 1, max: maxWorkers, word: "auto"} },
+	},
+	{
+		Name: "threads", Key: "workers.threads", Arg: "N", Default: "1", Group: Workers,
+		Prose: "Threads that run a WSGI application in each worker.",
+		Why:   "The one thread is the main thread, so an application that was not written for threads is safe.",
+		Value: func(c *Config) Value { return number{field: &c.Threads, min: 1, max: maxThreads} },
+	},
+	{
+		Name: "loop", Key: "workers.loop", Arg: "NAME", Default: "auto", Group: Workers,
+		Prose: "Event loop of the workers; `auto` takes uvloop where it is installed. `module:factory` names a function that " +
+			"returns a loop.",
+		Why: "Whoever installed uvloop beside the application wants it used.",
+		Value: func(c *Config) Value {
+			return choice{field: &c.Loop, words: []string{"auto", "asyncio", "uvloop"},
+				open: &openChoice{"module:factory", isReference}}
+		},
+	},
+	{
+		Name: "lifespan", Key: "workers.lifespan", Arg: "NAME", Default: "auto", Group: Workers,
+		Prose: "ASGI lifespan: `auto` goes on without it if the application raises at the lifespan scope, `on` takes that as a " +
+			"failed start, `off` never asks.",
+		Why: "Works with applications that have it and with those that don't.",
+		Value: func(c *Config) Value {
+			return choice{field: &c.Lifespan, words: []string{"auto", "on", "off"}}
+		},
+	},
+	{
+		Name: "reactors", Key: "workers.reactors", Arg: "N|auto", Default: "auto", Group: Workers,
+		Prose: "Event loops of the server, which read and write the clients' connections; `auto`: one for every four CPUs, at most " +
+			"one per worker.",
+		Why:   "One reactor outruns several workers, and each has a link to every worker.",
+		Value: func(c *Config) Value { return number{field: &c.Reactors, max: maxReactors, word: "auto"} },
+	},
+
+	{
+		Name: "reload", Key: "reload.enabled", Default: "false", Group: Development,
+		Prose: "Watch files and reload the application when they change. For development.",
+		Value: func(c *Config) Value { return boolean{&c.Reload} },
+	},
+	{
+		Name: "reload-dir", Key: "reload.dir", Arg: "DIR", Default: ".", Group: Development,
+		Prose: "Folder to watch, with all below it; may be repeated.",
+		Value: func(c *Config) Value { return list{field: &c.ReloadDirs, split: ",", path: Folder} },
+	},
+	{
+		Name: "reload-include", Key: "reload.include", Arg: "GLOB", Default: defaultIncludes, Group: Development,
+		Prose: "Files to watch besides the default ones; may be repeated. A default is dropped by excluding the same pattern.",
+		Value: func(c *Config) Value { return list{field: &c.ReloadIncludes, split: ",", check: checkGlob} },
+	},
+	{
+		Name: "reload-exclude", Key: "reload.exclude", Arg: "GLOB", Default: defaultExcludes, Group: Development,
+		Prose: "Files or folders not to watch besides the default ones; may be repeated. A default is dropped by including the " +
+			"same pattern.",
+		Why:   "Hidden files, compiled files, and what editors leave while they save; uvicorn's list.",
+		Value: func(c *Config) Value { return list{field: &c.ReloadExcludes, split: ",", check: checkGlob} },
+	},
+	{
+		Name: "reload-delay", Key: "reload.delay", Arg: "TIME", Default: "250ms", Unit: "seconds", Group: Development,
+		Prose: "Quiet time after a change before the application is reloaded.",
+		Why:   "An editor or `git checkout` writes several files; they make one reload.",
+		Value: func(c *Config) Value { return duration{&c.ReloadDelay, 0, time.Minute} },
+	},
+
+	{
+		Name: "limit-concurrency", Key: "limits.concurrency", Arg: "N|auto", Default: "auto", Group: Limits,
+		Prose: "Requests in flight per worker; more wait in the queue. `auto`: 1,000 for ASGI, the threads for WSGI. Idle " +
+			"connections never count.",
+		Why: "A worker whose database hangs must not collect requests until it runs out of memory; 1,000 coroutines are a few " +
+			"megabytes.",
+		Value: func(c *Config) Value { return number{field: &c.LimitConcurrency, max: unbounded, word: "auto"} },
+	},
+	{
+		Name: "limit-queue", Key: "limits.queue", Arg: "N", Default: "1000", Group: Limits,
+		Prose: "Requests that wait for a worker; one more is answered with 503. 0: none waits.",
+		Why:   "Rides out a burst; a longer queue would be answered only after its clients have gone.",
+		Value: func(c *Config) Value { return number{field: &c.LimitQueue, max: unbounded} },
+	},
+	{
+		Name: "limit-request-line", Key: "limits.request_line", Arg: "SIZE", Default: "8190", Unit: "bytes", Group: Limits,
+		Prose: "Length of a request line; a longer one is answered with 414.",
+		Why:   "The longest URL that common proxies pass on; gunicorn's and Apache's number.",
+		Value: func(c *Config) Value { return size[int]{&c.LimitRequestLine, 256, MaxHead} },
+	},
+	{
+		Name: "limit-request-fields", Key: "limits.request_fields", Arg: "N", Default: "100", Group: Limits,
+		Prose: "Header fields of a request; more are answered with 431.",
+		Why:   "Browsers and proxies send some dozens; gunicorn's and Apache's number.",
+		Value: func(c *Config) Value { return number{field: &c.LimitRequestFields, min: 8, max: maxFields} },
+	},
+	{
+		Name: "limit-request-field-size", Key: "limits.request_field_size", Arg: "SIZE", Default: "8190", Unit: "bytes", Group: Limits,
+		Prose: "Length of one header field; a longer one is answered with 431.",
+		Why:   "Room for two full cookies or a large token; gunicorn's and Apache's number.",
+		Value: func(c *Config) Value { return size[int]{&c.LimitRequestFieldSize, 256, MaxHead} },
+	},
+	{
+		Name: "limit-request-body", Key: "limits.request_body", Arg: "SIZE", Default: "0", Unit: "bytes", Group: Limits,
+		Prose: "Length of a request's body; a longer one is answered with 413. 0: no limit.",
+		Why:   "Bodies are passed on as they come and take no memory, so only the application knows what is too much.",
+		Value: func(c *Config) Value { return size[int64]{&c.LimitRequestBody, 0, math.MaxInt64} },
+	},
+
+	{
+		Name: "timeout-header", Key: "timeouts.header", Arg: "TIME", Default: "10s", Unit: "seconds", Group: Timeouts,
+		Prose: "Time for a whole request head, from its first byte (on a new connection: from its start).",
+		Why:   "Ample on a bad mobile line, too short to hold connections open with a byte now and then.",
+		Value: func(c *Config) Value { return duration{&c.TimeoutHeader, time.Millisecond, maxTimeout} },
+	},
+	{
+		Name: "timeout-body", Key: "timeouts.body", Arg: "TIME", Default: "30s", Unit: "seconds", Group: Timeouts,
+		Prose: "Silence allowed between two pieces of a request's body while the application waits for it.",
+		Why:   "A slow upload goes on for as long as it moves; half a minute without a byte is a client that is gone.",
+		Value: func(c *Config) Value { return duration{&c.TimeoutBody, time.Millisecond, maxTimeout} },
+	},
+	{
+		Name: "timeout-keep-alive", Key: "timeouts.keep_alive", Arg: "TIME", Default: "75s", Unit: "seconds", Group: Timeouts,
+		Prose: "Time an idle connection is kept for its next request.",
+		Why: "Longer than the 60 s after which common load balancers drop theirs: the side that sends requests should be the one " +
+			"that closes. An idle connection costs almost nothing here.",
+		Value: func(c *Config) Value { return duration{&c.TimeoutKeepAlive, time.Millisecond, maxTimeout} },
+	},
+	{
+		Name: "timeout-queue", Key: "timeouts.queue", Arg: "TIME", Default: "30s", Unit: "seconds", Group: Timeouts,
+		Prose: "Time a request waits for a worker; then it is answered with 503.",
+		Why:   "Longer than a restart of the workers takes, shorter than the 60 s at which proxies give up.",
+		Value: func(c *Config) Value { return duration{&c.TimeoutQueue, time.Millisecond, maxTimeout} },
+	},
+	{
+		Name: "timeout-startup", Key: "timeouts.startup", Arg: "TIME", Default: "1m", Unit: "seconds", Group: Timeouts,
+		Prose: "Time for a worker to import the application and finish its lifespan startup.",
+		Why:   "A large application on a cold, slow disk takes some tens of seconds; service managers give up at 90.",
+		Value: func(c *Config) Value { return duration{&c.TimeoutStartup, time.Millisecond, maxTimeout} },
+	},
+	{
+		Name: "timeout-graceful-shutdown", Aliases: []string{"graceful-timeout"}, Key: "timeouts.graceful_shutdown", Arg: "TIME",
+		Default: "30s", Unit: "seconds", Group: Timeouts,
+		Prose: "Time for requests in flight to finish when the server stops; then they are cut. 0: at once.",
+		Why:   "The time Kubernetes and systemd services commonly grant; an open event stream can't hold up a stop for ever.",
+		Value: func(c *Config) Value { return duration{&c.TimeoutGracefulShutdown, 0, maxTimeout} },
+	},
+
+	{
+		Name: "log-level", Key: "log.level", Arg: "LEVEL", Default: "info", Group: Logs,
+		Prose: "The least important messages that are logged.",
+		Value: func(c *Config) Value {
+			return choice{field: &c.LogLevel, words: []string{"critical", "error", "warning", "info", "debug", "trace"}}
+		},
+	},
+	{
+		Name: "access-log", Key: "log.access", Default: "true", Group: Logs,
+		Prose: "Log one line per request.",
+		Why:   "Written by the server, it costs the workers nothing.",
+		Value: func(c *Config) Value { return boolean{&c.AccessLog} },
+	},
+
+	{
+		Name: "server-header", Key: "headers.server", Default: "true", Group: Headers,
+		Prose: "Add `server: awaitd` to responses that have no `server` of their own.",
+		Value: func(c *Config) Value { return boolean{&c.ServerHeader} },
+	},
+	{
+		Name: "date-header", Key: "headers.date", Default: "true", Group: Headers,
+		Prose: "Add `date` to responses that have none.",
+		Why:   "RFC 9110 §6.6.1 asks every server with a clock for it; caches need it.",
+		Value: func(c *Config) Value { return boolean{&c.DateHeader} },
+	},
+	{
+		Name: "header", Key: "headers.add", Arg: "NAME:VALUE", Group: Headers,
+		Prose: "Header field added to every response; may be repeated.",
+		Value: func(c *Config) Value { return list{field: &c.Headers, split: "\n", check: checkHeader} },
+	},
+
+	{
+		Name: "config", Short: "c", Arg: "FILE", Group: Sources,
+		Prose: "Settings file, TOML. Without it: `awaitd.toml` or a `pyproject.toml` with `[tool.awaitd]`, in the working folder or " +
+			"the application's.",
+		Value: func(c *Config) Value { return text{field: &c.File, path: File} },
+	},
+	{
+		Name: "chdir", Arg: "DIR", Group: Sources,
+		Prose: "Change to this folder before anything else: every other relative path starts there.",
+		Value: func(c *Config) Value { return text{field: &c.Dir, path: Folder} },
+	},
+}

@@ -1,0 +1,136 @@
+package config
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// boolean is yes or no.
+type boolean struct{ field *bool }
+
+func (v boolean) Set(texts ...string) error {
+	switch strings.ToLower(last(texts)) {
+	case "true", "yes", "on", "1":
+		*v.field = true
+	case "false", "no", "off", "0":
+		*v.field = false
+	default:
+		return must("true or false", last(texts))
+	}
+	return nil
+}
+
+func (v boolean) String() string { return strconv.FormatBool(*v.field) }
+
+func (v boolean) Shape() Shape {
+	return Shape{Type: "boolean", Bool: true, Schema: map[string]any{"type": "boolean"}}
+}
+
+// choice is one of some words; open, if there is one, allows and describes others.
+type choice struct {
+	field *string
+	words []string
+	open  *openChoice
+}
+
+type openChoice struct {
+	what    string
+	matches func(string) bool
+}
+
+func (v choice) Set(texts ...string) error {
+	text := last(texts)
+	if word := strings.ToLower(text); slices.Contains(v.words, word) {
+		*v.field = word
+		return nil
+	}
+	if v.open != nil && v.open.matches(text) {
+		*v.field = text
+		return nil
+	}
+	return must(v.allowed(), text)
+}
+
+func (v choice) allowed() string {
+	words := v.words
+	if v.open != nil {
+		words = append(slices.Clone(words), v.open.what)
+	}
+	n := len(words) - 1
+	return strings.Join(words[:n], ", ") + " or " + words[n]
+}
+
+func (v choice) String() string { return *v.field }
+
+func (v choice) Shape() Shape {
+	if v.open != nil {
+		return Shape{Type: v.allowed(), Choices: v.words, Open: true, Schema: map[string]any{"type": "string"}}
+	}
+	return Shape{Type: "one of " + strings.Join(v.words, ", "), Choices: v.words, Schema: map[string]any{"enum": v.words}}
+}
+
+// text is any text that check, if there is one, lets pass: it returns what the text must be, or nothing.
+type text struct {
+	field *string
+	path  PathKind
+	check func(string) error
+}
+
+func (v text) Set(texts ...string) error {
+	t := last(texts)
+	if v.check != nil {
+		if err := v.check(t); err != nil {
+			return err
+		}
+	}
+	*v.field = t
+	return nil
+}
+
+func (v text) String() string { return *v.field }
+
+func (v text) Shape() Shape {
+	return Shape{Type: v.path.typeName(), Path: v.path, Schema: map[string]any{"type": "string"}}
+}
+
+func (k PathKind) typeName() string {
+	return [...]string{NoPath: "text", File: "file", Folder: "folder", Program: "program"}[k]
+}
+
+// list is some texts, each let pass by check; in one variable they are separated by split.
+type list struct {
+	field *[]string
+	split string
+	path  PathKind
+	check func(string) error
+}
+
+func (v list) Set(texts ...string) error {
+	items := make([]string, 0, len(texts))
+	var wrong []error
+	for _, t := range texts {
+		t = strings.TrimSpace(t)
+		if v.check != nil {
+			wrong = append(wrong, v.check(t))
+		}
+		items = append(items, t)
+	}
+	if err := errors.Join(wrong...); err != nil {
+		return err
+	}
+	*v.field = items
+	return nil
+}
+
+func (v list) String() string { return strings.Join(*v.field, ", ") }
+
+func (v list) Shape() Shape {
+	item := map[string]any{"type": "string"}
+	return Shape{
+		Type: "list of " + map[PathKind]string{NoPath: "texts", File: "files", Folder: "folders"}[v.path],
+		List: true, Split: v.split, Path: v.path,
+		Schema: map[string]any{"anyOf": []any{item, map[string]any{"type": "array", "items": item}}},
+	}
+}

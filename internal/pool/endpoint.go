@@ -1,0 +1,231 @@
+package pool
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/awaitd/awaitd/internal/exchange"
+	"github.com/awaitd/awaitd/internal/wire"
+)
+
+// Loop is the event loop that an endpoint lives on: a reactor, or the gateway's.
+type Loop interface {
+	// Post has f called on the loop's goroutine, from any goroutine.
+	Post(f func())
+	// Watch has f called on the loop's goroutine whenever fd becomes readable.
+	Watch(fd int, f func()) (stop func(), err error)
+	// After has f called on the loop's goroutine, once, after d.
+	After(d time.Duration, f func())
+	// Now is the time at the start of the loop's turn.
+	Now() time.Time
+}
+
+// Endpoint is one event loop's door to the applications: it owns a link to every worker loop, the streams on them, and the
+// requests that wait. It implements exchange.Application, and reactor.Source for its rings. All of it is touched by the loop's
+// goroutine alone; what it shares with other endpoints are a few counters.
+type Endpoint struct {
+	loop    Loop
+	pool    *shared
+	links   []*link
+	queue   fifo         // requests that wait for a worker
+	waiting atomic.Int64 // its length, for other endpoints to see
+	timing  bool         // a look at the queue's wait limit is due
+	scratch wire.Scratch
+	spare   []*stream
+	encode  []byte // an OPEN is put together here
+	ticket  uint64 // counts dispatches: the higher, the more recent
+}
+
+// Limits of one turn, so that neither one link nor all of them starve the connections.
+const (
+	framesPerTurn = 256
+	keepStreams   = 1024
+)
+
+// newEndpoint makes the endpoint of a loop.
+func newEndpoint(loop Loop, s *shared) *Endpoint {
+	return &Endpoint{loop: loop, pool: s}
+}
+
+// Poll handles what workers have sent.
+func (e *Endpoint) Poll() int {
+	n := 0
+	for _, l := range e.links {
+		n += l.poll(framesPerTurn)
+	}
+	return n
+}
+
+// Flush shows workers what was written to their rings.
+func (e *Endpoint) Flush() {
+	for _, l := range e.links {
+		l.flush()
+	}
+}
+
+// Arm says that the loop is about to sleep.
+func (e *Endpoint) Arm() bool {
+	for i, l := range e.links {
+		if !l.broken && !l.wire.In.Arm() {
+			for _, armed := range e.links[:i] {
+				armed.wire.In.Disarm()
+			}
+			return false
+		}
+	}
+	return true
+}
+
+// Disarm says that the loop is awake.
+func (e *Endpoint) Disarm() {
+	for _, l := range e.links {
+		l.wire.In.Disarm()
+	}
+}
+
+// Open hands a request to the least busy worker loop, or puts it into the queue.
+func (e *Endpoint) Open(req *exchange.Request, r exchange.Responder) (exchange.Stream, exchange.Reason) {
+	if e.pool.stopping.Load() {
+		return nil, exchange.Stopping
+	}
+	open, taken, err := wire.AppendOpen(e.encode[:0], e.pool.maxFrame, 0, req, e.pool.window)
+	e.encode = open[:0]
+	if err != nil {
+		return nil, exchange.HeadTooLarge
+	}
+	req.Body = req.Body[taken:]
+	s := e.newStream(r)
+	s.open = append(s.open, open...)
+	if e.queue.len() == 0 && e.dispatch(s) {
+		return s, exchange.None
+	}
+	if !e.pool.enter() {
+		e.recycle(s)
+		return nil, exchange.Overloaded
+	}
+	s.since = e.loop.Now()
+	e.queue.push(s)
+	e.waiting.Add(1)
+	e.watchQueue()
+	return s, exchange.None
+}
+
+// dispatch sends a stream's OPEN to the best link. It reports false when none has room.
+func (e *Endpoint) dispatch(s *stream) bool {
+	l := e.pick(len(s.open))
+	if l == nil {
+		return false
+	}
+	return l.start(s)
+}
+
+// pick chooses the link for a request whose OPEN is n bytes long: the one with the fewest requests not yet taken (a worker that
+// is blocked takes none), then with the fewest in flight, then the one used last, whose caches are warm.
+func (e *Endpoint) pick(n int) *link {
+	var best *link
+	for _, l := range e.links {
+		if l.open(n) && (best == nil || l.before(best)) {
+			best = l
+		}
+	}
+	return best
+}
+
+// pump dispatches what waits, as far as there is room. It runs whenever a stream has ended or a worker has become ready.
+func (e *Endpoint) pump() {
+	for {
+		s := e.queue.front()
+		if s == nil || !e.dispatch(s) {
+			return
+		}
+		e.queue.pop()
+		e.waiting.Add(-1)
+		e.pool.leave()
+	}
+}
+
+// unqueue ends a stream that waits.
+func (e *Endpoint) unqueue(s *stream) {
+	e.queue.remove(s)
+	e.waiting.Add(-1)
+	e.pool.leave()
+	e.recycle(s)
+}
+
+// queueTick is how often the wait of queued requests is looked at.
+const queueTick = 100 * time.Millisecond
+
+// watchQueue has the wait limit looked at as long as requests wait.
+func (e *Endpoint) watchQueue() {
+	if e.timing || e.pool.queueWait <= 0 {
+		return
+	}
+	e.timing = true
+	e.loop.After(queueTick, func() {
+		e.timing = false
+		e.expireQueue()
+		if e.queue.len() > 0 {
+			e.watchQueue()
+		}
+	})
+}
+
+// expireQueue fails the requests that have waited too long. The first in the queue has waited longest.
+func (e *Endpoint) expireQueue() {
+	for s := e.queue.front(); s != nil && e.loop.Now().Sub(s.since) > e.pool.queueWait; s = e.queue.front() {
+		r := s.responder
+		e.unqueue(s)
+		r.Fail(exchange.QueueWait)
+	}
+}
+
+// newStream takes a stream object for a responder.
+func (e *Endpoint) newStream(r exchange.Responder) *stream {
+	var s *stream
+	if n := len(e.spare); n > 0 {
+		s, e.spare = e.spare[n-1], e.spare[:n-1]
+	} else {
+		s = &stream{}
+	}
+	s.endpoint, s.responder, s.state = e, r, queued
+	return s
+}
+
+// recycle takes a stream object back. The memory of a large OPEN is let go.
+func (e *Endpoint) recycle(s *stream) {
+	open := s.open[:0]
+	if cap(open) > keepOpen {
+		open = nil
+	}
+	*s = stream{open: open, state: over}
+	if len(e.spare) < keepStreams {
+		e.spare = append(e.spare, s)
+	}
+}
+
+// add puts a link to a worker loop that is ready into service.
+func (e *Endpoint) add(w *wire.Link, t *Target) error {
+	l := &link{endpoint: e, wire: w, target: t}
+	stop, err := e.loop.Watch(w.Doorbell(), func() {})
+	if err != nil {
+		return err
+	}
+	l.unwatch = stop
+	e.links = append(e.links, l)
+	e.pump()
+	return nil
+}
+
+// drop takes a link out of service, its worker being gone: what had been answered is passed on, requests that had not been
+// started run elsewhere, the others fail.
+func (e *Endpoint) drop(w *wire.Link) {
+	for i, l := range e.links {
+		if l.wire == w {
+			e.links = append(e.links[:i:i], e.links[i+1:]...)
+			l.close()
+			e.pump()
+			return
+		}
+	}
+	w.Close()
+}

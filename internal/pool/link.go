@@ -1,0 +1,225 @@
+package pool
+
+import (
+	"github.com/awaitd/awaitd/internal/exchange"
+	"github.com/awaitd/awaitd/internal/wire"
+)
+
+// link is an endpoint's link to one worker loop, with the streams on it.
+type link struct {
+	endpoint *Endpoint
+	wire     *wire.Link
+	target   *Target
+	slots    []linkSlot
+	free     []uint32
+	untaken  fifo     // streams whose OPEN the worker has not taken, in the order of the ring
+	backlog  [][]byte // frames that found the ring full
+	used     uint64   // the ticket of the last dispatch
+	unwatch  func()
+	broken   bool // the worker broke the wire's rules, and is being killed
+}
+
+// linkSlot is an entry of the stream table. The generation tells frames of an old stream from those of its successor.
+type linkSlot struct {
+	s   *stream
+	gen uint32
+}
+
+// open says whether the link takes a request of n bytes now.
+func (l *link) open(n int) bool {
+	return !l.broken && !l.target.draining.Load() && l.target.inFlight.Load() < l.target.limit &&
+		len(l.backlog) == 0 && l.wire.Out.Fits(n)
+}
+
+// before says whether the link is a better choice than other.
+func (l *link) before(other *link) bool {
+	l.refresh()
+	other.refresh()
+	if a, b := l.untaken.len(), other.untaken.len(); a != b {
+		return a < b
+	}
+	if a, b := l.target.inFlight.Load(), other.target.inFlight.Load(); a != b {
+		return a < b
+	}
+	return l.used > other.used
+}
+
+// start writes a stream's OPEN to the ring.
+func (l *link) start(s *stream) bool {
+	if l.target.inFlight.Add(1) > l.target.limit {
+		l.target.inFlight.Add(-1) // another endpoint was first
+		return false
+	}
+	l.place(s)
+	wire.SetStream(s.open, s.id)
+	ok, err := l.wire.Out.Write(s.open)
+	if !ok {
+		l.vacate(s)
+		l.target.inFlight.Add(-1)
+		l.check(err)
+		return false
+	}
+	l.endpoint.ticket++
+	l.used = l.endpoint.ticket
+	s.link, s.state = l, sent
+	s.end = l.wire.Out.Position()
+	s.window = int(l.endpoint.pool.window)
+	l.untaken.push(s)
+	return true
+}
+
+// place gives a stream a slot and an id.
+func (l *link) place(s *stream) {
+	var slot uint32
+	if n := len(l.free); n > 0 {
+		slot, l.free = l.free[n-1], l.free[:n-1]
+	} else {
+		slot = uint32(len(l.slots))
+		l.slots = append(l.slots, linkSlot{})
+	}
+	l.slots[slot].s = s
+	s.id = wire.StreamID(slot, l.slots[slot].gen)
+}
+
+// vacate takes the slot back.
+func (l *link) vacate(s *stream) {
+	slot, _ := wire.Slot(s.id)
+	l.slots[slot].s = nil
+	l.slots[slot].gen++
+	l.free = append(l.free, slot)
+}
+
+// find returns the stream of a frame; nil for one that has ended.
+func (l *link) find(id uint32) *stream {
+	slot, ok := wire.Slot(id)
+	if !ok || int(slot) >= len(l.slots) {
+		return nil
+	}
+	if s := l.slots[slot].s; s != nil && s.id == id {
+		return s
+	}
+	return nil
+}
+
+// refresh looks which requests the worker has taken by now.
+func (l *link) refresh() {
+	if l.untaken.len() == 0 {
+		return
+	}
+	head, err := l.wire.Out.Consumed()
+	if l.check(err) {
+		return
+	}
+	for s := l.untaken.front(); s != nil && s.end <= head; s = l.untaken.front() {
+		l.untaken.pop()
+		s.took()
+	}
+}
+
+// send writes a frame, or keeps it until the ring has room.
+func (l *link) send(h wire.Header, payload []byte) {
+	if l.broken {
+		return
+	}
+	if len(l.backlog) == 0 {
+		ok, err := l.wire.Out.WriteParts(h, payload)
+		if ok || l.check(err) {
+			return
+		}
+	}
+	l.backlog = append(l.backlog, wire.AppendFrame(nil, h, payload))
+}
+
+// flush shows the worker what was written, and asks it to ring back if there is more than the ring holds.
+func (l *link) flush() {
+	if l.broken {
+		return
+	}
+	if len(l.backlog) > 0 {
+		l.unblock()
+	}
+	l.wire.Publish()
+}
+
+// unblock writes frames that waited for room.
+func (l *link) unblock() {
+	for len(l.backlog) > 0 {
+		ok, err := l.wire.Out.Write(l.backlog[0])
+		if l.check(err) {
+			return
+		}
+		if !ok {
+			l.wire.Publish() // the worker must see what is there before it can make room
+			ok, err = l.wire.Out.Await(len(l.backlog[0]))
+			if l.check(err) || !ok {
+				return
+			}
+			continue
+		}
+		l.backlog[0] = nil
+		l.backlog = l.backlog[1:]
+	}
+	l.backlog = nil
+	l.endpoint.pump()
+}
+
+// poll handles at most max frames from the worker, and returns how many there were.
+func (l *link) poll(max int) int {
+	n := 0
+	for n < max && !l.broken {
+		f, ok, err := l.wire.In.Next()
+		if l.check(err) || !ok {
+			break
+		}
+		l.check(l.handle(f))
+		n++
+	}
+	if n > 0 && !l.broken {
+		l.wire.Release()
+	}
+	return n
+}
+
+// check marks the link as broken, and has the worker killed, if err is not nil. It reports whether it is broken.
+func (l *link) check(err error) bool {
+	if err != nil && !l.broken {
+		l.broken = true
+		l.target.violated(err)
+	}
+	return l.broken
+}
+
+// close ends the link after its worker is gone.
+func (l *link) close() {
+	for !l.broken && l.poll(framesPerTurn) > 0 { // what it still said
+	}
+	l.refresh()
+	l.unwatch()
+	var again []*stream
+	for s := l.untaken.front(); s != nil; s = l.untaken.front() {
+		l.untaken.pop()
+		if s.state == sent && l.wire.Out.Revoke(s.end, len(s.open)) {
+			l.vacate(s)
+			l.target.inFlight.Add(-1)
+			s.link, s.state = nil, queued
+			again = append(again, s)
+		}
+	}
+	l.endpoint.requeue(again)
+	for i := range l.slots {
+		if s := l.slots[i].s; s != nil {
+			s.fail(exchange.WorkerDied)
+		}
+	}
+	l.broken = true
+	l.wire.Close()
+}
+
+// requeue puts requests that were taken back to the front of the queue, in their order.
+func (e *Endpoint) requeue(streams []*stream) {
+	for i := len(streams) - 1; i >= 0; i-- {
+		e.pool.queued.Add(1) // over the limit if need be: they had been accepted
+		e.waiting.Add(1)
+		e.queue.pushFront(streams[i])
+	}
+}

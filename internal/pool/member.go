@@ -1,0 +1,298 @@
+package pool
+
+import (
+	"sync"
+	"time"
+
+	"github.com/awaitd/awaitd/internal/wire"
+	"github.com/awaitd/awaitd/internal/worker"
+)
+
+// member is one place in the pool: a worker, and whoever replaces it.
+type member struct {
+	pool    *Pool
+	name    string
+	replace chan chan error // asks for a new worker in place of the old
+
+	mu      sync.Mutex
+	current *instance
+	booting *worker.Process
+}
+
+// instance is one worker process with its links.
+type instance struct {
+	process *worker.Process
+	target  *Target
+	bell    *wire.Bell
+	links   []*wire.Link
+}
+
+// Backoff between a worker's unexpected end and the next: none after a healthy life, doubling for short ones.
+const (
+	healthyLife = 2 * time.Second
+	minBackoff  = 100 * time.Millisecond
+	maxBackoff  = 5 * time.Second
+)
+
+// run keeps a worker alive until the pool stops. ready is called once, when the first is ready.
+func (m *member) run(ready func()) {
+	backoff := time.Duration(0)
+	for !m.pool.pausing(backoff) {
+		i, err := m.boot()
+		if err != nil {
+			m.pool.fail(err)
+			return
+		}
+		if i == nil {
+			backoff = longer(backoff)
+			continue
+		}
+		m.adopt(i)
+		if ready != nil {
+			ready()
+			ready = nil
+		}
+		since := time.Now()
+		if m.attend() {
+			return
+		}
+		backoff = longer(backoff)
+		if time.Since(since) > healthyLife {
+			backoff = 0
+		}
+	}
+}
+
+func longer(d time.Duration) time.Duration { return min(max(2*d, minBackoff), maxBackoff) }
+
+// pausing waits for d and reports whether the pool stops.
+func (p *Pool) pausing(d time.Duration) bool {
+	select {
+	case <-p.stop:
+		return true
+	default:
+	}
+	if d == 0 {
+		return false
+	}
+	select {
+	case <-p.stop:
+		return true
+	case <-time.After(d):
+		return false
+	}
+}
+
+// attend waits for the end of the current worker; in the meantime it may be replaced. It reports whether the pool stops.
+func (m *member) attend() (stopped bool) {
+	for {
+		i := m.instance()
+		select {
+		case <-m.pool.stop:
+			m.retire(i)
+			return true
+		case done := <-m.replace:
+			done <- m.exchange(i)
+		case <-i.process.Done:
+			m.pool.opts.Log.Error("a worker ended and is replaced", "worker", m.name, "pid", i.process.PID(), "how", i.process.Ending().How)
+			m.remove(i)
+			return false
+		}
+	}
+}
+
+// exchange starts a new worker and retires the old one when the new one is ready.
+func (m *member) exchange(old *instance) error {
+	i, err := m.boot()
+	if err != nil {
+		return err
+	}
+	if i == nil {
+		return errNotStarted
+	}
+	m.adopt(i)
+	m.pool.done.Go(func() { m.retire(old) }) // ends within the grace
+	return nil
+}
+
+// boot starts a worker and waits until it is ready. Without an instance and without an error it may be tried again.
+func (m *member) boot() (*instance, error) {
+	p := m.pool
+	i, err := m.start()
+	if err != nil {
+		return nil, err
+	}
+	timeout := time.NewTimer(p.opts.BootTimeout)
+	defer timeout.Stop()
+	select {
+	case <-i.process.Ready:
+		p.booted()
+		return i, nil
+	case <-i.process.Done:
+		ending, silent := i.process.Ending(), i.process.Silent()
+		i.free()
+		if err := p.failedBoot(ending, silent); err != nil {
+			return nil, err
+		}
+		p.opts.Log.Error("a worker ended before it was ready", "worker", m.name, "how", ending.How)
+		return nil, nil
+	case <-p.stop:
+		i.process.Kill("the server stops")
+		<-i.process.Done
+		i.free()
+		return nil, errStopped
+	case <-timeout.C:
+		i.process.Kill("not ready in time")
+		<-i.process.Done
+		i.free()
+		return nil, startTimeout(p.opts.Setup.Target, p.opts.BootTimeout)
+	}
+}
+
+// start makes the links and the process.
+func (m *member) start() (*instance, error) {
+	p := m.pool
+	bell, err := wire.NewBell()
+	if err != nil {
+		return nil, err
+	}
+	links, err := p.links(bell)
+	if err != nil {
+		bell.Close()
+		return nil, err
+	}
+	i := &instance{bell: bell, links: links, target: &Target{name: m.name}}
+	setup := p.opts.Setup
+	setup.Name = m.name
+	i.process, err = worker.Start(worker.Spec{
+		Setup: setup, Python: p.python(), Version: p.opts.Version, Environ: p.opts.Environ, Dir: p.opts.Dir,
+		Out: p.opts.Out, Prefix: p.prefix(m.name), Log: p.opts.Log,
+		Loops: []worker.Loop{{Bell: bell, Links: links}},
+	})
+	if err != nil {
+		i.free()
+		return nil, err
+	}
+	i.target.violated = func(err error) {
+		p.opts.Log.Error("a worker broke the rules of the wire and is killed", "worker", m.name, "error", err)
+		i.process.Kill(err.Error())
+	}
+	m.mu.Lock()
+	m.booting = i.process
+	m.mu.Unlock()
+	return i, nil
+}
+
+// prefix is what stands before a worker's lines: its name, unless it is the only one.
+func (p *Pool) prefix(name string) string {
+	if p.opts.Workers == 1 {
+		return ""
+	}
+	return name + "  "
+}
+
+// adopt makes i the member's worker and has the endpoints give it requests.
+func (m *member) adopt(i *instance) {
+	p := m.pool
+	i.target.limit = int64(p.concurrency(i.process.Info().Interface))
+	m.mu.Lock()
+	m.current, m.booting = i, nil
+	m.mu.Unlock()
+	p.onAll(func(n int, e *Endpoint) {
+		if err := e.add(i.links[n], i.target); err != nil {
+			p.opts.Log.Error("can't watch a doorbell", "worker", m.name, "error", err)
+			i.process.Kill("can't watch its doorbell")
+		}
+	})
+}
+
+// concurrency is how many exchanges a worker takes at once.
+func (p *Pool) concurrency(kind string) int {
+	switch {
+	case kind == "wsgi":
+		return p.opts.Setup.Threads
+	case p.opts.LimitConcurrency > 0:
+		return p.opts.LimitConcurrency
+	}
+	return asyncConcurrency
+}
+
+// remove takes a dead worker's links out of service.
+func (m *member) remove(i *instance) {
+	m.pool.onAll(func(n int, e *Endpoint) { e.drop(i.links[n]) })
+	i.bell.Close()
+	m.mu.Lock()
+	if m.current == i {
+		m.current = nil
+	}
+	m.mu.Unlock()
+}
+
+// drainTick is how often a draining worker's exchanges are counted, besides its own word.
+const drainTick = 10 * time.Millisecond
+
+// retire ends a worker in good order: nothing new, what runs is finished within the grace, then lifespan shutdown and exit.
+func (m *member) retire(i *instance) {
+	p := m.pool
+	i.target.draining.Store(true)
+	p.onAll(func(int, *Endpoint) {}) // whoever was about to give it a request has done so
+	i.process.Drain()
+	grace := time.After(p.opts.Grace)
+	i.awaitIdle(grace)
+	i.process.Stop()
+	select {
+	case <-i.process.Done:
+	case <-time.After(stopTime):
+		p.opts.Log.Error("a worker did not stop in time and is killed", "worker", m.name, "pid", i.process.PID())
+		i.process.Kill("it did not stop in time")
+		<-i.process.Done
+	}
+	if e := i.process.Ending(); !e.Clean && e.Fault == nil {
+		p.opts.Log.Warn("a worker did not end cleanly", "worker", m.name, "how", e.How)
+	}
+	m.remove(i)
+}
+
+// awaitIdle waits until the worker runs nothing, or its grace is over, or it has ended.
+func (i *instance) awaitIdle(grace <-chan time.Time) {
+	tick := time.NewTicker(drainTick)
+	defer tick.Stop()
+	drained := i.process.Drained
+	for drained != nil || i.target.inFlight.Load() > 0 {
+		select {
+		case <-drained:
+			drained = nil
+		case <-tick.C:
+		case <-grace:
+			return
+		case <-i.process.Done:
+			return
+		}
+	}
+}
+
+// free closes what a worker that never served had.
+func (i *instance) free() {
+	for _, l := range i.links {
+		l.Close()
+	}
+	i.bell.Close()
+}
+
+func (m *member) instance() *instance {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.current
+}
+
+// kill ends the member's process, whatever it does.
+func (m *member) kill() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.current != nil {
+		m.current.process.Kill("the server stops at once")
+	}
+	if m.booting != nil {
+		m.booting.Kill("the server stops at once")
+	}
+}

@@ -1,0 +1,245 @@
+// Package pool runs the applications: N worker processes, kept alive, and the requests that endpoints dispatch to them.
+//
+// Invariants. A request belongs to no connection's worker: it goes to whichever loop is least busy at that moment. A worker gets
+// requests only between its readiness and its draining. What a dead worker had not started runs on another, untouched.
+//
+// Two halves: Endpoint, link and stream are the requests' path and run on a reactor's goroutine; Pool and member are the
+// workers' lives and run on goroutines of their own. They meet in Loop.Post and in the counters of shared and Target.
+package pool
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/awaitd/awaitd/internal/fault"
+	"github.com/awaitd/awaitd/internal/wire"
+	"github.com/awaitd/awaitd/internal/worker"
+)
+
+// Options are a pool's settings.
+type Options struct {
+	Workers     int
+	Setup       worker.Setup // without Type, Name and Loops
+	Search      worker.Search
+	Interpreter worker.Interpreter
+	Version     string
+	Environ     []string
+	Dir         string
+
+	RingSize         int
+	LimitConcurrency int // exchanges at once per worker; 0: by interface
+	LimitQueue       int
+	QueueWait        time.Duration
+	BootTimeout      time.Duration
+	Grace            time.Duration // for a worker to finish what it has, when it is replaced
+
+	Out io.Writer // workers' output
+	Log *slog.Logger
+}
+
+const (
+	// streamWindow is how much of a response may be on its way for one stream: enough to keep a fast client busy over a few
+	// turns of both loops, little enough that thousands of slow ones can be borne.
+	streamWindow = 64 << 10
+
+	// asyncConcurrency is how many exchanges an asynchronous worker has at once by default: enough for any that mostly wait,
+	// a bound for one whose database has stopped answering.
+	asyncConcurrency = 1000
+
+	// bootLimit is how many workers in a row may end before they are ready.
+	bootLimit = 5
+
+	// stopTime is how long a worker may take for its lifespan shutdown.
+	stopTime = 10 * time.Second
+)
+
+// Pool is a set of workers with the endpoints that give them requests.
+type Pool struct {
+	shared
+	opts    Options
+	members []*member
+	fatal   chan error    // the first failure that ends the pool
+	stop    chan struct{} // closed when it is to end
+	once    sync.Once
+	done    sync.WaitGroup
+
+	mu          sync.Mutex
+	interpreter worker.Interpreter
+	boots       int  // in a row, without readiness
+	served      bool // a worker was ready once
+}
+
+// New makes a pool. Endpoints are made next, then Start.
+func New(o Options) *Pool {
+	p := &Pool{opts: o, fatal: make(chan error, 1), stop: make(chan struct{}), interpreter: o.Interpreter}
+	p.window = streamWindow
+	p.maxFrame = o.RingSize / 4
+	p.limitQueue = int64(o.LimitQueue)
+	p.queueWait = o.QueueWait
+	return p
+}
+
+// Endpoint makes the endpoint of a loop, before Start.
+func (p *Pool) Endpoint(loop Loop) *Endpoint {
+	e := newEndpoint(loop, &p.shared)
+	p.endpoints = append(p.endpoints, e)
+	return e
+}
+
+// Start starts the workers and returns when all are ready, or with the reason why one can't be.
+func (p *Pool) Start() error {
+	ready := make(chan struct{}, p.opts.Workers)
+	for i := range p.opts.Workers {
+		m := &member{pool: p, name: fmt.Sprintf("worker-%d", i+1), replace: make(chan chan error, 1)}
+		p.members = append(p.members, m)
+		p.done.Go(func() { m.run(func() { ready <- struct{}{} }) }) // ends by Stop
+	}
+	for range p.opts.Workers {
+		select {
+		case <-ready:
+		case err := <-p.fatal:
+			p.fatal <- err
+			return err
+		case <-p.stop:
+			return errStopped
+		}
+	}
+	return nil
+}
+
+var errStopped = errors.New("stopped before the workers were ready")
+
+// Fatal tells when the pool can't go on, and why.
+func (p *Pool) Fatal() <-chan error { return p.fatal }
+
+// fail ends the pool for a reason.
+func (p *Pool) fail(err error) {
+	select {
+	case p.fatal <- err:
+	default: // there was one before
+	}
+}
+
+// Info returns what a ready worker said of itself, and the interpreter it runs on.
+func (p *Pool) Info() (worker.Info, worker.Interpreter) {
+	for _, m := range p.members {
+		if i := m.instance(); i != nil {
+			return i.process.Info(), p.python()
+		}
+	}
+	return worker.Info{}, p.python()
+}
+
+// Reload replaces every worker with a new one, which is ready before the old one is drained. If one can't be started, the old
+// workers stay, and the error says why.
+func (p *Pool) Reload() error {
+	errs := make([]chan error, len(p.members))
+	for i, m := range p.members {
+		errs[i] = make(chan error, 1)
+		select {
+		case m.replace <- errs[i]:
+		case <-p.stop:
+			return errStopped
+		}
+	}
+	var first error
+	for _, c := range errs {
+		select {
+		case err := <-c:
+			if first == nil {
+				first = err
+			}
+		case <-p.stop:
+			return errStopped
+		}
+	}
+	return first
+}
+
+// Refuse has the endpoints take no new requests.
+func (p *Pool) Refuse() { p.stopping.Store(true) }
+
+// Stop ends all workers: each finishes what it has within the grace, then runs its lifespan shutdown.
+func (p *Pool) Stop() {
+	p.once.Do(func() { close(p.stop) })
+	p.done.Wait()
+}
+
+// Kill ends all workers at once.
+func (p *Pool) Kill() {
+	for _, m := range p.members {
+		m.kill()
+	}
+}
+
+func (p *Pool) python() worker.Interpreter {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.interpreter
+}
+
+// failedBoot judges a worker that ended before it was ready. It returns the error that ends the pool, or nil to try again.
+func (p *Pool) failedBoot(e worker.Ending, silent bool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.boots++
+	if silent {
+		with, ok, err := worker.Borrow(p.interpreter, p.opts.Search, p.opts.Version)
+		if ok {
+			p.interpreter = with
+			return nil
+		}
+		if err != nil && !p.served {
+			return err
+		}
+	}
+	switch {
+	case e.Fault != nil && !p.served:
+		return e.Fault // it would fail the same way again
+	case p.boots < bootLimit:
+		return nil
+	case e.Fault != nil:
+		return e.Fault
+	}
+	return fault.CrashLoop(p.opts.Setup.Target, p.boots, e.How, "")
+}
+
+// booted notes that a worker became ready.
+func (p *Pool) booted() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.boots, p.served = 0, true
+}
+
+// onAll runs f on every endpoint's goroutine and waits until all have.
+func (p *Pool) onAll(f func(i int, e *Endpoint)) {
+	var wg sync.WaitGroup
+	for i, e := range p.endpoints {
+		wg.Add(1)
+		e.loop.Post(func() {
+			defer wg.Done()
+			f(i, e)
+		})
+	}
+	wg.Wait()
+}
+
+// links makes the links of one worker loop to all endpoints.
+func (p *Pool) links(bell *wire.Bell) ([]*wire.Link, error) {
+	var links []*wire.Link
+	for range p.endpoints {
+		l, err := wire.NewLink(p.opts.RingSize, bell)
+		if err != nil {
+			for _, made := range links {
+				made.Close()
+			}
+			return nil, err
+		}
+		links = append(links, l)
+	}
+	return links, nil
+}

@@ -1,0 +1,50 @@
+package pool
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// shared is what the endpoints of one pool have in common: limits, and a few counters.
+type shared struct {
+	window     uint32 // bytes of response that may be on their way for one stream
+	maxFrame   int
+	limitQueue int64
+	queueWait  time.Duration
+	queued     atomic.Int64 // requests waiting, over all endpoints
+	stopping   atomic.Bool
+	endpoints  []*Endpoint // fixed before the first request
+}
+
+// enter counts a request into the queue; false when it is full.
+func (s *shared) enter() bool {
+	if s.queued.Add(1) > s.limitQueue {
+		s.queued.Add(-1)
+		return false
+	}
+	return true
+}
+
+// leave counts a request out of the queue.
+func (s *shared) leave() { s.queued.Add(-1) }
+
+// kick has other endpoints look whether a request of theirs can go now: from has just freed a place and needs none itself.
+func (s *shared) kick(from *Endpoint) {
+	if s.queued.Load() == 0 {
+		return
+	}
+	for _, e := range s.endpoints {
+		if e != from && e.waiting.Load() > 0 {
+			e.loop.Post(e.pump)
+		}
+	}
+}
+
+// Target is a worker loop as endpoints see it.
+type Target struct {
+	name     string
+	limit    int64 // exchanges at once
+	inFlight atomic.Int64
+	draining atomic.Bool // no new exchange is given to it
+	violated func(error) // has the worker killed
+}

@@ -1,0 +1,236 @@
+package reactor
+
+import "github.com/awaitd/awaitd/internal/http1"
+
+// httpConn is one HTTP/1.1 connection. While it is idle it holds nothing but itself: the head being read, the exchange and all
+// buffers are borrowed.
+type httpConn struct {
+	conn
+	h    *HTTP
+	unix string        // path of the unix socket it came by
+	x    *httpExchange // from the first byte of a head to the last of its response
+	in   []byte        // received, not consumed: borrowed
+}
+
+// input reads and handles what has arrived, until it has to wait for the peer or for the application.
+func (c *httpConn) input() {
+	for !c.closed && !c.closing {
+		switch x := c.x; {
+		case x == nil || !x.opened:
+			if !c.readHead() {
+				return
+			}
+		case x.wantsBody():
+			if !c.readBody() {
+				return
+			}
+		default:
+			return
+		}
+	}
+}
+
+// readHead goes on with a request's head. It reports false when more bytes are needed.
+func (c *httpConn) readHead() bool {
+	buf := c.in
+	if len(buf) == 0 || (c.x != nil && c.x.waits) {
+		n := 0
+		if c.canRead {
+			n = c.receive(c.r.read)
+		}
+		if n == 0 {
+			return false
+		}
+		buf = c.r.read[:n]
+		if len(c.in) > 0 {
+			c.in = c.r.pieces.add(c.in, buf)
+			buf = c.in
+		}
+	}
+	if c.x == nil {
+		c.x = c.h.borrow(c)
+	}
+	return c.parseHead(c.x, buf)
+}
+
+// parseHead looks at buf, which begins with the head and is c.in or the reactor's read buffer.
+func (c *httpConn) parseHead(x *httpExchange, buf []byte) bool {
+	n, err := x.parser.Parse(buf, &x.req, &x.head)
+	switch {
+	case err != nil:
+		c.refuse(err)
+		return false
+	case n > 0:
+		x.waits = false
+		x.open(buf[n:])
+		return true
+	}
+	if len(c.in) == 0 {
+		c.in = c.r.pieces.add(nil, buf)
+	}
+	if !x.waits {
+		x.waits = true
+		c.headTimer()
+	}
+	return true // read on: the next turn of input finds out if there is more
+}
+
+// headTimer starts the time a head may take.
+func (c *httpConn) headTimer() {
+	if t := c.h.cfg.HeaderTimeout; t > 0 {
+		c.r.wheel.set(&c.timer, c.r.now.Add(t))
+	}
+}
+
+// keep stores what is left of buf after a part of it was consumed. rest is the end of buf.
+func (c *httpConn) keep(rest []byte) {
+	if len(rest) == 0 {
+		if c.in != nil {
+			c.r.pieces.put(c.in)
+			c.in = nil
+		}
+		return
+	}
+	if c.in == nil {
+		c.in = c.r.pieces.add(nil, rest)
+		return
+	}
+	c.in = c.in[:copy(c.in[:cap(c.in)], rest)]
+}
+
+// readBody passes on the next part of the request body, as far as the application gave credit.
+func (c *httpConn) readBody() bool {
+	x := c.x
+	if len(x.held) > 0 {
+		x.passHeld()
+		return true
+	}
+	buf := c.in
+	if len(buf) == 0 {
+		n := 0
+		if c.canRead {
+			n = c.receive(c.r.read[:min(len(c.r.read), max(x.credit, minBodyRead))])
+		}
+		if n == 0 {
+			x.bodyTimer()
+			return false
+		}
+		buf = c.r.read[:n]
+	}
+	return x.passBody(buf)
+}
+
+// minBodyRead is the least that is read of a body at once, however small the credit: framing needs room, too.
+const minBodyRead = 4 << 10
+
+// refuse answers a malformed head, or one over a limit, and ends the connection.
+func (c *httpConn) refuse(err *http1.Error) {
+	c.answer(err.Status, err.Reason)
+}
+
+// answer sends a short fixed response of the server's own and ends the connection; a running exchange is cancelled.
+func (c *httpConn) answer(status int, text string) {
+	x := c.x
+	o := c.options(true)
+	var head *http1.Head
+	if x != nil && x.opened {
+		head = &x.head
+	}
+	out := http1.AppendError(c.r.write[:0], head, status, &o, text)
+	c.r.write = out[:0]
+	c.send(out, nil, "")
+	if x != nil {
+		x.status = status
+		x.abandon()
+		c.release()
+	}
+	c.shut(true)
+}
+
+// options are the fields the server adds to a response.
+func (c *httpConn) options(closing bool) http1.HeadOptions {
+	o := http1.HeadOptions{Server: c.h.cfg.Server, Extra: c.h.cfg.Extra, Close: closing}
+	if c.h.cfg.Date {
+		o.Date = c.h.dateLine(c.r.now)
+	}
+	return o
+}
+
+// release ends the connection's hold on its exchange.
+func (c *httpConn) release() {
+	x := c.x
+	c.x = nil
+	x.log()
+	c.h.giveBack(x)
+}
+
+// next makes the connection ready for another request, or closes it.
+func (c *httpConn) next(keep bool) {
+	c.release()
+	switch {
+	case c.closed:
+	case !keep || c.h.draining || c.h.cfg.KeepAlive == 0:
+		c.shut(c.canRead || len(c.in) > 0)
+	case len(c.in) > 0 || c.canRead:
+		c.r.later(c) // the next request may be here already; the reactor's other connections come first
+		fallthrough
+	default:
+		c.r.wheel.set(&c.timer, c.r.now.Add(c.h.cfg.KeepAlive))
+	}
+}
+
+// resume goes on with what had arrived while an exchange ran.
+func (c *httpConn) resume() {
+	if c.x == nil && !c.closed && !c.closing {
+		c.input()
+	}
+}
+
+// drained is called when all output has left: the application may send more.
+func (c *httpConn) drained() {
+	if c.x != nil {
+		c.x.grant()
+	}
+}
+
+// hangup is called when the client has finished sending. With a request under way it has left: HTTP has no use for half-closed
+// connections, and servers agree to take FIN for the end (docs/reference/server-behavior.md). A client that closed its side
+// before its request was even read is still answered.
+func (c *httpConn) hangup() bool {
+	return c.x == nil || !c.x.opened || c.x.wantsBody()
+}
+
+// lost is called when the client is gone.
+func (c *httpConn) lost() {
+	if c.x != nil {
+		c.x.abandon()
+		c.release()
+	}
+}
+
+// ended is called when the connection was closed, whatever the reason.
+func (c *httpConn) ended() {
+	c.h.gone()
+	if c.in != nil {
+		c.r.pieces.put(c.in)
+		c.in = nil
+	}
+}
+
+// expire ends what took too long.
+func (c *httpConn) expire() {
+	if c.expired() {
+		return
+	}
+	x := c.x
+	switch {
+	case x == nil || (!x.opened && !x.parser.Started()):
+		c.lose() // idle: nothing is owed
+	case !x.opened:
+		c.answer(408, "the request took too long to arrive")
+	case x.wantsBody() && !x.responded:
+		c.answer(408, "the request body took too long to arrive")
+	case x.wantsBody():
+		c.lose()
+	}
+}

@@ -1,0 +1,436 @@
+package reactor
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/awaitd/awaitd/internal/exchange"
+	"github.com/awaitd/awaitd/internal/http1"
+	"github.com/awaitd/awaitd/internal/telemetry"
+)
+
+// httpExchange is one request and its response on an HTTP/1.1 connection. It is the exchange.Responder of its stream. It is
+// borrowed with the first byte of a head and given back with the last of the response.
+type httpExchange struct {
+	c      *httpConn
+	stream exchange.Stream // nil once the application's side is over
+	parser http1.Parser
+	head   http1.Head
+	req    exchange.Request
+	body   http1.BodyDecoder
+	writer http1.ResponseWriter
+
+	held   []byte // decoded body that the application had no room for yet
+	credit int    // bytes of body the application takes now
+	owed   int    // bytes of response that were received and not granted again
+
+	waits     bool // a part of the head is here, the rest is not
+	opened    bool // the head is complete and was handed over
+	bodyDone  bool // all of the request body was passed on
+	held100   bool // the client waits for 100 Continue
+	responded bool // the final head was sent, or put into the output
+
+	status  int
+	written int64 // body bytes sent
+	started time.Time
+	worker  string
+	line    []byte // for the access log
+}
+
+// maxInline is the most of a body that travels with the head.
+const maxInline = 16 << 10
+
+// copyLimit is how much of a body is copied behind its head to save the gathering write.
+const copyLimit = 8 << 10
+
+// begin readies x for a connection.
+func (x *httpExchange) begin(c *httpConn) {
+	x.c = c
+	x.parser.Reset(&c.h.cfg.Limits)
+}
+
+// clear forgets the exchange but keeps its memory.
+func (x *httpExchange) clear() {
+	held, line, fields := x.held[:0], x.line[:0], x.req.Fields[:0]
+	parser := x.parser
+	*x = httpExchange{held: held, line: line, parser: parser}
+	x.req.Fields = fields
+}
+
+// open hands the complete head to the application, with what of the body is in rest.
+func (x *httpExchange) open(rest []byte) {
+	c := x.c
+	x.opened = true
+	x.started = c.r.now
+	c.r.wheel.stop(&c.timer)
+	x.note()
+	if limit := c.h.cfg.BodyLimit; limit > 0 && x.req.ContentLength > limit {
+		c.answer(413, "the request body is too large")
+		return
+	}
+	x.describe()
+	rest, err := x.firstBody(rest)
+	if err != nil {
+		c.refuse(err)
+		return
+	}
+	stream, reason := c.h.app.Open(&x.req, x)
+	if stream == nil {
+		c.keep(rest)
+		x.Fail(reason)
+		return
+	}
+	x.stream = stream
+	x.bodyDone = x.req.End && len(x.req.Body) == 0
+	x.held = append(x.held[:0], x.req.Body...)
+	x.req.Buf, x.req.Body = nil, nil // the buffer is about to be used again
+	c.keep(rest)
+}
+
+// describe fills in what the head does not say.
+func (x *httpExchange) describe() {
+	c := x.c
+	x.req.Kind = exchange.HTTP
+	x.req.ID = c.h.ids.next()
+	x.req.Client, x.req.Server, x.req.UnixPath = c.client, c.server, c.unix
+}
+
+// firstBody decodes the part of the body that came with the head.
+func (x *httpExchange) firstBody(rest []byte) ([]byte, *http1.Error) {
+	x.req.Body, x.req.End = nil, x.head.Body == http1.NoBody
+	x.held100 = x.req.WantsContinue
+	x.body.Reset(&x.head, x.req.ContentLength)
+	if x.req.End || len(rest) == 0 {
+		return rest, nil
+	}
+	x.held100 = false // it did not wait
+	data, n, done, err := x.body.Next(rest[:min(len(rest), maxInline)])
+	if err == nil && x.overLimit() {
+		err = errBodyTooLarge
+	}
+	x.req.Body, x.req.End = data, done
+	return rest[n:], err
+}
+
+var errBodyTooLarge = &http1.Error{Status: 413, Reason: "the request body is too large"}
+
+func (x *httpExchange) overLimit() bool {
+	limit := x.c.h.cfg.BodyLimit
+	return limit > 0 && x.body.Received() > limit
+}
+
+// wantsBody says whether the exchange waits for body bytes that may be read now.
+func (x *httpExchange) wantsBody() bool { return x.stream != nil && !x.bodyDone && x.credit > 0 }
+
+// passHeld gives the application what it had no room for.
+func (x *httpExchange) passHeld() {
+	n := min(x.credit, len(x.held))
+	x.credit -= n
+	x.bodyDone = x.req.End && n == len(x.held)
+	x.stream.Data(x.held[:n], x.bodyDone)
+	x.held = x.held[:copy(x.held, x.held[n:])]
+}
+
+// passBody decodes the next part of the body from buf and passes it on. It reports false when more bytes are needed.
+func (x *httpExchange) passBody(buf []byte) bool {
+	c := x.c
+	data, n, done, err := x.body.Next(buf[:min(len(buf), max(x.credit, 1))])
+	if err == nil && x.overLimit() {
+		err = errBodyTooLarge
+	}
+	if err != nil {
+		x.badBody(err)
+		return false
+	}
+	if len(data) > 0 || done {
+		c.r.wheel.stop(&c.timer)
+		x.credit -= len(data)
+		x.bodyDone = done
+		x.stream.Data(data, done)
+	}
+	c.keep(buf[n:])
+	return true
+}
+
+// badBody ends an exchange whose body breaks the rules: with an answer, if none has begun.
+func (x *httpExchange) badBody(err *http1.Error) {
+	if x.responded {
+		x.c.lose()
+		return
+	}
+	x.c.refuse(err)
+}
+
+// bodyTimer starts the wait for the next part of the body.
+func (x *httpExchange) bodyTimer() {
+	c := x.c
+	if t := c.h.cfg.BodyTimeout; t > 0 && !c.closed {
+		c.r.wheel.set(&c.timer, c.r.now.Add(t))
+	}
+}
+
+// Credit lets the client's body flow; the first time it sends the 100 that the client waits for.
+func (x *httpExchange) Credit(n int) {
+	x.credit += n
+	if x.held100 && !x.responded {
+		x.held100 = false
+		x.c.send(continueLine, nil, "")
+	}
+	if !x.c.closed {
+		x.c.input()
+	}
+}
+
+var continueLine = []byte("HTTP/1.1 100 Continue\r\n\r\n")
+
+// Inform sends an interim response, to clients that know them.
+func (x *httpExchange) Inform(r *exchange.Response) {
+	c := x.c
+	if x.responded || x.req.Version < exchange.HTTP11 {
+		return
+	}
+	out, err := http1.AppendInform(c.r.write[:0], &x.head, r)
+	c.r.write = out[:0]
+	if err != nil {
+		c.h.cfg.Log.Warn("an interim response was refused", "error", err)
+		return
+	}
+	c.send(out, nil, "")
+}
+
+// Respond sends the head of the response, with the part of the body that came with it.
+func (x *httpExchange) Respond(r *exchange.Response) {
+	c := x.c
+	if x.responded {
+		return
+	}
+	o := c.options(x.mustClose(r.End))
+	out, err := x.writer.Begin(c.r.write[:0], &x.head, r, &o)
+	if err != nil {
+		x.invalid(err)
+		return
+	}
+	x.responded = true
+	x.status = r.Status
+	x.worker = x.stream.Worker()
+	x.put(out, r.Body, r.End)
+}
+
+// mustClose says whether the connection can't be used after this response: the server is about to stop, or the client's body
+// will not be read to its end.
+func (x *httpExchange) mustClose(end bool) bool {
+	return x.c.h.draining || (end && !x.bodyRead() && !x.skippable())
+}
+
+// bodyRead says whether the connection stands behind the request body.
+func (x *httpExchange) bodyRead() bool { return x.bodyDone || x.req.End }
+
+// skippable says whether the rest of an unread request body is worth reading to keep the connection: when all of it is here.
+func (x *httpExchange) skippable() bool {
+	return x.head.Body == http1.FixedBody && !x.held100 && x.body.Remaining() <= int64(len(x.c.in))
+}
+
+// invalid ends an exchange whose response can't be put on the wire.
+func (x *httpExchange) invalid(err error) {
+	x.c.h.cfg.Log.Error("the application's response was refused", "error", err, "id", exchangeID(x.req.ID))
+	x.abandonStream()
+	x.Fail(exchange.AppError)
+}
+
+// Data sends the next part of the body.
+func (x *httpExchange) Data(p []byte, end bool) {
+	if x.responded {
+		x.put(x.c.r.write[:0], p, end)
+	}
+}
+
+// Trailers ends the body with trailer fields.
+func (x *httpExchange) Trailers(buf []byte, fields []exchange.Field) {
+	c := x.c
+	out, err := x.writer.Trailers(c.r.write[:0], buf, fields)
+	if err != nil {
+		c.h.cfg.Log.Error("the application's trailers were refused", "error", err, "id", exchangeID(x.req.ID))
+		out, _ = x.writer.Trailers(c.r.write[:0], nil, nil)
+	}
+	c.r.write = out[:0]
+	c.send(out, nil, "")
+	x.ended()
+}
+
+// put frames p behind what is in out, and sends both.
+func (x *httpExchange) put(out, p []byte, end bool) {
+	c := x.c
+	x.owed += len(p)
+	out, take, tail := x.writer.Frame(out, len(p), end)
+	x.written += int64(take)
+	if take <= copyLimit {
+		out = append(append(out, p[:take]...), tail...)
+		c.r.write = out[:0]
+		if len(out) > 0 {
+			c.send(out, nil, "")
+		}
+	} else {
+		c.r.write = out[:0]
+		c.send(out, p[:take], tail)
+	}
+	switch {
+	case c.closed: // the client left just now
+	case end:
+		x.ended()
+	default:
+		x.grant()
+	}
+}
+
+// grant lets the application send as much again as has left.
+func (x *httpExchange) grant() {
+	if x.owed > 0 && x.stream != nil && x.c.pending() == 0 {
+		n := x.owed
+		x.owed = 0
+		x.stream.Grant(n)
+	}
+}
+
+// ended finishes an exchange whose response is complete.
+func (x *httpExchange) ended() {
+	c := x.c
+	x.stream = nil
+	log := c.h.cfg.Log
+	if n := x.writer.Excess(); n > 0 {
+		log.Warn("the application sent more than its Content-Length; the excess was dropped", "bytes", n, "id", exchangeID(x.req.ID))
+	}
+	if n := x.writer.Missing(); n > 0 {
+		log.Error("the application sent less than its Content-Length; the connection is aborted", "bytes", n, "id", exchangeID(x.req.ID))
+		c.release()
+		c.shut(false)
+		return
+	}
+	c.next(x.writer.KeepAlive() && x.skipBody())
+}
+
+// skipBody drops the rest of an unread request body, if it is here.
+func (x *httpExchange) skipBody() bool {
+	c := x.c
+	if x.bodyRead() {
+		return true
+	}
+	if !x.skippable() {
+		return false
+	}
+	c.keep(c.in[x.body.Remaining():])
+	return true
+}
+
+// Fail ends the exchange without a whole answer from the application.
+func (x *httpExchange) Fail(reason exchange.Reason) {
+	c := x.c
+	x.stream = nil
+	if c.closed {
+		return
+	}
+	if x.responded {
+		c.h.cfg.Log.Debug("a response was cut off", "reason", reason, "id", exchangeID(x.req.ID))
+		framed := x.writer.KeepAlive()
+		c.release()
+		if framed {
+			c.shut(false) // the client sees that the framing is incomplete
+		} else {
+			c.reset() // an end would look like the end of the body
+		}
+		return
+	}
+	x.answerFailure(reason)
+}
+
+// answerFailure sends the server's own answer: a short body with the error's id.
+func (x *httpExchange) answerFailure(reason exchange.Reason) {
+	c := x.c
+	status := statusOf(reason)
+	o := c.options(x.mustClose(true))
+	if status == 503 {
+		o.Extra = append(o.Extra[:len(o.Extra):len(o.Extra)], "retry-after: 1\r\n"...)
+	}
+	o.Close = o.Close || !x.head.KeepAlive
+	id := exchangeID(x.req.ID)
+	out := http1.AppendError(c.r.write[:0], &x.head, status, &o, strconv.Itoa(status)+" "+http1.StatusText(status)+"\nerror id: "+id)
+	c.r.write = out[:0]
+	x.status, x.responded = status, true
+	c.h.cfg.Log.Warn("answered "+strconv.Itoa(status), "reason", reason, "id", id)
+	c.send(out, nil, "")
+	if !c.closed {
+		c.next(!o.Close && x.skipBody())
+	}
+}
+
+// statusOf maps a reason to what the client is told.
+func statusOf(reason exchange.Reason) int {
+	switch reason {
+	case exchange.WorkerDied:
+		return 502
+	case exchange.Overloaded, exchange.QueueWait, exchange.Stopping:
+		return 503
+	case exchange.Deadline:
+		return 504
+	case exchange.HeadTooLarge:
+		return 431
+	}
+	return 500
+}
+
+// abandon ends an exchange whose client is gone.
+func (x *httpExchange) abandon() {
+	if x.status == 0 && x.opened {
+		x.status = 499
+	}
+	x.abandonStream()
+}
+
+func (x *httpExchange) abandonStream() {
+	if s := x.stream; s != nil {
+		x.worker = s.Worker()
+		x.stream = nil
+		s.Cancel()
+	}
+}
+
+// File sends a part of a file.
+func (x *httpExchange) File(f exchange.File, end bool) {
+	closeSocket(f.Descriptor)
+}
+
+// note keeps the request line for the access log.
+func (x *httpExchange) note() {
+	if x.c.h.cfg.Access == nil {
+		return
+	}
+	b := append(x.line[:0], x.req.Method.Of(x.req.Buf)...)
+	b = append(append(b, ' '), x.req.Path.Of(x.req.Buf)...)
+	if x.req.Query.Len() > 0 {
+		b = append(append(b, '?'), x.req.Query.Of(x.req.Buf)...)
+	}
+	b = append(b, " HTTP/1."...)
+	x.line = append(b, '0'+byte(x.req.Version-exchange.HTTP10))
+}
+
+// log writes the access log's line.
+func (x *httpExchange) log() {
+	c := x.c
+	if c.h.cfg.Access == nil || !x.opened {
+		return
+	}
+	now := time.Now()
+	c.h.cfg.Access.Log(&telemetry.Access{
+		Time: now, Client: c.client, Request: x.line, Status: x.status, Bytes: x.written,
+		Took: now.Sub(x.started), Worker: x.worker,
+	})
+}
+
+// exchangeID is an exchange's id as it is printed.
+func exchangeID(id uint64) string {
+	const hex = "0123456789abcdef"
+	var b [16]byte
+	for i := range b {
+		b[i] = hex[id>>(60-4*i)&15]
+	}
+	return string(b[:])
+}

@@ -1,0 +1,81 @@
+package reactor
+
+import (
+	"errors"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/awaitd/awaitd/internal/exchange"
+)
+
+// accepter makes a connection of an accepted socket: the protocol of a listener.
+type accepter interface {
+	accept(fd int, client exchange.Address)
+}
+
+// listener is one listening socket on one reactor.
+type listener struct {
+	r     *Reactor
+	fd    int
+	id    uint32
+	to    accepter
+	timer timer
+	onErr func(error)
+	off   bool // out of the poller: paused, or closed
+}
+
+const (
+	acceptBatch = 64                     // per turn: accepting must not starve the connections there are
+	acceptPause = 200 * time.Millisecond // after EMFILE and its like: until then nothing would change
+)
+
+// listen has the reactor accept connections from a listening socket, which must be non-blocking. It may be on other reactors as
+// well. What goes wrong with accept goes to onErr. The returned function ends it; the socket is the caller's to close.
+func (r *Reactor) listen(fd int, to accepter, onErr func(error)) (stop func(), err error) {
+	l := &listener{r: r, fd: fd, to: to, onErr: onErr}
+	l.timer.owner = l
+	l.id, err = r.register(fd, l, interestListener)
+	return l.stop, err
+}
+
+func (l *listener) stop() {
+	if !l.off {
+		l.off = true
+		l.r.unregister(l.fd, l.id)
+	}
+	l.r.wheel.drop(&l.timer)
+}
+
+func (l *listener) ready(events) {
+	for range acceptBatch {
+		fd, client, err := acceptSocket(l.fd)
+		switch {
+		case err == nil:
+			l.to.accept(fd, client)
+		case errors.Is(err, unix.EAGAIN):
+			return
+		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNABORTED):
+		default:
+			l.pause(err)
+			return
+		}
+	}
+}
+
+// pause stops accepting for a while: with no descriptor left, the socket would stay readable and the reactor would spin.
+func (l *listener) pause(err error) {
+	l.onErr(err)
+	l.off = true
+	l.r.unregister(l.fd, l.id)
+	l.r.wheel.set(&l.timer, l.r.now.Add(acceptPause))
+}
+
+func (l *listener) expire() {
+	id, err := l.r.register(l.fd, l, interestListener)
+	if err != nil {
+		l.r.wheel.set(&l.timer, l.r.now.Add(acceptPause))
+		return
+	}
+	l.id, l.off = id, false
+}

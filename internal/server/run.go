@@ -1,0 +1,150 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/awaitd/awaitd/internal/fault"
+)
+
+// run starts everything, serves, and ends it.
+func (s *Server) run(ctx context.Context) error {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	for _, st := range s.stations {
+		s.running.Go(st.reactor.Run) // ends by close
+	}
+	started := make(chan error, 1)
+	go func() { started <- s.pool.Start() }() // ends when the pool is ready, or stopped
+	if err, ended := s.await(ctx, signals, started); ended || err != nil {
+		s.force(signals)
+		s.pool.Stop()
+		return err
+	}
+	if err := s.accept(); err != nil {
+		s.pool.Stop()
+		return err
+	}
+	s.sayReady()
+	watcher := s.watch()
+	err := s.serve(ctx, signals, watcher)
+	watcher.stop()
+	s.shutDown(signals)
+	return err
+}
+
+// await waits until the workers are ready. ended says that a signal came first.
+func (s *Server) await(ctx context.Context, signals <-chan os.Signal, started <-chan error) (err error, ended bool) {
+	for {
+		select {
+		case err := <-started:
+			return err, false
+		case sig := <-signals:
+			if sig != syscall.SIGHUP {
+				return nil, true
+			}
+		case <-ctx.Done():
+			return nil, true
+		}
+	}
+}
+
+// serve waits until a signal, or a failure, ends the server; meanwhile it reloads when asked.
+func (s *Server) serve(ctx context.Context, signals <-chan os.Signal, w *watcher) error {
+	for {
+		select {
+		case sig := <-signals:
+			if sig != syscall.SIGHUP {
+				return nil
+			}
+			go s.reload("SIGHUP")
+		case changed := <-w.changes:
+			go s.reload(changed)
+		case err := <-s.pool.Fatal():
+			return err
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// reload replaces the workers; the connections do not notice.
+func (s *Server) reload(why string) {
+	s.log.Info("reloading", "because", why)
+	begun := time.Now()
+	err := s.pool.Reload()
+	if err == nil {
+		s.log.Info("reloaded", "after", time.Since(begun).Round(time.Millisecond))
+		return
+	}
+	s.log.Error("the reload failed; the old workers stay", "error", err)
+	if f, ok := errors.AsType[*fault.Fault](err); ok && f.Trace != "" {
+		_, _ = s.out.Log.Write([]byte(f.Trace))
+	}
+}
+
+// shutDown ends the server in good order: nothing new is accepted, what runs is finished within the grace, then what is left
+// is cut off, and the workers stop. A second signal cuts at once.
+func (s *Server) shutDown(signals <-chan os.Signal) {
+	s.log.Info("stopping")
+	s.force(signals)
+	idle := s.drain()
+	select {
+	case <-idle:
+	case <-time.After(s.cfg.TimeoutGracefulShutdown):
+		s.log.Warn("the grace is over; cutting off what is left")
+		s.pool.Refuse()
+		s.onAll(func(st *station) { st.http.Abort() })
+		<-idle
+	}
+	s.pool.Stop()
+}
+
+// force has the next signal end everything at once. Its goroutine ends with the process.
+func (s *Server) force(signals <-chan os.Signal) {
+	go func() {
+		for sig := range signals {
+			if sig != syscall.SIGHUP {
+				s.log.Warn("stopping at once")
+				s.pool.Kill()
+				for _, socket := range s.sockets {
+					socket.Close()
+				}
+				os.Exit(fault.Runtime)
+			}
+		}
+	}()
+}
+
+// drain ends the listeners and has the connections close after what they are doing. The channel is closed when none is left.
+func (s *Server) drain() <-chan struct{} {
+	var left sync.WaitGroup
+	left.Add(len(s.stations))
+	for _, st := range s.stations {
+		st.reactor.Post(func() {
+			for _, stop := range st.stops {
+				stop()
+			}
+			st.http.Drain(left.Done)
+		})
+	}
+	idle := make(chan struct{})
+	go func() { // ends when the last connection does
+		left.Wait()
+		close(idle)
+	}()
+	return idle
+}
+
+// onAll runs f on every reactor.
+func (s *Server) onAll(f func(*station)) {
+	for _, st := range s.stations {
+		st.reactor.Post(func() { f(st) })
+	}
+}

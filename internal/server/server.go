@@ -1,0 +1,255 @@
+// Package server joins everything: it opens the sockets, starts the reactors and the pool, and takes them down again. Only cli
+// imports it.
+//
+// Life of a run: find the interpreter, bind, start workers, accept, serve; a signal (or a failure) ends it in the order accept,
+// connections, workers, sockets. A second signal ends it at once.
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"sync"
+
+	"github.com/awaitd/awaitd/internal/config"
+	"github.com/awaitd/awaitd/internal/fault"
+	"github.com/awaitd/awaitd/internal/http1"
+	"github.com/awaitd/awaitd/internal/listen"
+	"github.com/awaitd/awaitd/internal/pool"
+	"github.com/awaitd/awaitd/internal/reactor"
+	"github.com/awaitd/awaitd/internal/telemetry"
+	"github.com/awaitd/awaitd/internal/wire"
+	"github.com/awaitd/awaitd/internal/worker"
+)
+
+// Output is where a server writes.
+type Output struct {
+	Access io.Writer // the access log
+	Log    io.Writer // everything else: the ready line, the server's log, the workers' lines
+}
+
+// Server is one run.
+type Server struct {
+	cfg      *config.Config
+	out      Output
+	log      *slog.Logger
+	access   *telemetry.AccessLog
+	python   worker.Interpreter
+	sockets  []*listen.Socket
+	pool     *pool.Pool
+	stations []*station
+	running  sync.WaitGroup
+}
+
+// station is one reactor with what runs on it.
+type station struct {
+	reactor *reactor.Reactor
+	http    *reactor.HTTP
+	stops   []func() // end the listeners
+}
+
+// garbage is the share of new memory to live memory at which the garbage collector runs: the reactors allocate nothing per
+// request, so it seldom does; a server with many connections should not need twice their memory.
+const garbage = 50
+
+// Run serves until a signal, or until it can't go on. A clean end is nil.
+func Run(ctx context.Context, cfg *config.Config, out Output) error {
+	s, err := open(cfg, out)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	debug.SetGCPercent(garbage)
+	// One thread for each reactor, one for a goroutine that computes, one for the rest: a reactor never waits for a turn.
+	runtime.GOMAXPROCS(cfg.Reactors + 2)
+	return s.run(ctx)
+}
+
+// open gets everything that a run needs and that can be refused: interpreter, reactors, sockets.
+func open(cfg *config.Config, out Output) (*Server, error) {
+	s, err := prepare(cfg, out)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.bind(); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// prepare makes a server without sockets.
+func prepare(cfg *config.Config, out Output) (*Server, error) {
+	level, _ := telemetry.ParseLevel(cfg.LogLevel)
+	s := &Server{cfg: cfg, out: out, log: telemetry.NewLogger(out.Log, level)}
+	var err error
+	if s.python, err = worker.Find(s.search()); err != nil {
+		return nil, err
+	}
+	if err := s.build(); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// search is where the interpreter is looked for.
+func (s *Server) search() worker.Search {
+	exe, _ := os.Executable()
+	return worker.Search{
+		Explicit: s.cfg.Python, VirtualEnv: os.Getenv("VIRTUAL_ENV"), AppDir: s.cfg.AppDir, Executable: exe,
+	}
+}
+
+// bind opens every listening socket; nothing is accepted yet.
+func (s *Server) bind() error {
+	for _, at := range s.cfg.Addresses() {
+		var socket *listen.Socket
+		var err error
+		switch at.Network {
+		case config.TCP:
+			socket, err = listen.TCP(at.Host, at.Port, s.cfg.Backlog)
+		case config.Unix:
+			socket, err = listen.Unix(at.Path, s.cfg.UDSPermissions, s.cfg.Backlog)
+		default:
+			socket, err = listen.Inherited(at.FD)
+		}
+		if err != nil {
+			return fault.Listen(at.String(), err)
+		}
+		s.sockets = append(s.sockets, socket)
+	}
+	return nil
+}
+
+// build makes the pool, the reactors, and the HTTP side of each.
+func (s *Server) build() error {
+	if s.cfg.AccessLog {
+		s.access = telemetry.NewAccessLog(s.out.Access)
+	}
+	size := ringSize(s.cfg.Reactors, s.cfg.Workers)
+	s.pool = pool.New(s.poolOptions(size))
+	settings := s.httpConfig(size)
+	for range s.cfg.Reactors {
+		r, err := reactor.New()
+		if err != nil {
+			return err
+		}
+		e := s.pool.Endpoint(r)
+		r.Attach(e)
+		s.stations = append(s.stations, &station{reactor: r, http: reactor.NewHTTP(r, settings, e)})
+	}
+	return nil
+}
+
+// ringBudget bounds the memory of all links together: in time, a ring touches all its pages.
+const ringBudget = 64 << 20
+
+// ringSize chooses the size of each ring.
+func ringSize(reactors, loops int) int {
+	size := wire.DefaultRing
+	for size > wire.MinRing && (reactors+1)*loops*2*size > ringBudget {
+		size /= 2
+	}
+	return size
+}
+
+func (s *Server) poolOptions(ring int) pool.Options {
+	c := s.cfg
+	return pool.Options{
+		Workers: c.Workers,
+		Setup: worker.Setup{
+			Target: c.Target, Interface: c.Interface, Factory: c.Factory, AppDir: c.AppDir, Loop: c.Loop,
+			Lifespan: c.Lifespan, RootPath: c.RootPath, Threads: c.Threads, LogLevel: c.LogLevel,
+		},
+		Search: s.search(), Interpreter: s.python, Version: config.Version, Environ: c.Environ, Dir: c.Dir,
+		RingSize: ring, LimitConcurrency: c.LimitConcurrency, LimitQueue: c.LimitQueue, QueueWait: c.TimeoutQueue,
+		BootTimeout: c.TimeoutStartup, Grace: c.TimeoutGracefulShutdown, Out: s.out.Log, Log: s.log,
+	}
+}
+
+// headRoom is what an OPEN frame holds besides the bytes of the head: its fixed part and the field table.
+const headRoom = 4 << 10
+
+func (s *Server) httpConfig(ring int) *reactor.HTTPConfig {
+	c := s.cfg
+	h := &reactor.HTTPConfig{
+		Limits: http1.Limits{
+			Line: c.LimitRequestLine, Fields: c.LimitRequestFields, FieldSize: c.LimitRequestFieldSize,
+			Head: ring/4 - headRoom,
+		},
+		BodyLimit: c.LimitRequestBody, HeaderTimeout: c.TimeoutHeader, BodyTimeout: c.TimeoutBody,
+		KeepAlive: c.TimeoutKeepAlive, Date: c.DateHeader, Access: s.access, Log: s.log,
+	}
+	if c.ServerHeader {
+		h.Server = []byte("server: awaitd\r\n")
+	}
+	for _, field := range c.Headers {
+		h.Extra = append(append(h.Extra, headerLine(field)...), "\r\n"...)
+	}
+	return h
+}
+
+// accept has every reactor accept from every socket.
+func (s *Server) accept() error {
+	errs := make(chan error, len(s.stations))
+	for _, st := range s.stations {
+		st.reactor.Post(func() { errs <- st.listen(s.sockets) })
+	}
+	var first error
+	for range s.stations {
+		if err := <-errs; err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+func (st *station) listen(sockets []*listen.Socket) error {
+	for _, socket := range sockets {
+		stop, err := st.http.Serve(reactor.Door{FD: socket.FD, Server: socket.Server(), UnixPath: socket.Path})
+		if err != nil {
+			return err
+		}
+		st.stops = append(st.stops, stop)
+	}
+	return nil
+}
+
+// sayReady prints the one line that says where the server is and what it runs.
+func (s *Server) sayReady() {
+	info, python := s.pool.Info()
+	workers := "1 worker"
+	if s.cfg.Workers > 1 {
+		workers = fmt.Sprintf("%d workers", s.cfg.Workers)
+	}
+	what := info.Interface
+	if info.Loop != "" {
+		what += ", " + info.Loop
+	}
+	for _, socket := range s.sockets {
+		fmt.Fprintf(s.out.Log, "awaitd %s ready on %s: %s, %s (%s), Python %s at %s\n",
+			config.Version, socket.URL(), s.cfg.Target, workers, what, info.Python, python.Path)
+	}
+}
+
+// close frees what is left, after everything has ended.
+func (s *Server) close() {
+	for _, st := range s.stations {
+		st.reactor.Post(st.reactor.Stop)
+	}
+	s.running.Wait()
+	for _, st := range s.stations {
+		st.reactor.Close()
+	}
+	for _, socket := range s.sockets {
+		socket.Close()
+	}
+	if s.access != nil {
+		s.access.Close()
+	}
+}

@@ -1,0 +1,295 @@
+// Package worker is one Python process: how it is found and started, what it says on its control socket, where its output goes,
+// and how it is ended. What runs on it, and when there is another, is the pool's business.
+//
+// A worker has a process group of its own, so that what it forked ends with it. It is never waited for on a reactor.
+package worker
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/awaitd/awaitd/internal/fault"
+	"github.com/awaitd/awaitd/internal/wire"
+)
+
+// Spec is what a worker is started with.
+type Spec struct {
+	Setup   Setup
+	Python  Interpreter
+	Version string   // of awaitd; the worker's own must be the same
+	Environ []string // added to ours
+	Dir     string
+	Out     io.Writer // where its lines go
+	Prefix  string    // before each line
+	Log     *slog.Logger
+	// Loops are the worker's loops, each with one link for every endpoint, in the order of Setup.Loops.
+	Loops []Loop
+}
+
+// Loop is one worker loop: its doorbell and its links.
+type Loop struct {
+	Bell  *wire.Bell
+	Links []*wire.Link
+}
+
+// Process is a running worker. Its channels tell of its life: Ready is closed when the application may be given requests,
+// Drained when it has finished everything, Done when it has ended.
+type Process struct {
+	Ready   chan struct{}
+	Drained chan struct{}
+	Done    chan struct{}
+
+	spec    Spec
+	cmd     *exec.Cmd
+	control *control
+	output  sync.WaitGroup
+
+	mu      sync.Mutex
+	state   State
+	info    Info
+	report  *Report
+	problem *fault.Fault
+	killed  string // why we ended it
+	status  error
+}
+
+// sourceTree is the version of a package that was never installed; the wire version has to do.
+const sourceTree = "dev"
+
+// Start starts a worker. It returns as soon as the process exists.
+func Start(spec Spec) (*Process, error) {
+	c, theirs, err := newControl()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	p := &Process{
+		Ready: make(chan struct{}), Drained: make(chan struct{}), Done: make(chan struct{}),
+		spec: spec, control: c,
+	}
+	if err := p.launch(theirs); err != nil {
+		c.close()
+		return nil, fault.BadInterpreter(spec.Python.Path, err)
+	}
+	heard := make(chan struct{})
+	go p.listen(heard) // ends when the worker's end of the control socket is closed
+	go p.wait(heard)   // ends with the process
+	return p, nil
+}
+
+// launch runs the interpreter.
+func (p *Process) launch(theirs *os.File) error {
+	cmd := exec.Command(p.spec.Python.Path, p.spec.Python.arguments()...)
+	cmd.Dir = p.spec.Dir
+	cmd.Env = append(append(os.Environ(), p.spec.Environ...), p.spec.Python.environ()...)
+	cmd.ExtraFiles = []*os.File{theirs} // descriptor 3
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	cmd.Stdout, cmd.Stderr = w, w
+	if err := cmd.Start(); err != nil {
+		_ = r.Close()
+		return err
+	}
+	p.cmd = cmd
+	p.output.Go(func() { // ends when the last process that has the pipe closes it, or when wait gives up on that
+		copyLines(p.spec.Out, p.spec.Prefix, r)
+		_ = r.Close()
+	})
+	return nil
+}
+
+// listen acts on what the worker says.
+func (p *Process) listen(heard chan<- struct{}) {
+	defer close(heard)
+	for {
+		m, err := p.control.receive()
+		if err != nil {
+			if !errors.Is(err, io.EOF) && !isReset(err) {
+				p.Kill("its control socket: " + err.Error())
+			}
+			return
+		}
+		if err := p.hear(m); err != nil {
+			p.Kill(err.Error())
+			return
+		}
+	}
+}
+
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, os.ErrClosed) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// hear acts on one message.
+func (p *Process) hear(m *message) error {
+	switch m.Type {
+	case "hello":
+		return p.hearHello(&m.hello)
+	case "ready":
+		if !p.enter(Ready) {
+			return errors.New("it said ready out of turn")
+		}
+		p.mu.Lock()
+		p.info.Interface, p.info.Loop, p.info.Lifespan = m.Interface, m.Loop, m.Lifespan
+		p.mu.Unlock()
+		close(p.Ready)
+	case "failed":
+		report := m.Report
+		p.mu.Lock()
+		p.report = &report
+		p.mu.Unlock()
+	case "drained":
+		if p.State() == Draining {
+			p.drained()
+		}
+	}
+	return nil
+}
+
+func (p *Process) drained() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case <-p.Drained:
+	default:
+		close(p.Drained)
+	}
+}
+
+// hearHello checks the versions and sends the setup.
+func (p *Process) hearHello(h *hello) error {
+	if !p.enter(Booting) {
+		return errors.New("it said hello twice")
+	}
+	p.mu.Lock()
+	p.info.Python = h.Python
+	switch {
+	case h.Wire != wire.Version:
+		p.problem = fault.WireMismatch(p.spec.Python.Path, h.Wire, wire.Version)
+	case h.Awaitd != p.spec.Version && h.Awaitd != sourceTree:
+		p.problem = fault.NoPackage(p.spec.Python.Path, p.spec.Version)
+	}
+	wrong := p.problem
+	p.mu.Unlock()
+	if wrong != nil {
+		return wrong
+	}
+	return p.sendSetup()
+}
+
+// sendSetup gives the worker its task and its links.
+func (p *Process) sendSetup() error {
+	s := p.spec.Setup
+	s.Type, s.Wire = "setup", wire.Version
+	s.Loops = nil
+	var descriptors []int
+	for _, loop := range p.spec.Loops {
+		descriptors = append(descriptors, loop.Bell.Wait())
+		var links []SetupLink
+		for _, l := range loop.Links {
+			descriptors = append(descriptors, l.Descriptors()...)
+			links = append(links, SetupLink{RingSize: l.Size()})
+		}
+		s.Loops = append(s.Loops, SetupLoop{Links: links})
+	}
+	if err := p.control.send(s, descriptors); err != nil {
+		return err
+	}
+	for _, loop := range p.spec.Loops {
+		for _, l := range loop.Links {
+			l.Sent()
+		}
+	}
+	return nil
+}
+
+// outputGrace is how long the output of an ended worker is waited for: a child that left its process group may hold the pipe.
+const outputGrace = 500 * time.Millisecond
+
+// wait notes how the process ended, and ends its process group.
+func (p *Process) wait(heard <-chan struct{}) {
+	err := p.cmd.Wait()
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	_ = p.control.conn.SetReadDeadline(time.Now().Add(outputGrace)) // a child may hold the other end
+	<-heard
+	flushed := make(chan struct{})
+	go func() { // ends with the output
+		p.output.Wait()
+		close(flushed)
+	}()
+	select {
+	case <-flushed:
+	case <-time.After(outputGrace):
+	}
+	p.control.close()
+	p.mu.Lock()
+	p.status = err
+	if p.killed == "" && err == nil && p.report == nil && p.state == Draining {
+		p.state = Stopped
+	} else {
+		p.state = Failed
+	}
+	p.mu.Unlock()
+	close(p.Done)
+}
+
+// enter changes the state, if the table of states allows it.
+func (p *Process) enter(s State) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.state.may(s) {
+		return false
+	}
+	p.state = s
+	return true
+}
+
+// State returns the worker's state.
+func (p *Process) State() State {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.state
+}
+
+// Info returns what the worker said of itself; complete once Ready is closed.
+func (p *Process) Info() Info {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.info
+}
+
+// PID returns the process id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Drain tells the worker that nothing new will come.
+func (p *Process) Drain() {
+	if p.enter(Draining) {
+		_ = p.control.simple("drain")
+	}
+}
+
+// Stop has the worker run the lifespan shutdown and exit. What still runs in it is cancelled.
+func (p *Process) Stop() {
+	p.enter(Draining)
+	_ = p.control.simple("stop")
+}
+
+// Kill ends the worker and its process group at once. The first reason given counts.
+func (p *Process) Kill(reason string) {
+	p.mu.Lock()
+	if p.killed == "" {
+		p.killed = reason
+	}
+	p.mu.Unlock()
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+}

@@ -1,0 +1,105 @@
+"""The control socket: the worker's talk with the server about its own life (docs/reference/wire.md, "Control socket")."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+#: Descriptors that may come with one message; the kernel's own limit (SCM_MAX_FD).
+MAX_DESCRIPTORS = 253
+
+#: Bytes of one message, without its length.
+MAX_MESSAGE = 1 << 20
+
+_LENGTH = struct.Struct("<I")
+
+
+class Closed(Exception):
+    """The server's end is closed; the watchdog is about to end this process."""
+
+
+class Control:
+    """One end of the control socket.
+
+    ``receive`` blocks; ``poll`` doesn't and serves event loops. Sending is safe from every thread.
+    """
+
+    def __init__(self, fd: int) -> None:
+        os.set_inheritable(fd, False)
+        self._socket = socket.socket(fileno=fd)
+        self._received = bytearray()
+        self._descriptors: list[int] = []
+        self._lock = threading.Lock()
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def send(self, type: str, /, **content: Any) -> None:
+        """Send a message. That the server is gone is no error here: the watchdog sees to it."""
+        body = json.dumps({"type": type, **content}).encode()
+        try:
+            with self._lock:
+                self._socket.sendall(_LENGTH.pack(len(body)) + body)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+
+    def receive(self) -> dict[str, Any]:
+        """Wait for the next message. Raises ``Closed`` at the end."""
+        while (message := self._next()) is None:
+            self._read(0)
+        return message
+
+    def poll(self) -> list[dict[str, Any]]:
+        """Return the messages that have arrived, without waiting. Raises ``Closed`` at the end."""
+        try:
+            self._read(socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            pass
+        messages = []
+        while (message := self._next()) is not None:
+            messages.append(message)
+        return messages
+
+    def take_descriptors(self) -> list[int]:
+        """Hand over the descriptors that came with the messages received so far."""
+        taken, self._descriptors = self._descriptors, []
+        return taken
+
+    def _read(self, flags: int) -> None:
+        data, descriptors, _, _ = socket.recv_fds(self._socket, 1 << 16, MAX_DESCRIPTORS, flags)
+        self._descriptors += descriptors
+        if not data:
+            raise Closed
+        self._received += data
+
+    def _next(self) -> dict[str, Any] | None:
+        if len(self._received) < _LENGTH.size:
+            return None
+        (length,) = _LENGTH.unpack_from(self._received)
+        end = _LENGTH.size + length
+        if length > MAX_MESSAGE:
+            raise ValueError(f"a control message of {length} bytes; the limit is {MAX_MESSAGE}")
+        if len(self._received) < end:
+            return None
+        message = json.loads(self._received[_LENGTH.size : end])
+        del self._received[:end]
+        return dict(message)
+
+
+def split_links(setup: Mapping[str, Any], descriptors: list[int]) -> list[tuple[int, list[tuple[int, int, int]]]]:
+    """Give each worker loop its descriptors: ``[(doorbell, [(memfd, ring size, doorbell towards the server), …]), …]``."""
+    expected = sum(1 + 2 * len(loop["links"]) for loop in setup["loops"])
+    if len(descriptors) != expected:
+        raise ValueError(f"setup came with {len(descriptors)} descriptors instead of {expected}")
+    supply = iter(descriptors)
+    loops = []
+    for loop in setup["loops"]:
+        doorbell = next(supply)
+        os.set_blocking(doorbell, False)
+        loops.append((doorbell, [(next(supply), link["ring_size"], next(supply)) for link in loop["links"]]))
+    return loops

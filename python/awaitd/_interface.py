@@ -1,0 +1,56 @@
+"""Tell ASGI 3, ASGI 2 and WSGI applications from each other, and run an ASGI 2 one as ASGI 3."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+ASGI3: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+ASGI_3, ASGI_2, WSGI = "asgi3", "asgi2", "wsgi"
+
+#: How many arguments each interface calls an application with.
+_BY_ARGUMENTS = {1: ASGI_2, 2: WSGI, 3: ASGI_3}
+
+
+def detect(application: Callable[..., Any]) -> str:
+    """Return ``"asgi3"``, ``"asgi2"`` or ``"wsgi"``: by ``async``, then by the number of arguments."""
+    if inspect.isclass(application):
+        if hasattr(application, "__await__"):
+            return ASGI_3
+    elif _is_async(application):
+        return ASGI_3
+    return _BY_ARGUMENTS.get(_required_arguments(application), WSGI)
+
+
+def _is_async(application: Callable[..., Any]) -> bool:
+    while isinstance(application, functools.partial):
+        application = application.func
+    return inspect.iscoroutinefunction(application) or inspect.iscoroutinefunction(
+        getattr(application, "__call__", None)  # noqa: B004: the method itself is looked at
+    )
+
+
+def _required_arguments(application: Callable[..., Any]) -> int:
+    try:
+        parameters = inspect.signature(application).parameters.values()
+    except (TypeError, ValueError):
+        return 0
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(p.kind in positional and p.default is p.empty for p in parameters)
+
+
+def from_asgi2(application: Callable[[Scope], Callable[[Receive, Send], Awaitable[None]]]) -> ASGI3:
+    """Adapt a double callable."""
+
+    async def asgi3(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["asgi"] = {**scope["asgi"], "version": "2.0"}
+        await application(scope)(receive, send)
+
+    return asgi3

@@ -1,0 +1,434 @@
+/* One request: the coroutine that its task runs, and what the server's frames do to it. */
+#include "exchange.h"
+
+/* A place in the loop's list of running exchanges, with a reference. */
+static void link_running(Exchange *x)
+{
+    AsyncLoop *l = x->loop;
+    x->next = l->running;
+    if (l->running)
+        l->running->previous = x;
+    l->running = (Exchange *)Py_NewRef((PyObject *)x);
+    x->linked = true;
+}
+
+static void unlink_running(Exchange *x)
+{
+    AsyncLoop *l = x->loop;
+    if (!x->linked)
+        return;
+    if (x->next)
+        x->next->previous = x->previous;
+    if (x->previous)
+        x->previous->next = x->next;
+    else
+        l->running = x->next;
+    x->next = x->previous = NULL;
+    x->linked = false;
+    Py_DECREF(x);
+}
+
+/* Cuts body bytes into parts of at most MESSAGE_MAX. */
+static int add_chunk(Exchange *x, const uint8_t *bytes, uint32_t length)
+{
+    PyObject *chunk = PyBytes_FromStringAndSize((const char *)bytes, length);
+    if (chunk && !x->chunk) {
+        x->chunk = chunk;
+        return 0;
+    }
+    if (chunk && !x->chunks)
+        x->chunks = PyList_New(0);
+    int result = chunk && x->chunks ? PyList_Append(x->chunks, chunk) : -1;
+    Py_XDECREF(chunk);
+    return result;
+}
+
+static int add_body(Exchange *x, const uint8_t *bytes, uint32_t length)
+{
+    while (length > 0) {
+        uint32_t n = length < MESSAGE_MAX ? length : MESSAGE_MAX;
+        if (add_chunk(x, bytes, n) < 0)
+            return -1;
+        bytes += n;
+        length -= n;
+    }
+    return 0;
+}
+
+Exchange *exchange_new(AsyncLoop *l, struct link *k, const struct open *o)
+{
+    PyTypeObject *type = l->state->exchange_type;
+    Exchange *x = (Exchange *)type->tp_alloc(type, 0);
+    if (!x)
+        return NULL;
+    x->loop = (AsyncLoop *)Py_NewRef((PyObject *)l);
+    x->link = k;
+    x->id = o->id;
+    x->stream = o->stream;
+    x->credit = o->credit;
+    x->body_whole = o->complete;
+    x->scope = scope_build(l, o);
+    if (!x->scope || add_body(x, o->body.start, o->body.length) < 0 || !link_enter(k, o->stream, x)) {
+        Py_DECREF(x);
+        return NULL;
+    }
+    Py_INCREF(x); /* for the stream table */
+    link_running(x);
+    l->in_flight++;
+    return x;
+}
+
+static void ended(Exchange *x)
+{
+    if (x->app_ended && x->stream_over)
+        loop_exchange_ended(x->loop);
+}
+
+void exchange_leave_stream(Exchange *x)
+{
+    if (x->stream_over)
+        return;
+    x->stream_over = true;
+    link_leave(x->link, x->stream);
+    ended(x);
+    Py_DECREF(x);
+}
+
+void exchange_wake(Exchange *x, enum wait_kind kind)
+{
+    struct state_strings *str = &x->loop->state->str;
+    PyObject *list = x->waiters[kind];
+    if (!list)
+        return;
+    x->waiters[kind] = NULL;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
+        PyObject *future = PyList_GET_ITEM(list, i);
+        PyObject *done = PyObject_CallMethodNoArgs(future, str->done);
+        PyObject *set = done == Py_False ? PyObject_CallMethodOneArg(future, str->set_result, Py_None) : Py_XNewRef(done);
+        if (!set)
+            PyErr_WriteUnraisable(future);
+        Py_XDECREF(set);
+        Py_XDECREF(done);
+    }
+    Py_DECREF(list);
+}
+
+void exchange_data(Exchange *x, const uint8_t *bytes, uint32_t length, bool end)
+{
+    if (add_body(x, bytes, length) < 0)
+        PyErr_WriteUnraisable((PyObject *)x);
+    x->body_whole |= end;
+    exchange_wake(x, WAIT_RECEIVE);
+}
+
+void exchange_window(Exchange *x, uint32_t credit)
+{
+    x->credit += credit;
+    output_flush(x);
+}
+
+void exchange_reset(Exchange *x, uint16_t code)
+{
+    x->lost = true;
+    output_drop(x);
+    Py_INCREF(x);
+    exchange_leave_stream(x);
+    exchange_wake(x, WAIT_RECEIVE);
+    exchange_wake(x, WAIT_SEND);
+    if (code == RESET_DEADLINE && x->task) {
+        PyObject *cancelled = PyObject_CallMethodNoArgs(x->task, x->loop->state->str.cancel);
+        if (!cancelled)
+            PyErr_WriteUnraisable(x->task);
+        Py_XDECREF(cancelled);
+    }
+    Py_DECREF(x);
+}
+
+/* The application's coroutine, made by the first step of the task: so it runs in the task's context. */
+static int call_application(Exchange *x)
+{
+    PyObject *scope = x->scope;
+    x->scope = NULL;
+    if (!scope) {
+        PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited exchange");
+        return -1;
+    }
+    PyObject *receive = PyCFunction_New(&receive_method, (PyObject *)x);
+    PyObject *send = receive ? PyCFunction_New(&send_method, (PyObject *)x) : NULL;
+    PyObject *arguments[] = {scope, receive, send};
+    PyObject *awaitable = send ? PyObject_Vectorcall(x->loop->application, arguments, 3, NULL) : NULL;
+    Py_DECREF(scope);
+    Py_XDECREF(receive);
+    Py_XDECREF(send);
+    if (!awaitable)
+        return -1;
+    if (PyCoro_CheckExact(awaitable)) {
+        x->coroutine = awaitable;
+        return 0;
+    }
+    PyAsyncMethods *methods = Py_TYPE(awaitable)->tp_as_async;
+    if (methods && methods->am_await)
+        x->coroutine = methods->am_await(awaitable);
+    else
+        PyErr_Format(PyExc_TypeError, "the application must return an awaitable, got %.100s", Py_TYPE(awaitable)->tp_name);
+    Py_DECREF(awaitable);
+    return x->coroutine ? 0 : -1;
+}
+
+static void report(Exchange *x, PyObject *exception, const char *text)
+{
+    PyObject *result = PyObject_CallFunction(x->loop->report, "KOs", (unsigned long long)x->id, exception ? exception : Py_None, text);
+    if (!result)
+        PyErr_WriteUnraisable(x->loop->report);
+    Py_XDECREF(result);
+}
+
+static bool is_quiet(Exchange *x, PyObject *exception)
+{
+    State *s = x->loop->state;
+    return PyErr_GivenExceptionMatches(exception, s->cancelled_error) ||
+           PyErr_GivenExceptionMatches(exception, PyExc_GeneratorExit) ||
+           (x->lost && PyErr_GivenExceptionMatches(exception, s->client_disconnected));
+}
+
+/* Ends the stream of an application that did not. */
+static void give_up(Exchange *x, PyObject *exception)
+{
+    if (x->stream_over || x->complete)
+        return;
+    if (!exception && x->body_sent) { /* announced trailers, sent none */
+        if (output_end(x, NULL) < 0)
+            PyErr_WriteUnraisable((PyObject *)x);
+        output_commit(x);
+        return;
+    }
+    if (!exception)
+        report(x, NULL, x->start_sent ? "the application returned before the end of its response"
+                                      : "the application returned without a response");
+    x->reset_code = RESET_APP_ERROR;
+    PyOS_snprintf(x->reset_text, sizeof x->reset_text, "%s", exception ? Py_TYPE(exception)->tp_name : "no complete response");
+    output_reset(x);
+}
+
+/* The application has ended, with exception or NULL. */
+static void finish(Exchange *x, PyObject *exception)
+{
+    if (x->app_ended)
+        return;
+    Py_CLEAR(x->coroutine);
+    if (exception && !is_quiet(x, exception))
+        report(x, exception, "");
+    give_up(x, exception);
+    x->app_ended = true;
+    exchange_wake(x, WAIT_RECEIVE);
+    Py_CLEAR(x->chunk);
+    Py_CLEAR(x->chunks);
+    Py_CLEAR(x->task);
+    ended(x);
+    unlink_running(x);
+}
+
+/* An exception that the event loop must see: cancellation, and what ends the process. */
+static bool must_leave(Exchange *x, PyObject *exception)
+{
+    return PyErr_GivenExceptionMatches(exception, x->loop->state->cancelled_error) ||
+           !PyErr_GivenExceptionMatches(exception, PyExc_Exception);
+}
+
+/* Looks at the outcome of one step and turns it into that of the task's step. */
+static PySendResult after_step(Exchange *x, PySendResult sent, PyObject **result)
+{
+    x->stepping = false;
+    if (sent == PYGEN_NEXT) {
+        if (x->head_held && send_held_head(x) < 0)
+            PyErr_WriteUnraisable((PyObject *)x);
+        return sent;
+    }
+    if (sent == PYGEN_RETURN) {
+        Py_SETREF(*result, Py_NewRef(Py_None));
+        finish(x, NULL);
+        return sent;
+    }
+    PyObject *exception = PyErr_GetRaisedException();
+    finish(x, exception);
+    if (must_leave(x, exception)) {
+        PyErr_SetRaisedException(exception);
+        return PYGEN_ERROR;
+    }
+    Py_DECREF(exception);
+    *result = Py_NewRef(Py_None);
+    return PYGEN_RETURN;
+}
+
+static PySendResult exchange_am_send(PyObject *self, PyObject *arg, PyObject **result)
+{
+    Exchange *x = (Exchange *)self;
+    *result = NULL;
+    x->stepping = true;
+    Py_INCREF(x);
+    PySendResult sent = PYGEN_ERROR;
+    if (x->coroutine || call_application(x) == 0)
+        sent = PyIter_Send(x->coroutine, arg, result);
+    sent = after_step(x, sent, result);
+    Py_DECREF(x);
+    return sent;
+}
+
+/* The outcome of a step in the form of iterators: NULL with StopIteration at the end. */
+static PyObject *as_iterator(PySendResult sent, PyObject *result)
+{
+    if (sent != PYGEN_RETURN)
+        return result;
+    Py_XDECREF(result);
+    PyErr_SetNone(PyExc_StopIteration);
+    return NULL;
+}
+
+static PyObject *exchange_send(PyObject *self, PyObject *arg)
+{
+    PyObject *result = NULL;
+    PySendResult sent = exchange_am_send(self, arg, &result);
+    return as_iterator(sent, result);
+}
+
+static PyObject *exchange_iternext(PyObject *self)
+{
+    return exchange_send(self, Py_None);
+}
+
+static PyObject *exchange_self(PyObject *self)
+{
+    return Py_NewRef(self);
+}
+
+static void raise_thrown(PyObject *args)
+{
+    PyObject *type, *value = NULL, *traceback = NULL;
+    if (!PyArg_UnpackTuple(args, "throw", 1, 3, &type, &value, &traceback))
+        return;
+    if (PyExceptionInstance_Check(type))
+        PyErr_SetObject((PyObject *)Py_TYPE(type), type);
+    else
+        PyErr_SetObject(type, value);
+}
+
+static PyObject *exchange_throw(PyObject *self, PyObject *args)
+{
+    Exchange *x = (Exchange *)self;
+    PyObject *result = NULL;
+    PySendResult sent = PYGEN_ERROR;
+    x->stepping = true;
+    Py_INCREF(x);
+    if (x->coroutine) {
+        PyObject *throw = PyObject_GetAttr(x->coroutine, x->loop->state->str.throw);
+        result = throw ? PyObject_CallObject(throw, args) : NULL;
+        Py_XDECREF(throw);
+    } else {
+        Py_CLEAR(x->scope);
+        raise_thrown(args);
+    }
+    if (result)
+        sent = PYGEN_NEXT;
+    else if (PyErr_ExceptionMatches(PyExc_StopIteration)) {
+        PyErr_Clear();
+        sent = PYGEN_RETURN;
+        result = Py_NewRef(Py_None);
+    }
+    sent = after_step(x, sent, &result);
+    Py_DECREF(x);
+    return as_iterator(sent, result);
+}
+
+static PyObject *exchange_close(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    Exchange *x = (Exchange *)self;
+    PyObject *coroutine = Py_XNewRef(x->coroutine);
+    PyObject *closed = coroutine ? PyObject_CallMethodNoArgs(coroutine, x->loop->state->str.close) : Py_NewRef(Py_None);
+    Py_XDECREF(coroutine);
+    return closed;
+}
+
+/* cr_frame, cr_await, cr_code and cr_running are the application's: task.get_stack() and its kin see through us. */
+static PyObject *get_inner(PyObject *self, void *name)
+{
+    Exchange *x = (Exchange *)self;
+    if (!x->coroutine)
+        Py_RETURN_NONE;
+    return PyObject_GetAttrString(x->coroutine, name);
+}
+
+static PyObject *get_qualname(PyObject *self, void *Py_UNUSED(closure))
+{
+    Exchange *x = (Exchange *)self;
+    if (x->coroutine && PyCoro_CheckExact(x->coroutine))
+        return PyObject_GetAttrString(x->coroutine, "__qualname__");
+    return PyUnicode_FromString("awaitd.exchange");
+}
+
+static int exchange_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Exchange *x = (Exchange *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(x->loop);
+    Py_VISIT(x->scope);
+    Py_VISIT(x->coroutine);
+    Py_VISIT(x->task);
+    Py_VISIT(x->waiters[WAIT_RECEIVE]);
+    Py_VISIT(x->waiters[WAIT_SEND]);
+    Py_VISIT(x->trailers);
+    return 0;
+}
+
+static int exchange_clear(PyObject *self)
+{
+    Exchange *x = (Exchange *)self;
+    Py_CLEAR(x->scope);
+    Py_CLEAR(x->coroutine);
+    Py_CLEAR(x->task);
+    Py_CLEAR(x->waiters[WAIT_RECEIVE]);
+    Py_CLEAR(x->waiters[WAIT_SEND]);
+    Py_CLEAR(x->trailers);
+    return 0;
+}
+
+static void exchange_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    Exchange *x = (Exchange *)self;
+    PyObject_GC_UnTrack(self);
+    exchange_clear(self);
+    output_drop(x);
+    Py_CLEAR(x->chunk);
+    Py_CLEAR(x->chunks);
+    Py_CLEAR(x->loop);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef exchange_methods[] = {
+    {"send", exchange_send, METH_O, NULL},
+    {"throw", exchange_throw, METH_VARARGS, NULL},
+    {"close", exchange_close, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef exchange_getset[] = {
+    {"cr_frame", get_inner, NULL, NULL, "cr_frame"},     {"cr_await", get_inner, NULL, NULL, "cr_await"},
+    {"cr_code", get_inner, NULL, NULL, "cr_code"},       {"cr_running", get_inner, NULL, NULL, "cr_running"},
+    {"__qualname__", get_qualname, NULL, NULL, NULL},    {"__name__", get_qualname, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot exchange_slots[] = {
+    {Py_tp_dealloc, exchange_dealloc}, {Py_tp_traverse, exchange_traverse}, {Py_tp_clear, exchange_clear},
+    {Py_tp_iter, exchange_self},       {Py_tp_iternext, exchange_iternext}, {Py_am_await, exchange_self},
+    {Py_am_send, exchange_am_send},    {Py_tp_methods, exchange_methods},   {Py_tp_getset, exchange_getset},
+    {0, NULL},
+};
+
+PyType_Spec exchange_spec = {
+    .name = "awaitd._wire.Exchange",
+    .basicsize = sizeof(Exchange),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = exchange_slots,
+};

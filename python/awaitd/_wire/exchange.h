@@ -1,0 +1,168 @@
+/* The objects of an asynchronous worker loop: the loop with its links, one exchange per request, and the awaitables of
+ * receive() and send().
+ *
+ * An Exchange is also the coroutine that its task runs: each step goes through exchange.c to the application's coroutine. So
+ * the end of the application, a raised exception and every suspension are seen at once, without callbacks.
+ *
+ * Ownership: the loop's list of running exchanges owns one reference until the application has ended; the link's stream table
+ * owns one until the stream is over; the link's list of blocked exchanges owns one while it waits for room in the ring. */
+#ifndef AWAITD_EXCHANGE_H
+#define AWAITD_EXCHANGE_H
+
+#include "fields.h"
+#include "link.h"
+#include "state.h"
+
+enum { WINDOW = 64 << 10, MESSAGE_MAX = 64 << 10 };
+
+/* What is queued for the server because credit or room in the ring is missing. */
+struct piece {
+    struct piece *next;
+    PyObject *bytes;   /* of a body: bytes object; NULL for a whole frame in data */
+    Py_ssize_t offset; /* bytes already sent */
+    bool end;          /* of a body: ends the stream */
+    bool last;         /* a frame that ends the stream */
+    uint32_t size;
+    uint8_t data[];
+};
+
+enum wait_kind { WAIT_RECEIVE, WAIT_SEND };
+
+enum task_mode { TASK_PLAIN, TASK_CAPTURED, TASK_EAGER, TASK_FACTORY };
+
+struct exchange;
+
+struct blocked_list {
+    struct exchange *first, *last;
+};
+
+typedef struct async_loop { /* one event loop with its links */
+    PyObject_HEAD
+    State *state;
+    PyObject *module;
+    PyObject *application;
+    PyObject *event_loop;
+    PyObject *event_loop_dict; /* 3.11: where call_soon is put; NULL if it has none */
+    PyObject *capture;         /* 3.11: the capturing call_soon */
+    PyObject *call_soon;       /* the event loop's own, bound */
+    PyObject *captured_step, *captured_context, *capturing_for;
+    PyTypeObject *step_type;   /* 3.11: TaskStepMethWrapper, learned from the first task; borrowed */
+    PyObject *scope;           /* template of an HTTP scope */
+    PyObject *lifespan_state;  /* dict or NULL */
+    PyObject *extensions;      /* template */
+    PyObject *root_path;
+    PyObject *report;          /* callable(id, exception or None, text) */
+    PyObject *on_idle;         /* callable or NULL */
+    struct link *links;
+    struct blocked_list *blocked; /* by link */
+    Py_ssize_t link_count;
+    Py_ssize_t next_link; /* where the next turn starts */
+    uint64_t published;   /* when the turn last published, in nanoseconds */
+    struct exchange *running; /* doubly linked */
+    struct exchange *held;    /* with a response start to be flushed at the end of the turn */
+    Py_ssize_t in_flight;     /* exchanges whose application or stream has not ended */
+    uint64_t started;
+    int doorbell;
+    enum task_mode mode;
+    bool eager; /* this Python has eager_start */
+    bool in_turn;
+    bool turn_scheduled, flush_scheduled, idle_scheduled;
+    bool closed;
+} AsyncLoop;
+
+typedef struct exchange {
+    PyObject_HEAD
+    AsyncLoop *loop;
+    struct link *link;
+    PyObject *scope; /* until the application is called */
+    PyObject *coroutine;              /* the application's; NULL before and after */
+    PyObject *task;
+    PyObject *waiters[2]; /* by wait_kind: list of futures, or NULL */
+    PyObject *chunk;      /* first part of the request body not yet received */
+    PyObject *chunks;     /* the further ones: list, or NULL */
+    Py_ssize_t next_chunk;
+    uint8_t *head; /* encoded fields of a response start that is held, PyMem */
+    uint32_t head_size;
+    uint16_t head_fields;
+    uint16_t status;
+    PyObject *trailers; /* list of those sent so far, or NULL */
+    struct piece *first_piece, *last_piece;
+    struct exchange *previous, *next; /* running */
+    struct exchange *next_held, *next_blocked;
+    uint64_t id;
+    uint64_t credit;
+    uint32_t stream;
+    uint32_t consumed; /* body bytes received since the last grant */
+    uint32_t grant_owed;
+    bool stepping;       /* the application's coroutine is being run */
+    bool linked;         /* in the list of running ones */
+    bool app_ended;
+    bool stream_over;    /* our end, or a RESET, is written or was read */
+    bool lost;           /* the client is gone */
+    bool body_whole;     /* all of the request body is here */
+    bool body_delivered; /* the message with more_body False was received */
+    bool body_granted;   /* the first grant was made */
+    bool start_sent;     /* http.response.start was accepted */
+    bool head_held;      /* and is not yet a frame */
+    bool is_held;        /* in the loop's list of held ones */
+    bool with_trailers;
+    bool body_sent;      /* the last body message was accepted */
+    bool complete;       /* the whole response was accepted */
+    bool is_blocked;     /* in the link's list */
+    bool end_written;    /* the last frame of our side is in the ring */
+    bool reset_owed;     /* no room for the RESET */
+    uint8_t reset_code;
+    char reset_text[64];
+} Exchange;
+
+/* loop.c */
+void loop_publish(AsyncLoop *l, struct link *k);           /* at once, unless a turn will */
+int loop_schedule_flush(AsyncLoop *l);                     /* call_soon, once per turn */
+void loop_block(Exchange *x);                              /* retry when the ring has room */
+void loop_exchange_ended(AsyncLoop *l);                    /* one less in flight */
+
+/* eager.c */
+int task_setup(AsyncLoop *l);                  /* learns what the event loop can do */
+int task_refresh(AsyncLoop *l);                /* once per turn: is a task factory set? */
+PyObject *task_start(AsyncLoop *l, Exchange *x); /* a real task, its first step already run if possible */
+
+/* scope.c */
+PyObject *scope_template(AsyncLoop *l);
+PyObject *scope_build(AsyncLoop *l, const struct open *o);
+
+/* exchange.c */
+Exchange *exchange_new(AsyncLoop *l, struct link *k, const struct open *o);
+void exchange_data(Exchange *x, const uint8_t *bytes, uint32_t length, bool end); /* of the request body */
+void exchange_window(Exchange *x, uint32_t credit);
+void exchange_reset(Exchange *x, uint16_t code);
+void exchange_leave_stream(Exchange *x); /* the stream is over */
+void exchange_wake(Exchange *x, enum wait_kind kind);
+
+/* receive.c */
+PyObject *receive_poll(Exchange *x); /* a message, or NULL: nothing yet, or an exception */
+extern PyMethodDef receive_method;
+
+/* send.c */
+extern PyMethodDef send_method;
+int send_held_head(Exchange *x); /* the head, now that no body came with it */
+
+/* output.c: frames towards the server, in order, now or when there is room and credit */
+/* Room for a frame of the exchange, in the ring or in its queue; NULL with an exception. Fill it, then output_commit. */
+uint8_t *output_frame(Exchange *x, struct frame header);
+/* Shows what was written; at the end of the stream, leaves it. */
+void output_commit(Exchange *x);
+/* The HEAD that is held, with as much of the body as fits; *sent says how much that is. */
+int output_head(Exchange *x, const uint8_t *body, Py_ssize_t length, bool end, Py_ssize_t *sent);
+/* Body bytes from offset on; owner keeps them alive. */
+int output_body(Exchange *x, PyObject *owner, const uint8_t *body, Py_ssize_t length, Py_ssize_t offset, bool end);
+int output_end(Exchange *x, const struct fields *trailers);
+void output_grant(Exchange *x, uint32_t credit);
+void output_reset(Exchange *x); /* with reset_code and reset_text */
+void output_flush(Exchange *x); /* what is queued, as far as it goes */
+void output_drop(Exchange *x);
+
+/* wait.c */
+PyObject *wait_new(Exchange *x, enum wait_kind kind);
+PyObject *wait_ready(State *s); /* an awaitable that is finished */
+
+#endif

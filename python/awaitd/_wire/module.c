@@ -1,0 +1,146 @@
+/* awaitd._wire: the worker's side of the wire. */
+#include "exchange.h"
+
+#include <stddef.h>
+
+static int import_attribute(PyObject **slot, const char *module, const char *name)
+{
+    PyObject *imported = PyImport_ImportModule(module);
+    *slot = imported ? PyObject_GetAttrString(imported, name) : NULL;
+    Py_XDECREF(imported);
+    return *slot ? 0 : -1;
+}
+
+static int make_type(PyObject *module, PyTypeObject **slot, PyType_Spec *spec)
+{
+    *slot = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
+    return *slot ? 0 : -1;
+}
+
+static int make_types(PyObject *module, State *s)
+{
+    return make_type(module, &s->async_loop_type, &async_loop_spec) < 0 || make_type(module, &s->exchange_type, &exchange_spec) < 0 ||
+                   make_type(module, &s->wait_type, &wait_spec) < 0 || PyModule_AddType(module, s->async_loop_type) < 0
+               ? -1
+               : 0;
+}
+
+static int make_strings(State *s)
+{
+#define STRING(identifier, text) \
+    if (!(s->str.identifier = PyUnicode_InternFromString(text))) \
+        return -1;
+    STATE_STRINGS(STRING)
+#undef STRING
+    return 0;
+}
+
+static int module_exec(PyObject *module)
+{
+    State *s = PyModule_GetState(module);
+    if (make_strings(s) < 0 || make_types(module, s) < 0)
+        return -1;
+    if (import_attribute(&s->client_disconnected, "awaitd._errors", "ClientDisconnected") < 0 ||
+        import_attribute(&s->cancelled_error, "asyncio", "CancelledError") < 0 ||
+        import_attribute(&s->task_type, "asyncio", "Task") < 0)
+        return -1;
+    s->empty_bytes = PyBytes_FromStringAndSize(NULL, 0);
+    s->loop_keyword = Py_BuildValue("(s)", "loop");
+    s->eager_keywords = Py_BuildValue("(ss)", "loop", "eager_start");
+    s->ready = wait_ready(s);
+    if (!s->empty_bytes || !s->loop_keyword || !s->eager_keywords || !s->ready)
+        return -1;
+    return PyModule_AddIntConstant(module, "VERSION", WIRE_VERSION);
+}
+
+static int visit_caches(State *s, visitproc visit, void *arg)
+{
+    for (int i = 0; i < FIELD_CACHE; i++)
+        Py_VISIT(s->fields[i]);
+    for (int i = 0; i < ADDRESS_CACHE; i++)
+        Py_VISIT(s->addresses[i].tuple);
+    return 0;
+}
+
+static int module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    State *s = PyModule_GetState(module);
+    Py_VISIT(s->async_loop_type);
+    Py_VISIT(s->exchange_type);
+    Py_VISIT(s->wait_type);
+    Py_VISIT(s->client_disconnected);
+    Py_VISIT(s->cancelled_error);
+    Py_VISIT(s->task_type);
+    Py_VISIT(s->ready);
+    return visit_caches(s, visit, arg);
+}
+
+static void clear_caches(State *s)
+{
+    for (int i = 0; i < METHOD_COUNT; i++)
+        Py_CLEAR(s->methods[i]);
+    for (int i = 0; i < NAME_CACHE; i++)
+        Py_CLEAR(s->names[i]);
+    for (int i = 0; i < FIELD_CACHE; i++)
+        Py_CLEAR(s->fields[i]);
+    for (int i = 0; i < ADDRESS_CACHE; i++) {
+        Py_CLEAR(s->addresses[i].tuple);
+        Py_CLEAR(s->addresses[i].host);
+        Py_CLEAR(s->addresses[i].port_text);
+    }
+}
+
+static int module_clear(PyObject *module)
+{
+    State *s = PyModule_GetState(module);
+    clear_caches(s);
+    Py_CLEAR(s->ready);
+    Py_CLEAR(s->async_loop_type);
+    Py_CLEAR(s->exchange_type);
+    Py_CLEAR(s->wait_type);
+    Py_CLEAR(s->client_disconnected);
+    Py_CLEAR(s->cancelled_error);
+    Py_CLEAR(s->task_type);
+    Py_CLEAR(s->empty_bytes);
+    Py_CLEAR(s->loop_keyword);
+    Py_CLEAR(s->eager_keywords);
+#define STRING(identifier, text) Py_CLEAR(s->str.identifier);
+    STATE_STRINGS(STRING)
+#undef STRING
+    return 0;
+}
+
+static void module_free(void *module)
+{
+    module_clear(module);
+}
+
+static PyMethodDef module_methods[] = {
+    {"watchdog", watchdog_start, METH_O, "Kill the process group when the other end of fd closes."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+#ifdef Py_mod_multiple_interpreters
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+    {0, NULL},
+};
+
+PyModuleDef wire_module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "awaitd._wire",
+    .m_doc = "The worker's side of the wire: rings, ASGI exchanges, WSGI calls.",
+    .m_size = sizeof(State),
+    .m_methods = module_methods,
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC PyInit__wire(void)
+{
+    return PyModuleDef_Init(&wire_module);
+}

@@ -1,0 +1,203 @@
+/* The ASGI scope of an HTTP request, built straight from its OPEN frame. */
+#include "exchange.h"
+
+enum { CACHED_VALUE_MAX = 128 }; /* longer values are seldom the same twice */
+
+static int set(PyObject *dict, PyObject *key, PyObject *value)
+{
+    int result = value ? PyDict_SetItem(dict, key, value) : -1;
+    Py_XDECREF(value);
+    return result;
+}
+
+PyObject *scope_template(AsyncLoop *l)
+{
+    struct state_strings *str = &l->state->str;
+    PyObject *asgi = Py_BuildValue("{ssss}", "version", "3.0", "spec_version", "2.5");
+    PyObject *scope = asgi ? PyDict_New() : NULL;
+    /* Every key, so that a copy never grows. */
+    PyObject *keys[] = {str->type,         str->asgi,     str->http_version, str->method,  str->scheme, str->path,       str->raw_path,
+                        str->query_string, str->root_path, str->headers,     str->client, str->server, str->extensions};
+    for (size_t i = 0; scope && i < sizeof keys / sizeof *keys; i++)
+        if (PyDict_SetItem(scope, keys[i], Py_None) < 0)
+            Py_CLEAR(scope);
+    if (scope && (PyDict_SetItem(scope, str->type, str->http) < 0 || PyDict_SetItem(scope, str->asgi, asgi) < 0 ||
+                  PyDict_SetItem(scope, str->root_path, l->root_path) < 0 ||
+                  set(scope, str->http_version, PyUnicode_InternFromString("1.1")) < 0 ||
+                  PyDict_SetItem(scope, str->scheme, str->http) < 0 ||
+                  PyDict_SetItem(scope, str->query_string, l->state->empty_bytes) < 0))
+        Py_CLEAR(scope);
+    if (scope && l->lifespan_state && PyDict_SetItem(scope, str->state, Py_None) < 0)
+        Py_CLEAR(scope);
+    Py_XDECREF(asgi);
+    return scope;
+}
+
+static PyObject *bytes_of(struct span s)
+{
+    return PyBytes_FromStringAndSize((const char *)s.start, s.length);
+}
+
+static int hex_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+}
+
+/* Percent-decoded once; what is no escape stays as it is. Returns the length. */
+static Py_ssize_t unquote(char *out, struct span s)
+{
+    char *start = out;
+    for (uint32_t i = 0; i < s.length; i++) {
+        int high = -1, low = -1;
+        if (s.start[i] == '%' && i + 2 < s.length) {
+            high = hex_digit(s.start[i + 1]);
+            low = hex_digit(s.start[i + 2]);
+        }
+        bool escape = high >= 0 && low >= 0;
+        *out++ = (char)(escape ? high << 4 | low : s.start[i]);
+        i += escape ? 2 : 0;
+    }
+    return out - start;
+}
+
+static PyObject *path_text(struct span path)
+{
+    if (!memchr(path.start, '%', path.length))
+        return PyUnicode_DecodeUTF8((const char *)path.start, path.length, "replace");
+    char *decoded = PyMem_Malloc(path.length);
+    if (!decoded)
+        return PyErr_NoMemory();
+    PyObject *text = PyUnicode_DecodeUTF8(decoded, unquote(decoded, path), "replace");
+    PyMem_Free(decoded);
+    return text;
+}
+
+static uint32_t hash_bytes(uint32_t hash, const uint8_t *p, uint32_t length)
+{
+    for (uint32_t i = 0; i < length; i++)
+        hash = hash * 31 + p[i];
+    return hash;
+}
+
+static bool is_same(PyObject *bytes, struct span s)
+{
+    return (uint32_t)PyBytes_GET_SIZE(bytes) == s.length && !memcmp(PyBytes_AS_STRING(bytes), s.start, s.length);
+}
+
+/* A field name as a bytes object; the usual ones come from the cache. */
+static PyObject *name_object(State *s, struct span name, uint32_t hash)
+{
+    PyObject **entry = &s->names[hash % NAME_CACHE];
+    if (*entry && is_same(*entry, name))
+        return Py_NewRef(*entry);
+    PyObject *made = bytes_of(name);
+    if (made && !*entry && name.length <= CACHED_VALUE_MAX)
+        *entry = Py_NewRef(made);
+    return made;
+}
+
+static PyObject *field_pair(State *s, struct span name, struct span value, uint32_t hash)
+{
+    PyObject *pair = PyTuple_New(2);
+    if (!pair)
+        return NULL;
+    PyObject *n = name_object(s, name, hash);
+    PyObject *v = bytes_of(value);
+    PyTuple_SET_ITEM(pair, 0, n);
+    PyTuple_SET_ITEM(pair, 1, v);
+    if (!n || !v)
+        Py_CLEAR(pair);
+    return pair;
+}
+
+/* Clients repeat themselves: (name, value) tuples with the last value seen are kept. Secrets are not. */
+static bool is_cacheable(struct span name, struct span value)
+{
+    static const char *const secret[] = {"authorization", "cookie", "proxy-authorization"};
+    for (size_t i = 0; i < sizeof secret / sizeof *secret; i++)
+        if (name.length == strlen(secret[i]) && !memcmp(name.start, secret[i], name.length))
+            return false;
+    return value.length <= CACHED_VALUE_MAX;
+}
+
+static PyObject *field_object(State *s, struct span name, struct span value)
+{
+    uint32_t hash = hash_bytes(name.length, name.start, name.length);
+    PyObject **entry = &s->fields[hash % FIELD_CACHE];
+    if (*entry && is_same(PyTuple_GET_ITEM(*entry, 1), value) && is_same(PyTuple_GET_ITEM(*entry, 0), name))
+        return Py_NewRef(*entry);
+    PyObject *pair = field_pair(s, name, value, hash);
+    if (pair && is_cacheable(name, value))
+        Py_XSETREF(*entry, Py_NewRef(pair));
+    return pair;
+}
+
+static PyObject *headers_list(State *s, const struct open *o)
+{
+    PyObject *list = PyList_New(o->field_count);
+    const uint8_t *at = o->fields.start;
+    for (uint16_t i = 0; list && i < o->field_count; i++) {
+        struct span name = {at, load16(o->table + 4 * i)};
+        struct span value = {at + name.length, load16(o->table + 4 * i + 2)};
+        at = value.start + value.length;
+        PyObject *pair = field_object(s, name, value);
+        if (pair)
+            PyList_SET_ITEM(list, i, pair);
+        else
+            Py_CLEAR(list);
+    }
+    return list;
+}
+
+static PyObject *client_object(State *s, const struct open *o)
+{
+    struct span text = open_extra(o, EXTRA_CLIENT_TEXT);
+    if (text.length && o->client.family == FAMILY_NONE)
+        return Py_BuildValue("(s#i)", text.start, (Py_ssize_t)text.length, (int)o->client.port);
+    return address_tuple(s, o->client);
+}
+
+static PyObject *server_object(State *s, const struct open *o)
+{
+    if (o->server.family != FAMILY_UNIX)
+        return address_tuple(s, o->server);
+    struct span path = open_extra(o, EXTRA_UNIX_PATH);
+    PyObject *text = PyUnicode_DecodeFSDefaultAndSize((const char *)path.start, path.length);
+    return text ? Py_BuildValue("(NO)", text, Py_None) : NULL;
+}
+
+static const char *version_text(uint8_t version)
+{
+    return version == 10 ? "1.0" : version == 20 ? "2" : version == 30 ? "3" : "1.1";
+}
+
+/* What differs only for some requests: the template has the usual value. */
+static int set_unusual(AsyncLoop *l, PyObject *scope, const struct open *o)
+{
+    struct state_strings *str = &l->state->str;
+    if (o->version != 11 && set(scope, str->http_version, PyUnicode_InternFromString(version_text(o->version))) < 0)
+        return -1;
+    if (o->secure && PyDict_SetItem(scope, str->scheme, str->https) < 0)
+        return -1;
+    if (o->query.length && set(scope, str->query_string, bytes_of(o->query)) < 0)
+        return -1;
+    struct span root = o->extra.length ? open_extra(o, EXTRA_ROOT_PATH) : (struct span){0};
+    if (root.length &&
+        set(scope, str->root_path, PyUnicode_DecodeUTF8((const char *)root.start, root.length, "replace")) < 0)
+        return -1;
+    return l->lifespan_state ? set(scope, str->state, PyDict_Copy(l->lifespan_state)) : 0;
+}
+
+PyObject *scope_build(AsyncLoop *l, const struct open *o)
+{
+    State *s = l->state;
+    PyObject *scope = PyDict_Copy(l->scope);
+    if (!scope)
+        return NULL;
+    if (set(scope, s->str.method, method_object(s, o->method)) < 0 || set(scope, s->str.path, path_text(o->path)) < 0 ||
+        set(scope, s->str.raw_path, bytes_of(o->path)) < 0 || set(scope, s->str.headers, headers_list(s, o)) < 0 ||
+        set(scope, s->str.client, client_object(s, o)) < 0 || set(scope, s->str.server, server_object(s, o)) < 0 ||
+        set(scope, s->str.extensions, PyDict_Copy(l->extensions)) < 0 || set_unusual(l, scope, o) < 0)
+        Py_CLEAR(scope);
+    return scope;
+}

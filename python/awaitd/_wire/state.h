@@ -1,0 +1,143 @@
+/* What the module keeps: types, interned strings, caches. There is one per interpreter and module object, never a global. */
+#ifndef AWAITD_STATE_H
+#define AWAITD_STATE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "open.h"
+
+/* Every string that is a key, a type of message or an attribute: STRING(identifier, text). */
+#define STATE_STRINGS(STRING) \
+    STRING(type, "type") \
+    STRING(http, "http") \
+    STRING(https, "https") \
+    STRING(asgi, "asgi") \
+    STRING(http_version, "http_version") \
+    STRING(method, "method") \
+    STRING(scheme, "scheme") \
+    STRING(path, "path") \
+    STRING(raw_path, "raw_path") \
+    STRING(query_string, "query_string") \
+    STRING(root_path, "root_path") \
+    STRING(headers, "headers") \
+    STRING(client, "client") \
+    STRING(server, "server") \
+    STRING(state, "state") \
+    STRING(extensions, "extensions") \
+    STRING(status, "status") \
+    STRING(trailers, "trailers") \
+    STRING(more_trailers, "more_trailers") \
+    STRING(body, "body") \
+    STRING(more_body, "more_body") \
+    STRING(links, "links") \
+    STRING(http_request, "http.request") \
+    STRING(http_disconnect, "http.disconnect") \
+    STRING(response_start, "http.response.start") \
+    STRING(response_body, "http.response.body") \
+    STRING(response_trailers, "http.response.trailers") \
+    STRING(early_hint, "http.response.early_hint") \
+    STRING(pathsend, "http.response.pathsend") \
+    STRING(call_soon, "call_soon") \
+    STRING(create_future, "create_future") \
+    STRING(create_task, "create_task") \
+    STRING(get_task_factory, "get_task_factory") \
+    STRING(get_coro, "get_coro") \
+    STRING(self, "__self__") \
+    STRING(set_result, "set_result") \
+    STRING(done, "done") \
+    STRING(cancel, "cancel") \
+    STRING(throw, "throw") \
+    STRING(send, "send") \
+    STRING(close, "close") \
+    STRING(empty, "")
+
+struct state_strings {
+#define STRING(identifier, text) PyObject *identifier;
+    STATE_STRINGS(STRING)
+#undef STRING
+};
+
+/* Direct-mapped caches of objects that come again and again; each entry is an object or NULL. */
+enum { NAME_CACHE = 512, FIELD_CACHE = 256, ADDRESS_CACHE = 256, METHOD_COUNT = 7 };
+
+struct cached_address {
+    uint8_t family;
+    uint16_t port;
+    uint8_t bytes[16];
+    PyObject *tuple; /* (host, port) */
+    PyObject *host;
+    PyObject *port_text; /* for WSGI; made on demand */
+};
+
+typedef struct state {
+    PyTypeObject *async_loop_type;
+    PyTypeObject *exchange_type;
+    PyTypeObject *wait_type;
+    PyTypeObject *thread_loop_type;
+    PyTypeObject *call_type;
+    PyTypeObject *input_type;
+    PyTypeObject *file_wrapper_type;
+    PyObject *client_disconnected; /* awaitd._errors.ClientDisconnected */
+    PyObject *cancelled_error;     /* asyncio.CancelledError */
+    PyObject *task_type;           /* asyncio.Task */
+    PyObject *ready;               /* an awaitable that is finished, with None */
+    PyObject *empty_bytes;
+    PyObject *loop_keyword;  /* ("loop",) */
+    PyObject *eager_keywords; /* ("loop", "eager_start") */
+    struct state_strings str;
+    PyObject *methods[METHOD_COUNT];
+    PyObject *names[NAME_CACHE];   /* header names, bytes */
+    PyObject *fields[FIELD_CACHE]; /* (name, value) of headers with short values */
+    struct cached_address addresses[ADDRESS_CACHE];
+    struct wsgi_keys *wsgi; /* keys of the environ; see environ.c */
+} State;
+
+extern struct PyModuleDef wire_module;
+
+/* Types; each is made by its file. */
+extern PyType_Spec async_loop_spec, exchange_spec, wait_spec;
+extern PyType_Spec thread_loop_spec, call_spec, input_spec, file_wrapper_spec;
+
+PyObject *method_object(State *s, struct span method); /* upper case, interned if usual */
+
+/* (host, port) as ASGI wants it: None without an address; text for a client that has a name only. */
+PyObject *address_tuple(State *s, struct endpoint_address a);
+/* The cache entry of an IP address, or NULL with an exception. */
+struct cached_address *address_find(State *s, struct endpoint_address a);
+
+/* Waits without the GIL for the end of fd, then kills the process group. */
+PyObject *watchdog_start(PyObject *module, PyObject *fd);
+
+#if PY_VERSION_HEX < 0x030D0000
+/* PyDict_GetItemRef, new in 3.13. */
+static inline int PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **result)
+{
+    *result = Py_XNewRef(PyDict_GetItemWithError(dict, key));
+    return *result ? 1 : PyErr_Occurred() ? -1 : 0;
+}
+#endif
+
+#if PY_VERSION_HEX < 0x030C0000
+/* PyErr_GetRaisedException and PyErr_SetRaisedException, new in 3.12. */
+static inline PyObject *PyErr_GetRaisedException(void)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (!type)
+        return NULL;
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback)
+        PyException_SetTraceback(value, traceback);
+    Py_DECREF(type);
+    Py_XDECREF(traceback);
+    return value;
+}
+
+static inline void PyErr_SetRaisedException(PyObject *exception)
+{
+    PyErr_Restore(Py_NewRef(Py_TYPE(exception)), exception, PyException_GetTraceback(exception));
+}
+#endif
+
+#endif

@@ -1,0 +1,74 @@
+"""A worker process, started by the server: ``python -m awaitd.worker`` with the control socket as descriptor 3.
+
+It says hello, gets its setup, imports the application, says ready, and serves until it is told to stop. It is the leader of a
+process group, which ends with the server's end of the control socket. Exit status: 0 after stop, 3 after ``failed``.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import sys
+import traceback
+from typing import Any
+
+from . import _asgi, _importer, _interface, _loop, _wire, _wsgi
+from ._control import Control, split_links
+from ._errors import StartupError
+from ._version import __version__
+
+#: Exit status of an application that can't start, as `internal/fault` has it.
+APPLICATION_FAILED = 3
+
+
+def main() -> int:
+    """Run the worker; return its exit status."""
+    control = Control(int(os.environ.pop("AWAITD_CONTROL_FD", "3")))
+    _prepare()
+    control.send(
+        "hello",
+        wire=_wire.VERSION,
+        awaitd=__version__,
+        python=platform.python_version(),
+        executable=sys.executable,
+        pid=os.getpid(),
+    )
+    setup = control.receive()
+    _wire.watchdog(control.fileno())
+    try:
+        _serve(control, setup)
+    except StartupError as error:
+        control.send("failed", stage=error.stage, message=error.message, hint=error.hint, traceback=error.traceback)
+        return APPLICATION_FAILED
+    return 0
+
+
+def _prepare() -> None:
+    """Ctrl-C reaches the whole terminal, but what it means is the server's business. (A handler, since children would inherit
+    an ignored signal.) Output goes out line by line, wherever it goes."""
+    signal.signal(signal.SIGINT, lambda *_: None)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(line_buffering=True)
+
+
+def _serve(control: Control, setup: dict[str, Any]) -> None:
+    if setup["wire"] != _wire.VERSION:
+        raise StartupError("setup", f"can't talk with a server of wire version {setup['wire']}: this is version {_wire.VERSION}")
+    try:
+        links = split_links(setup, control.take_descriptors())
+    except (KeyError, ValueError, OSError) as error:
+        raise StartupError("setup", f"can't use the server's setup: {error}", "", traceback.format_exc()) from error
+    found = _importer.load(setup["target"], setup["app_dir"], setup["factory"], setup["interface"])
+    interface = _interface.detect(found.callable) if found.interface == "auto" else found.interface
+    if interface == _interface.WSGI:
+        _wsgi.serve(control, {**setup, "interface": interface}, found.callable, links)
+        return
+    application = _interface.from_asgi2(found.callable) if interface == _interface.ASGI_2 else found.callable
+    factory, loop = _loop.choose(setup["loop"])
+    _asgi.serve(control, {**setup, "interface": interface, "loop": loop, "target": found.target}, application, factory, links)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,218 @@
+"""Frames of the wire in plain Python: what the tests write and read (docs/reference/wire.md)."""
+
+from __future__ import annotations
+
+import ipaddress
+import struct
+from typing import Any
+
+TYPES = {
+    1: "OPEN", 2: "DATA", 3: "END", 4: "RESET", 5: "WINDOW", 6: "HEAD", 7: "INFORM", 8: "FILE", 9: "ACCEPT", 10: "MESSAGE",
+    11: "CLOSE", 12: "DATAGRAM", 13: "COMMAND", 14: "REPLY", 15: "PING", 16: "PONG", 17: "DEBUG",
+}  # fmt: skip
+NUMBERS = {name: number for number, name in TYPES.items()}
+
+END_STREAM, TRAILERS, MORE, WANTS_CONTINUE = 1, 2, 4, 8
+PAD = 0xFFFFFFFF
+UNKNOWN_LENGTH = TO_END = (1 << 64) - 1
+
+Frame = dict[str, Any]
+Fields = list[list[str]]
+
+
+def _latin(text: str) -> bytes:
+    return text.encode("latin-1")
+
+
+def _table(fields: Fields) -> bytes:
+    pairs = [(_latin(name), _latin(value)) for name, value in fields]
+    lengths = b"".join(struct.pack("<HH", len(name), len(value)) for name, value in pairs)
+    return lengths + b"".join(name + value for name, value in pairs)
+
+
+def _address(address: str) -> tuple[int, bytes]:
+    """Family and 16 bytes of ``""``, an IP address, or ``"unix"``."""
+    if address in ("", "unix"):
+        return (1 if address else 0), bytes(16)
+    packed = ipaddress.ip_address(address).packed
+    return (4 if len(packed) == 4 else 6), packed.ljust(16, b"\0")
+
+
+def _open_payload(f: Frame) -> bytes:
+    method, path, query, body = (_latin(f[key]) for key in ("method", "path", "query", "body"))
+    extra = b"".join(struct.pack("<HH", tag, len(_latin(text))) + _latin(text) for tag, text in f["extra"])
+    client_family, client = _address(f["client"])
+    server_family, server = _address(f["server"])
+    fixed = struct.pack(
+        "<IBBBBQQHHHHIBBHH6x16s16s",
+        f["claim"], f["kind"], f["version"], f["scheme"], len(method), f["id"], f["content_length"], len(path), len(query),
+        len(f["fields"]), len(extra), f["credit"], client_family, server_family, f["client_port"], f["server_port"], client, server,
+    )  # fmt: skip
+    table = _table(f["fields"])
+    split = 4 * len(f["fields"])
+    return fixed + table[:split] + method + path + query + table[split:] + extra + body
+
+
+def _head_payload(f: Frame) -> bytes:
+    return struct.pack("<H6x", len(f["fields"])) + _table(f["fields"]) + _latin(f.get("body", ""))
+
+
+def _file_payload(f: Frame) -> bytes:
+    name = _latin(f["path"]) if f["aux"] == 0 else struct.pack("<Q", f["token"])
+    return struct.pack("<QQ", f["offset"], f["count"]) + name
+
+
+def _accept_payload(f: Frame) -> bytes:
+    table = _table(f["fields"])
+    split = 4 * len(f["fields"])
+    return struct.pack("<H6x", len(f["fields"])) + table[:split] + _latin(f["subprotocol"]) + table[split:]
+
+
+def _datagram_payload(f: Frame) -> bytes:
+    out = b""
+    for datagram in f["datagrams"]:
+        family, address = _address(datagram["address"])
+        body = _latin(datagram["body"])
+        out += struct.pack("<BBHI16s", family, 0, datagram["port"], len(body), address) + body
+        out += bytes(-len(out) % 8)
+    return out
+
+
+_PAYLOADS = {
+    "OPEN": _open_payload,
+    "END": lambda f: _table(f["fields"]),
+    "WINDOW": lambda f: b"",
+    "HEAD": _head_payload,
+    "INFORM": _head_payload,
+    "FILE": _file_payload,
+    "ACCEPT": _accept_payload,
+    "DATAGRAM": _datagram_payload,
+    "PING": lambda f: struct.pack("<Q", f["token"]),
+    "PONG": lambda f: struct.pack("<Q", f["token"]),
+}
+
+
+def _length(f: Frame, payload: bytes) -> int:
+    kind = f["type"]
+    if kind == "WINDOW":
+        return int(f["length"])
+    if kind in ("OPEN", "HEAD", "INFORM"):
+        return len(_latin(f.get("body", "")))
+    if kind == "FILE":
+        return len(payload) - 16
+    if kind == "ACCEPT":
+        return 0
+    return len(payload)
+
+
+def encode(f: Frame) -> bytes:
+    """A frame as bytes; ``size`` and ``length`` are worked out (but a WINDOW's length is its credit)."""
+    payload = _PAYLOADS.get(f["type"], lambda f: _latin(f["body"]))(f)
+    size = (16 + len(payload) + 7) & ~7
+    header = struct.pack("<IIBBHI", size, f["stream"], NUMBERS[f["type"]], f["flags"], f["aux"], _length(f, payload))
+    return (header + payload).ljust(size, b"\0")
+
+
+def _read_fields(data: bytes, count: int, table: int, start: int) -> tuple[Fields, int]:
+    fields = []
+    for i in range(count):
+        name, value = struct.unpack_from("<HH", data, table + 4 * i)
+        fields.append([data[start : start + name].decode("latin-1"), data[start + name : start + name + value].decode("latin-1")])
+        start += name + value
+    return fields, start
+
+
+def _read_address(family: int, packed: bytes) -> str:
+    if family in (0, 1):
+        return "unix" if family else ""
+    return str(ipaddress.ip_address(packed[:4] if family == 4 else packed))
+
+
+def _read_extra(data: bytes) -> list[list[Any]]:
+    extra, at = [], 0
+    while at < len(data):
+        tag, length = struct.unpack_from("<HH", data, at)
+        extra.append([tag, data[at + 4 : at + 4 + length].decode("latin-1")])
+        at += 4 + length
+    return extra
+
+
+def _read_open(data: bytes, f: Frame) -> Frame:
+    (claim, kind, version, scheme, method, id_, content_length, path, query, count, extra, credit, client_family, server_family,
+     client_port, server_port, client, server) = struct.unpack_from("<IBBBBQQHHHHIBBHH6x16s16s", data, 16)  # fmt: skip
+    at = 96 + 4 * count
+    texts = []
+    for length in (method, path, query):
+        texts.append(data[at : at + length].decode("latin-1"))
+        at += length
+    fields, at = _read_fields(data, count, 96, at)
+    return {
+        "claim": claim, "kind": kind, "version": version, "scheme": scheme, "id": id_, "content_length": content_length,
+        "method": texts[0], "path": texts[1], "query": texts[2], "fields": fields, "credit": credit,
+        "client": _read_address(client_family, client), "client_port": client_port,
+        "server": _read_address(server_family, server), "server_port": server_port,
+        "extra": _read_extra(data[at : at + extra]), "body": data[at + extra : at + extra + f["length"]].decode("latin-1"),
+    }  # fmt: skip
+
+
+def _read_head(data: bytes, f: Frame) -> Frame:
+    count = struct.unpack_from("<H", data, 16)[0]
+    fields, at = _read_fields(data, count, 24, 24 + 4 * count)
+    return {"fields": fields, "body": data[at : at + f["length"]].decode("latin-1")}
+
+
+def _read_file(data: bytes, f: Frame) -> Frame:
+    offset, count = struct.unpack_from("<QQ", data, 16)
+    name = data[32 : 32 + f["length"]]
+    named = {"path": name.decode("latin-1")} if f["aux"] == 0 else {"token": struct.unpack("<Q", name)[0]}
+    return {"offset": offset, "count": count, **named}
+
+
+def _read_accept(data: bytes, f: Frame) -> Frame:
+    count = struct.unpack_from("<H", data, 16)[0]
+    at = 24 + 4 * count
+    fields, _ = _read_fields(data, count, 24, at + f["aux"])
+    return {"fields": fields, "subprotocol": data[at : at + f["aux"]].decode("latin-1")}
+
+
+def _read_datagrams(data: bytes, f: Frame) -> Frame:
+    datagrams, at = [], 16
+    for _ in range(f["aux"]):
+        family, _, port, length, address = struct.unpack_from("<BBHI16s", data, at)
+        body = data[at + 24 : at + 24 + length].decode("latin-1")
+        datagrams.append({"address": _read_address(family, address), "port": port, "body": body})
+        at += (24 + length + 7) & ~7
+    return {"datagrams": datagrams}
+
+
+_READERS = {
+    "OPEN": _read_open,
+    "END": lambda data, f: {"fields": _read_fields(data, f["aux"], 16, 16 + 4 * f["aux"])[0]},
+    "WINDOW": lambda data, f: {},
+    "HEAD": _read_head,
+    "INFORM": _read_head,
+    "FILE": _read_file,
+    "ACCEPT": _read_accept,
+    "DATAGRAM": _read_datagrams,
+    "PING": lambda data, f: {"token": struct.unpack_from("<Q", data, 16)[0]},
+    "PONG": lambda data, f: {"token": struct.unpack_from("<Q", data, 16)[0]},
+}
+
+
+def decode(data: bytes) -> Frame:
+    """The fields of one frame."""
+    size, stream, type_, flags, aux, length = struct.unpack_from("<IIBBHI", data, 0)
+    f: Frame = {"size": size, "stream": stream, "type": TYPES[type_], "flags": flags, "aux": aux, "length": length}
+    read = _READERS.get(f["type"], lambda data, f: {"body": data[16 : 16 + f["length"]].decode("latin-1")})
+    return {**f, **read(data, f)}
+
+
+def open_frame(stream: int, **changes: Any) -> Frame:
+    """An OPEN for ``GET /`` over HTTP/1.1, with changes."""
+    usual: Frame = {
+        "stream": stream, "type": "OPEN", "flags": END_STREAM, "aux": 0, "claim": 0, "kind": 1, "version": 11, "scheme": 0,
+        "id": 0x0123456789ABCDEF, "content_length": 0, "method": "GET", "path": "/", "query": "", "credit": 65536,
+        "client": "192.0.2.7", "client_port": 51234, "server": "127.0.0.1", "server_port": 8000,
+        "fields": [["host", "example.org"]], "extra": [], "body": "",
+    }  # fmt: skip
+    return {**usual, **changes}
