@@ -119,7 +119,8 @@ def held(port: int, request: Request, connections: int) -> Iterator["Held"]:
     """Opens `connections`, 64 at a time, uses each once, and holds them."""
     command = client(port, request, connections, "-count", str(connections), "-in-flight", "64", "-hold")
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin and process.stdout
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
             yield Held(process.stdin, process.stdout)
         finally:

@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -50,12 +51,18 @@ def facts() -> dict[str, object]:
         "system": output("sh", "-c", ". /etc/os-release && echo $PRETTY_NAME"),
         "python": output(str(PYTHON), "--version").removeprefix("Python "),
         "nginx": output("sh", "-c", "PATH=$PATH:/usr/sbin nginx -v 2>&1").removeprefix("nginx version: "),
-        "wrk": output("sh", "-c", "wrk -v 2>&1 | head -1"),
+        "wrk": output("sh", "-c", "wrk -v 2>&1 | head -1 | cut -d' ' -f2"),
         "commit": output("git", "-C", str(PROJECT), "rev-parse", "HEAD"),
         "uncommitted": bool(output("git", "-C", str(PROJECT), "status", "--porcelain", "--untracked-files=no")),
         "awaitd_bin": os.environ.get("AWAITD_BIN", ""),
         "packages": packages(),
     }
+
+
+def python_version(facts: Mapping[str, object]) -> tuple[int, int]:
+    """The minor version that the workers ran on."""
+    major, minor, *_ = str(facts["python"]).split(".")
+    return int(major), int(minor)
 
 
 def packages() -> dict[str, str]:

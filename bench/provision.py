@@ -21,7 +21,7 @@ DEBIAN = (
     ("/usr/sbin/nginx", "nginx-light", "the floor is missing"),
     ("/usr/include/ev.h", "libev-dev", "bjoern can't be built"),
 )
-PROJECT_SOURCES = ("awaitd.go", "cmd", "go.mod", "go.sum", "internal", "pyproject.toml", "python")
+PROJECT_SOURCES = ("awaitd.go", "cmd", "go.mod", "go.sum", "internal", "packaging", "pyproject.toml", "python")
 
 
 class Missing(Exception):
@@ -109,12 +109,24 @@ def sources() -> Iterator[Path]:
 
 def pip(*arguments: str) -> str | None:
     """Runs pip install; returns the line that says why it failed."""
-    done = subprocess.run([str(PYTHON), "-m", "pip", "install", "-q", "--disable-pip-version-check", *arguments],
-                          capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(PYTHON), "-m", "pip", "install", "-q", "--disable-pip-version-check", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode == 0:
         return None
-    lines = [line.strip() for line in done.stderr.splitlines() if "rror" in line]
-    return f"pip install failed: {lines[0] if lines else done.stderr.strip()[-200:]}"
+    return f"pip install failed: {reason(done.stderr)}"
+
+
+def reason(stderr: str) -> str:
+    """The last error of the program that pip ran, which pip quotes up to `[end of output]`; else pip's own first."""
+    quoted, end, _ = stderr.rpartition("[end of output]")
+    errors = [line.strip() for line in (quoted or stderr).splitlines() if "error" in line.lower()]
+    if not errors:
+        return stderr.strip()[-200:]
+    return errors[-1 if end else 0]
 
 
 def build_load() -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import cast
 
 from measure import Effort, RowResult, Sample
-from servers import SERVERS
 from stats import Figure, figure, ratio
 from targets import BEST_ASGI, Verdict, best
 
@@ -18,8 +17,15 @@ Results = Mapping[str, RowResult]
 
 # figure, heading; the first is the headline, which is also split by process.
 COLUMNS = {
-    "load": (("cpu_us", "CPU µs/request"), ("rate", "requests/s"), ("p50", "p50 µs"), ("p99", "p99 µs"),
-             ("p999", "p99.9 µs"), ("peak_rss_mb", "peak RSS MB"), ("pss_mb", "PSS MB")),
+    "load": (
+        ("cpu_us", "CPU µs/request"),
+        ("rate", "requests/s"),
+        ("p50", "p50 µs"),
+        ("p99", "p99 µs"),
+        ("p999", "p99.9 µs"),
+        ("peak_rss_mb", "peak RSS MB"),
+        ("pss_mb", "PSS MB"),
+    ),
     "idle": (("largest_each", "bytes each"), ("rss_each", "RSS"), ("pss_each", "PSS"), ("private_dirty_each", "Private_Dirty")),
     "start": (("rss_mb", "RSS MB"), ("pss_mb", "PSS MB"), ("seconds", "first reply after s")),
 }
@@ -35,12 +41,15 @@ def markdown(facts: Facts, effort: Effort, results: Results, verdicts: Sequence[
 def heading(facts: Facts, effort: Effort) -> str:
     state = " with uncommitted changes" if facts["uncommitted"] else ""
     binary = f" AWAITD_BIN={facts['awaitd_bin']}." if facts["awaitd_bin"] else ""
-    return (f"# Bench of {facts['date']}\n\n"
-            f"{facts['cpus']} × {facts['cpu']}, {facts['memory_mb']} MB, Linux {facts['kernel']}, {facts['system']}; "
-            f"CPython {facts['python']}, {facts['nginx']}, {facts['wrk']}. Commit {facts['commit'] or 'unknown'}{state}.{binary}\n\n"
-            f"Median (lowest–highest) of {effort.rounds} interleaved rounds of {effort.seconds} s, seed {effort.seed}; "
-            "one worker, access logs off. The load generator shares the machine: compare CPU per request first. "
-            "Method and conditions: bench/README.md.")
+    return (
+        f"# Bench of {facts['date']}\n\n"
+        f"{facts['cpus']} × {facts['cpu']}, {facts['memory_mb']} MB, Linux {facts['kernel']}, {facts['system']}; "
+        f"CPython {facts['python']}, {facts['nginx']}, wrk {facts['wrk']}. "
+        f"Commit {facts['commit'] or 'unknown'}{state}.{binary}\n\n"
+        f"Median (lowest–highest) of {effort.rounds} interleaved rounds of {effort.seconds} s, seed {effort.seed}; "
+        "one worker, access logs off. The load generator shares the machine: compare CPU per request first. "
+        "Method and conditions: bench/README.md."
+    )
 
 
 def noise(results: Results) -> str:
@@ -50,17 +59,24 @@ def noise(results: Results) -> str:
         return ""
     noisy = sum(s.figures["foreign"] > NOISY for s in samples)
     late = sum(s.figures["client_late_p99_us"] > LATE for s in samples)
-    lines = [f"Other programs used more than {NOISY:.0%} of the machine in {noisy} of {len(samples)} measured windows"
-             + (" – **not a quiet machine, don't quote these figures**." if noisy > len(samples) / 10 else ".")]
+    lines = [
+        f"Other programs used more than {NOISY:.0%} of the machine in {noisy} of {len(samples)} measured windows"
+        + (" – **not a quiet machine, don't quote these figures**." if noisy > len(samples) / 10 else ".")
+    ]
     if late:
-        lines.append(f"In {late} open-loop windows the client itself was late by more than {LATE / 1000:.0f} ms at p99.")
+        lines.append(f"Windows in which the open-loop client itself was late by over {LATE / 1000:.0f} ms at p99: {late}.")
     return " ".join(lines)
 
 
 def targets(verdicts: Sequence[Verdict]) -> str:
     if not verdicts:
         return ""
-    lines = ["## Figures to hold", "", "| figure | limit | measured | rounds that hold it | |", "| --- | --- | --- | --- | --- |"]
+    lines = [
+        "## Figures to hold",
+        "",
+        "| figure | limit | measured | rounds that hold it | |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     for v in verdicts:
         sign = "≥" if v.target.at_least else "≤"
         peer = f" of {v.peer}" if v.peer else ""
@@ -84,8 +100,11 @@ def table(result: RowResult, facts: Facts) -> str:
         cells += [spread(ratio(many, columns[0][0], samples[base], columns[0][0])) for base in bases]
         lines.append(line(cells))
     notes = [f"{title(name, facts)}: {reason}." for name, reason in result.missing.items()]
-    notes += [f"{name} uses CPU while idle; it ran only during its own turns." for name, many in samples.items()
-              if many[0].figures.get("burns_idle")]
+    notes += [
+        f"{name} uses CPU while idle; it ran only during its own turns."
+        for name, many in samples.items()
+        if many[0].figures.get("burns_idle")
+    ]
     return "\n".join([*lines, *(f"\n{note}" for note in notes)])
 
 
@@ -103,20 +122,21 @@ def ratio_bases(result: RowResult) -> list[str]:
 def title(name: str, facts: Facts) -> str:
     packages = cast(Mapping[str, str], facts["packages"])
     versions = {k.lower(): v for k, v in packages.items()}
-    version = versions.get(SERVERS[name].distribution, "")
+    version = versions.get(name, "")
     shown = f"{name} {version}".strip()
     return f"**{shown}**" if name == "awaitd" else shown
 
 
 def split(samples: Sequence[Sample]) -> str:
-    roles = sorted({role for s in samples for role in s.roles})
-    return ", ".join(f"{role} {plain(figure(samples, 'role:' + role).median)}" for role in roles)
+    """The headline by process role; a role that used nothing (a master that only waits) is left out."""
+    medians = {role: figure(samples, f"role:{role}").median for role in sorted({r for s in samples for r in s.roles})}
+    return ", ".join(f"{role} {plain(median)}" for role, median in medians.items() if abs(median) >= 0.005)
 
 
 def spread(f: Figure) -> str:
     if not f.values:
         return "–"
-    return plain(f.median) if len(f.values) == 1 else f"{plain(f.median)} ({plain(f.low)}–{plain(f.high)})"
+    return plain(f.median) if f.low == f.high else f"{plain(f.median)} ({plain(f.low)}–{plain(f.high)})"
 
 
 def plain(number: float) -> str:
@@ -131,16 +151,32 @@ def line(cells: Sequence[str]) -> str:
 
 def document(facts: Facts, effort: Effort, results: Results, verdicts: Sequence[Verdict]) -> str:
     """Every sample of every round as JSON."""
-    return json.dumps({
-        "facts": facts,
-        "effort": asdict(effort),
-        "rows": {name: {"title": r.row.title, "connections": r.row.connections, "rate": r.row.rate,
-                        "samples": {s: [asdict(x) for x in many] for s, many in r.samples.items()},
-                        "missing": r.missing} for name, r in results.items()},
-        "targets": [{"text": v.target.text, "limit": v.limit, "at_least": v.target.at_least, "peer": v.peer,
-                     "measured": v.measured.median if v.measured else None, "rounds": v.rounds,
-                     "verdict": v.word, "reason": v.reason} for v in verdicts],
-    }, indent=1, ensure_ascii=False) + "\n"
+    rows = {
+        name: {
+            "title": r.row.title,
+            "connections": r.row.connections,
+            "rate": r.row.rate,
+            "samples": {server: [asdict(s) for s in many] for server, many in r.samples.items()},
+            "missing": r.missing,
+        }
+        for name, r in results.items()
+    }
+    judged = [
+        {
+            "text": v.target.text,
+            "limit": v.limit,
+            "at_least": v.target.at_least,
+            "unit": v.target.unit,
+            "peer": v.peer,
+            "measured": v.measured.median if v.measured else None,
+            "rounds": v.rounds,
+            "verdict": v.word,
+            "reason": v.reason,
+        }
+        for v in verdicts
+    ]
+    whole = {"facts": facts, "effort": asdict(effort), "targets": judged, "rows": rows}
+    return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
 
 
 def free_stem(directory: Path, date: str) -> Path:

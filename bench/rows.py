@@ -63,5 +63,3 @@ ROWS = {
         Row("start", "at start, after the first reply", ASGI_SERVERS, connections=1, kind="start"),
     )
 }
-
-

@@ -4,6 +4,7 @@ import argparse
 import random
 import resource
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,7 +30,9 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def names(known: set[str]):  # type: ignore[no-untyped-def]  # argparse wants any callable
+def names(known: set[str]) -> Callable[[str], list[str]]:
+    """A parser of comma-separated names of `known`."""
+
     def parse(text: str) -> list[str]:
         asked = text.split(",")
         if unknown := [n for n in asked if n not in known]:
@@ -46,11 +49,8 @@ def measure_all(only: list[str], servers: list[str], effort: Effort) -> dict[str
         row = ROWS[name]
         say(f"{name}: {row.title}")
         asked = [s for s in row.servers if s in servers]
-        result = measure(row, [s for s in asked if SERVERS[s].distribution not in lost and s not in lost], effort)
-        for server in asked:
-            if reason := lost.get(server) or lost.get(SERVERS[server].distribution):
-                result.missing[server] = f"not available: {reason}"
-        results[name] = result
+        results[name] = measure(row, [s for s in asked if s not in lost], effort)
+        results[name].missing.update({s: f"not available: {lost[s]}" for s in asked if s in lost})
     return results
 
 
@@ -65,12 +65,11 @@ def main() -> int:
         say(f"error: {error}")
         return 1
     facts = machine.facts()
-    python = tuple(int(part) for part in str(facts["python"]).split(".")[:2])
-    verdicts = judge(results, python)
+    verdicts = judge(results, machine.python_version(facts))
     stem = asked.out or report.free_stem(BENCH / "results", f"{datetime.now(UTC):%Y-%m-%d}")
     text = report.markdown(facts, effort, results, verdicts)
-    stem.with_suffix(".md").write_text(text)
-    stem.with_suffix(".json").write_text(report.document(facts, effort, results, verdicts))
+    Path(f"{stem}.md").write_text(text)
+    Path(f"{stem}.json").write_text(report.document(facts, effort, results, verdicts))
     print(text)
     say(f"written: {stem}.json, {stem}.md")
     return 0

@@ -41,8 +41,15 @@ class Running:
         began = time.monotonic()
         with self.log.open("wb") as log:
             try:
-                self.process = subprocess.Popen(server.command(launch), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                                cwd=home, env=environment(home), start_new_session=True)
+                self.process = subprocess.Popen(
+                    server.command(launch),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    cwd=home,
+                    env=environment(home),
+                    start_new_session=True,
+                )
             except OSError as error:
                 self.directory.cleanup()
                 raise NotAvailable(str(error)) from error

@@ -41,9 +41,7 @@ class Server:
     """A row of the table. `first` names the process that was started, `rest` its descendants."""
 
     name: str
-    kinds: frozenset[str]
     command: Callable[[Launch], list[str]]
-    distribution: str
     first: str = "worker"
     rest: str = "worker"
 
@@ -107,8 +105,10 @@ def gunicorn(launch: Launch) -> list[str]:
 
 def hypercorn(launch: Launch) -> list[str]:
     config = launch.directory / "hypercorn.toml"
-    config.write_text(f'bind = "{launch.address}"\nworkers = 1\nworker_class = "uvloop"\nbacklog = {BACKLOG}\n'
-                      f'keep_alive_timeout = {KEEP_ALIVE}\nkeep_alive_max_requests = {UNLIMITED}\nloglevel = "WARNING"\n')
+    config.write_text(
+        f'bind = "{launch.address}"\nworkers = 1\nworker_class = "uvloop"\nbacklog = {BACKLOG}\n'
+        f'keep_alive_timeout = {KEEP_ALIVE}\nkeep_alive_max_requests = {UNLIMITED}\nloglevel = "WARNING"\n'
+    )
     return [str(VENV / "bin" / "hypercorn"), "--config", str(config), launch.target]
 
 
@@ -131,21 +131,17 @@ def fastpysgi(launch: Launch) -> list[str]:
     return [str(PYTHON), "-c", code]
 
 
-BOTH = frozenset({"asgi", "wsgi"})
-ASGI = frozenset({"asgi"})
-WSGI = frozenset({"wsgi"})
-
 SERVERS = {
     server.name: server
     for server in (
-        Server("nginx", frozenset({"floor"}), nginx, "", "master", "worker"),
-        Server("awaitd", BOTH, awaitd, "awaitd", "server", "worker"),
-        Server("uvicorn", ASGI, uvicorn, "uvicorn"),
-        Server("granian", BOTH, granian, "granian", "master", "worker"),
-        Server("gunicorn", BOTH, gunicorn, "gunicorn", "master", "worker"),
-        Server("hypercorn", ASGI, hypercorn, "hypercorn", "master", "worker"),
-        Server("pyvoy", BOTH, pyvoy, "pyvoy", "launcher", "envoy"),
-        Server("bjoern", WSGI, bjoern, "bjoern"),
-        Server("fastpysgi", BOTH, fastpysgi, "fastpysgi"),
+        Server("nginx", nginx, "master", "worker"),
+        Server("awaitd", awaitd, "server", "worker"),
+        Server("uvicorn", uvicorn),
+        Server("granian", granian, "master", "worker"),
+        Server("gunicorn", gunicorn, "master", "worker"),
+        Server("hypercorn", hypercorn, "master", "worker"),
+        Server("pyvoy", pyvoy, "launcher", "envoy"),
+        Server("bjoern", bjoern),
+        Server("fastpysgi", fastpysgi),
     )
 }

@@ -49,9 +49,7 @@ def prepare_metadata_for_build_wheel(metadata_directory: str, config_settings: S
 prepare_metadata_for_build_editable = prepare_metadata_for_build_wheel
 
 
-def build_wheel(
-    wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None
-) -> str:
+def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None) -> str:
     with tempfile.TemporaryDirectory() as folder:
         accelerator, server = Path(folder, extension.file_name()), Path(folder, "awaitd")
         extension.build(ROOT, accelerator)
@@ -64,9 +62,7 @@ def build_wheel(
         return wheel.write(Path(wheel_directory))
 
 
-def build_editable(
-    wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None
-) -> str:
+def build_editable(wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None) -> str:
     server = ROOT / "build" / "awaitd"
     accelerator = extension.build_in_place(ROOT)
     goexe.build(ROOT, server, release=False)

@@ -65,7 +65,7 @@ def render(project: Project) -> str:
 
 
 def _readme(project: Project) -> str:
-    name = project.table["readme"]
+    name: str = project.table["readme"]
     try:
         return (project.root / name).read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -76,12 +76,13 @@ def find(versions: Iterable[str]) -> dict[str, Python]:
 
 def _local(version: str) -> Python | None:
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
-    candidates = [shutil.which(f"python{version}"), *sorted(pyenv.glob(f"{version}*/bin/python{version}"))]
+    on_path = shutil.which(f"python{version}")
+    candidates = [*filter(None, [on_path]), *map(str, sorted(pyenv.glob(f"{version}*/bin/python{version}")))]
     # The probe tells a shim that leads nowhere, or a Python without headers, from one that can be used.
     probe = "import os, sysconfig, venv; exit(not os.path.exists(sysconfig.get_path('include') + '/Python.h'))"
-    for path in filter(None, candidates):
+    for path in candidates:
         if subprocess.run([path, "-c", probe], capture_output=True).returncode == 0:
-            return Python(version, str(path), str(FOLDER / f"venv-{version}"))
+            return Python(version, path, str(FOLDER / f"venv-{version}"))
     return None
 
 

@@ -1,4 +1,7 @@
-"""Writing a source distribution: all that builds and tests the project, in an archive that depends on nothing but its content."""
+"""Writing a source distribution: all that builds and tests the project.
+
+The same content gives the same bytes, whenever and wherever.
+"""
 
 from __future__ import annotations
 

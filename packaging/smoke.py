@@ -59,7 +59,12 @@ class Place:
     def serving(self, *command: str) -> Iterator[str]:
         """A running server's URL; at the end it is told to stop and must do so cleanly."""
         server = subprocess.Popen(
-            [self.bin / command[0], *command[1:]], cwd=self.folder, env=self.env, text=True, stderr=subprocess.PIPE
+            [self.bin / command[0], *command[1:]],
+            cwd=self.folder,
+            env=self.env,
+            text=True,
+            stdout=subprocess.DEVNULL,  # the access log
+            stderr=subprocess.PIPE,
         )
         said: list[str] = []
         deadline = threading.Timer(START_LIMIT, server.kill)

@@ -1,4 +1,7 @@
-"""Writing a wheel (the binary distribution format, version 1.0): the same content gives the same bytes, whenever and wherever."""
+"""Writing a wheel (the binary distribution format, version 1.0).
+
+The same content gives the same bytes, whenever and wherever.
+"""
 
 from __future__ import annotations
 

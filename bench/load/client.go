@@ -46,8 +46,9 @@ type client struct {
 	free    []int
 	buf     []byte
 	start   time.Time
-	started int // requests sent, or given up, since start
-	pending int // of which unanswered
+	heard   time.Duration // when the last reply was complete
+	started int           // requests sent, or given up, since start
+	pending int           // of which unanswered
 	sample  sample
 }
 
@@ -73,10 +74,10 @@ func (c *client) close() {
 	c.poll.close()
 }
 
-// run sends the plan's requests and returns when all are answered, or grace after the last was due.
+// run sends the plan's requests and returns when all are answered, or when none has been for a grace and none is due.
 func (c *client) run() (result, error) {
 	c.sample = newSample(c.count)
-	c.started, c.pending = 0, 0
+	c.started, c.pending, c.heard = 0, 0, 0
 	for i := range c.conns {
 		c.conns[i].idleAt = 0
 	}
@@ -88,21 +89,13 @@ func (c *client) run() (result, error) {
 		if err := c.poll.wait(c.timeout(now), c.ready); err != nil {
 			return result{}, err
 		}
-		if c.sample.failures > maxFailures || time.Since(c.start) > c.dueAt(c.count)+c.slack() {
+		if c.sample.failures > maxFailures || time.Since(c.start) > max(c.dueAt(c.count), c.heard)+grace {
 			break
 		}
 	}
 	r := c.sample.result(time.Since(c.start), cpuTime()-before)
 	r.Failures += c.pending + c.count - c.started
 	return r, nil
-}
-
-// slack is how long after its end a run may last: a closed loop has no end but its count.
-func (c *client) slack() time.Duration {
-	if c.rate == 0 {
-		return grace + time.Duration(c.count)*10*time.Millisecond
-	}
-	return grace
 }
 
 // dueAt is when request i has to leave: at once in a closed loop.
@@ -238,6 +231,7 @@ func (c *client) take(i int, b []byte) error {
 		return err
 	}
 	k.idleAt = time.Since(c.start)
+	c.heard = k.idleAt
 	c.sample.add(k.idleAt - k.due)
 	k.expect, k.in = nil, nil
 	c.pending--

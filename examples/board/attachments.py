@@ -21,6 +21,10 @@ MAX_NAME = 120
 PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
 
+def too_large(upload: UploadFile) -> bool:
+    return (upload.size or 0) > MAX_FILE_BYTES
+
+
 async def store(uploads: Sequence[UploadFile], folder: Path) -> list[Attachment]:
     """Copies the files into folder, on a thread: a slow disk must not stop the event loop."""
     stored: list[Attachment] = []

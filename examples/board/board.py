@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
 
 from fastapi import Depends, Request, UploadFile
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import selectinload
 
 from attachments import discard, store
@@ -40,7 +40,7 @@ class Board:
     async def get(self, message_id: int) -> MessageOut | None:
         async with self.database.session() as session:
             row = await session.get(Message, message_id, options=[selectinload(Message.attachments)])
-            return row and MessageOut.model_validate(row)
+            return MessageOut.model_validate(row) if row else None
 
     async def attachment(self, attachment_id: int) -> Attachment | None:
         async with self.database.session() as session:
@@ -74,14 +74,15 @@ class Board:
             last = batch[-1].id if batch else end
             yield b"".join(message.model_dump_json().encode() + b"\n" for message in batch if message.id <= end)
 
-    async def _read(self, query) -> list[MessageOut]:
+    async def _read(self, query: Select[Message]) -> list[MessageOut]:
         async with self.database.session() as session:
             rows = await session.scalars(query.options(selectinload(Message.attachments)))
             return [MessageOut.model_validate(row) for row in rows]
 
 
 def _board(request: Request) -> Board:
-    return request.state.board
+    board: Board = request.state.board
+    return board
 
 
 BoardDependency = Annotated[Board, Depends(_board)]

@@ -1,7 +1,4 @@
-"""A message board, the application this project grows with.
-
-    awaitd main:app --app-dir examples/board
-"""
+"""A message board, the application this project grows with. Run it: awaitd main:app --app-dir examples/board"""
 
 import contextlib
 from collections.abc import AsyncIterator

@@ -47,11 +47,9 @@ async def submit(
     files: Annotated[list[UploadFile], Form()] = [],  # noqa: B006 (FastAPI copies it)
 ) -> Response:
     uploads = [upload for upload in files if upload.filename]  # an empty file field is sent as a file without a name
-    errors = {
-        "files": f"“{attachments.clean_name(upload.filename)}” is larger than {attachments.MAX_FILE_BYTES >> 20} MB."
-        for upload in uploads
-        if (upload.size or 0) > attachments.MAX_FILE_BYTES
-    }
+    errors = {}
+    if large := [f"“{attachments.clean_name(upload.filename)}”" for upload in uploads if attachments.too_large(upload)]:
+        errors["files"] = f"Larger than {attachments.MAX_FILE_BYTES >> 20} MB: {', '.join(large)}."
     try:
         message = MessageIn(author=author, body=body)
     except ValidationError as invalid:

@@ -21,7 +21,7 @@ def _no_nul(value: str) -> str:
 
 Author = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["Grace"])]
 Body = Annotated[
-    str, BeforeValidator(_unix_newlines), Field(min_length=1, max_length=4000, examples=["Hi"]), AfterValidator(_no_nul)
+    str, Field(min_length=1, max_length=4000, examples=["Hi"]), BeforeValidator(_unix_newlines), AfterValidator(_no_nul)
 ]
 
 

@@ -25,7 +25,7 @@ type Env struct {
 	Chdir func(dir string) error
 	// Serve runs the server until it ends.
 	Serve func(context.Context, *config.Config) error
-	// Check starts one worker, as far as importing the application, and ends it.
+	// Check starts the application in one worker, and ends it.
 	Check func(context.Context, *config.Config) error
 
 	Version string

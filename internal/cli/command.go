@@ -19,7 +19,7 @@ type command struct{ name, args, prose string }
 
 var commands = []command{
 	{serve, "TARGET", "Run an application; the command when none is named."},
-	{"check", "TARGET", "Check the settings, import the application, and exit."},
+	{"check", "TARGET", "Check the settings, start the application in one worker, and exit."},
 	{"config", "[TARGET]", "Show every setting, its value and where it comes from."},
 	{"version", "", "Show the version."},
 	{"completion", "bash|zsh|fish", "Print a script that completes the command in a shell."},
@@ -73,7 +73,7 @@ func (p *parsed) check(env Env) error {
 	if err := env.Check(context.Background(), c); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(env.Stdout, "The settings are correct and `%s` can be imported.\n", c.Target)
+	_, err = fmt.Fprintf(env.Stdout, "The settings are correct and `%s` starts.\n", c.Target)
 	return err
 }
 

@@ -15,7 +15,7 @@ type action struct {
 }
 
 var actions = []action{
-	{name: "check-config", prose: "Check the settings, import the application, and exit."},
+	{name: "check-config", prose: "Check the settings, start the application in one worker, and exit."},
 	{name: "print-config", prose: "Show every setting, its value and where it comes from, and exit."},
 	{name: "schema", prose: "With `config`: show the JSON Schema of `awaitd.toml`.", command: "config"},
 	{name: "version", prose: "Show the version and exit."},
@@ -81,6 +81,7 @@ func (p *parsed) problem(format string, args ...any) *fault.Fault {
 func (p *parsed) long(arg string, rest []string) []string {
 	name, value, inline := strings.Cut(arg[2:], "=")
 	typed := "--" + name
+	name = strings.ReplaceAll(name, "_", "-")
 	if a := actionOf(name); a != nil && len(name) > 1 && !inline {
 		p.actions[a.name] = true
 		return rest
@@ -161,7 +162,7 @@ func (p *parsed) stranger(typed string, inline bool, rest []string) []string {
 
 // nearestFlag returns the long flag that typed is most likely a slip of.
 func nearestFlag(typed string) string {
-	name, long := strings.CutPrefix(typed, "--")
+	name, long := strings.CutPrefix(strings.ReplaceAll(typed, "_", "-"), "--")
 	if !long {
 		return ""
 	}
@@ -179,7 +180,7 @@ func nearestFlag(typed string) string {
 	for _, a := range actions {
 		names = append(names, a.name)
 	}
-	if near := config.Nearest(strings.ReplaceAll(name, "_", "-"), names); near != "" {
+	if near := config.Nearest(name, names); near != "" {
 		return "--" + near
 	}
 	return ""

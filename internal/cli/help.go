@@ -12,7 +12,7 @@ import (
 // Widths of the help: of a page that is no terminal, the least that is used, and of the left column.
 const (
 	pageWidth   = 80
-	leastWidth  = 50
+	leastWidth  = 64
 	leftColumn  = 30
 	columnSpace = 2
 )

@@ -1,22 +1,34 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
-	"text/tabwriter"
+	"io"
+	"strings"
 
 	"github.com/awaitd/awaitd/internal/config"
 )
 
+// widestValue is how wide the column of values may get; a longer value moves only its own line.
+const widestValue = 32
+
 // printConfig shows every setting, its value and where it comes from.
 func printConfig(env Env, loaded *config.Loaded) error {
-	w := tabwriter.NewWriter(env.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "setting\tvalue\tfrom")
+	rows := [][3]string{{"setting", "value", "from"}}
 	for _, e := range loaded.Entries {
-		value := e.Value
-		if value == "" {
-			value = "-"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", e.Setting.Name, value, e.Source)
+		rows = append(rows, [3]string{e.Setting.Name, cmp.Or(e.Value, "-"), e.Source})
 	}
-	return w.Flush()
+	var names, values int
+	for _, r := range rows {
+		names = max(names, len(r[0]))
+		if len(r[1]) <= widestValue {
+			values = max(values, len(r[1]))
+		}
+	}
+	var table strings.Builder
+	for _, r := range rows {
+		fmt.Fprintf(&table, "%-*s  %-*s  %s\n", names, r[0], values, r[1], r[2])
+	}
+	_, err := io.WriteString(env.Stdout, table.String())
+	return err
 }

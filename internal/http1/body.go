@@ -235,7 +235,7 @@ func trailerError(c byte) *Error {
 }
 
 func (d *BodyDecoder) addOverhead(limit int32, err *Error) *Error {
-	if d.overhead == limit {
+	if d.overhead >= limit {
 		return err
 	}
 	d.overhead++

@@ -36,7 +36,6 @@ func TestFixedBodyEndsAtItsLength(t *testing.T) {
 }
 
 // The caller holds the running count against the body limit, chunk by chunk.
-// spec: http 3
 func TestReceivedCountsTheBytesOfChunksWithoutTheirFraming(t *testing.T) {
 	d := decoder(ChunkedBody, exchange.UnknownLength)
 	in := []byte("3;x\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\nrest")

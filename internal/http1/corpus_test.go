@@ -139,7 +139,10 @@ func every(n, length int) (cuts []int) {
 	return cuts
 }
 
-// spec: http 1, 2, 3, 4, 10
+// spec: http 1
+// spec: http 2
+// spec: http 3
+// spec: http 10
 func TestCorpusIsReadAsExpected(t *testing.T) {
 	for _, kind := range []string{"valid", "invalid"} {
 		for _, c := range corpus(t, kind) {

@@ -228,7 +228,8 @@ func compare(raw []byte) *difference {
 	return &d
 }
 
-// spec: http 1, 2
+// spec: http 1
+// spec: http 2
 func TestEveryDifferenceFromNetHTTPIsExplained(t *testing.T) {
 	used := make([]int, len(explained))
 	check := func(raw []byte) {

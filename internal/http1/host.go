@@ -8,8 +8,8 @@ const (
 	maxIPv6 = 45
 )
 
-// validHost tells whether b is uri-host [":" port] with a host that is not empty (RFC 9110 §4.2.1 and §7.2, RFC 3986 §3.2). The
-// port may be empty.
+// validHost tells whether b is uri-host [":" port] with a host that is not empty (RFC 9110 §4.2.1 and §7.2, RFC 3986 §3.2).
+// The port may be empty.
 func validHost(b []byte) bool {
 	if len(b) > 0 && b[0] == '[' {
 		end := bytes.IndexByte(b, ']')

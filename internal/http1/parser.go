@@ -70,8 +70,8 @@ func (p *Parser) rewind() {
 func (p *Parser) Started() bool { return p.inFields || p.scan > p.line }
 
 // Parse looks at buf, which begins with the first byte of a request. n > 0 means that the head is complete and n bytes long: h
-// is filled, and so is req, except for Scheme, ID, Client, Server and UnixPath, which are the caller's. Body is nil, and End says that there
-// is none to come. Until n > 0, req holds nothing of use.
+// is filled, and so is req, except for Scheme, ID, Client, Server and UnixPath, which are the caller's. Body is nil, and End
+// says that there is none to come. Until n > 0, req holds nothing of use.
 //
 // n == 0 without an error means that more bytes are needed: call again with the same bytes and more behind them. The buffer
 // may have moved, and req and h may be others.

@@ -40,6 +40,15 @@ func TestContentLengthOfARequest(t *testing.T) {
 	}
 }
 
+// spec: http 6
+func TestOnlyTheMethodHEADIsHEAD(t *testing.T) {
+	for method, want := range map[string]bool{"HEAD": true, "head": false, "GET": false, "HEADS": false} {
+		if _, h := parse(t, []byte(method+" / HTTP/1.1\r\nHost: a\r\n\r\n")); h.HEAD != want {
+			t.Errorf("%s: %v", method, h.HEAD)
+		}
+	}
+}
+
 func TestParseLeavesNothingOfAnEarlierRequest(t *testing.T) {
 	var p Parser
 	var req exchange.Request
@@ -60,7 +69,6 @@ func TestParseLeavesNothingOfAnEarlierRequest(t *testing.T) {
 }
 
 // What counts as the start of a head: the header time is over with 408 if it has started, silently if it hasn't.
-// spec: http 3
 func TestParserKnowsWhetherAHeadHasStarted(t *testing.T) {
 	for _, c := range []struct {
 		raw  string

@@ -66,7 +66,10 @@ func send(t *testing.T, w *ResponseWriter, h *Head, r *exchange.Response, o *Hea
 	return string(dst)
 }
 
-// spec: http 6, 7, 8, 10
+// spec: http 6
+// spec: http 7
+// spec: http 8
+// spec: http 10
 func TestResponsesAreFramed(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -182,7 +185,8 @@ func TestExcessAndMissingBytesAreCounted(t *testing.T) {
 	}
 }
 
-// spec: http 7, 9
+// spec: http 7
+// spec: http 9
 func TestInvalidResponsesLeaveNothingHalfWritten(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -257,6 +261,16 @@ func TestTrailersEndAChunkedBody(t *testing.T) {
 		}
 		if again, _ := w.Trailers(nil, buf, c.fields); len(again) != 0 {
 			t.Errorf("%s: ended twice with %q", c.name, again)
+		}
+	}
+}
+
+func TestNothingIsFramedAfterTheEnd(t *testing.T) {
+	for _, h := range []*Head{&get, &get10} { // chunked, until close
+		var w ResponseWriter
+		send(t, &w, h, response(200), &usualOptions, "a")
+		if dst, take, suffix := w.Frame(nil, 1, true); len(dst) != 0 || take != 0 || suffix != "" {
+			t.Errorf("%d: %q, %d, %q", h.Version, dst, take, suffix)
 		}
 	}
 }

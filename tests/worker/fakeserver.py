@@ -16,6 +16,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 from collections import defaultdict, deque
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,16 @@ DEADLINE = float(os.environ.get("AWAITD_TEST_DEADLINE", "20"))
 PYTHON_DIR = Path(__file__).resolve().parents[2] / "python"
 APPS = Path(__file__).resolve().parent / "apps"
 
+_FENCE = threading.Lock()
 _HEADER_PAGE = 4096
 _TO_WORKER, _TO_SERVER = 64, 320
 _TAIL, _CONSUMER_WAITING, _PRODUCER_WAITING = 64, 128, 192
+
+
+def fence() -> None:
+    """Order what was stored before what is loaded after: a lock's atomic operations are full barriers."""
+    with _FENCE:
+        pass
 
 
 class Link:
@@ -75,6 +83,7 @@ class Link:
     def _wait_for_room(self, length: int) -> None:
         while True:
             self._store(_TO_WORKER + _PRODUCER_WAITING, 1, "<I")
+            fence()
             if self._room() >= length:
                 self._store(_TO_WORKER + _PRODUCER_WAITING, 0, "<I")
                 return
@@ -82,6 +91,7 @@ class Link:
 
     def publish(self) -> None:
         self._store(_TO_WORKER + _TAIL, self._tail)
+        fence()
         if self._load(_TO_WORKER + _CONSUMER_WAITING, "<I"):
             self._store(_TO_WORKER + _CONSUMER_WAITING, 0, "<I")
             os.eventfd_write(self._worker_doorbell, 1)
@@ -101,6 +111,7 @@ class Link:
             frame = bytes(self.memory[start : start + size])
             self._head += size
             self._store(_TO_SERVER, self._head)
+            fence()
             if self._load(_TO_SERVER + _PRODUCER_WAITING, "<I"):
                 self._store(_TO_SERVER + _PRODUCER_WAITING, 0, "<I")
                 os.eventfd_write(self._worker_doorbell, 1)
@@ -113,6 +124,7 @@ class Link:
         """Take the next frame, waiting for it."""
         while (frame := self.read()) is None:
             self._store(_TO_SERVER + _CONSUMER_WAITING, 1, "<I")
+            fence()
             if (frame := self.read()) is not None:
                 self._store(_TO_SERVER + _CONSUMER_WAITING, 0, "<I")
                 break

@@ -7,7 +7,7 @@ import select
 import sys
 from pathlib import Path
 
-from fakeserver import Worker
+from fakeserver import Worker, fence
 from frames import encode, open_frame
 
 REQUESTS = 300_000
@@ -31,8 +31,10 @@ def rewind(link, frames: list[bytes]) -> None:
     link.write(*frames)
     while not link.consumed:
         link._store(320 + 128, 1, "<I")
-        if not link.consumed:
-            select.select([link.doorbell], [], [], 1)
+        fence()
+        if not link.consumed and not select.select([link.doorbell], [], [], 5)[0]:
+            words = [link._load(offset) for offset in (64, 128, 192, 256, 320, 384, 448, 512)]
+            raise SystemExit(f"the worker stands still; words of the link: {words}")
         os.eventfd_write(link.doorbell, 1)
         os.eventfd_read(link.doorbell)
         skip_all(link)

@@ -11,7 +11,7 @@ const intro = "# Settings\n\n" +
 	"<!-- Generated from internal/config/table.go by `go generate ./internal/config`; edit it there. -->\n\n" +
 	"A setting can be given in three places. A **flag** counts more than an environment **variable**, a variable more than the\n" +
 	"settings **file**, and the file more than the default. `awaitd --print-config` shows each value and where it comes from;\n" +
-	"`awaitd --check-config` checks them and imports the application. Mistakes are all reported at once.\n\n" +
+	"`awaitd --check-config` checks them and starts the application in one worker. Mistakes are all reported at once.\n\n" +
 	"**Flags** are `--flag value` or `--flag=value`; switches have a `--no-` form; `_` counts as `-`; what follows `--` is no flag.\n" +
 	"Of a flag that is given twice the last counts, unless it may be repeated.\n\n" +
 	"**Variables** have the flag's name: `--timeout-body` is `AWAITD_TIMEOUT_BODY`. Lists are separated by commas (headers by line\n" +

@@ -1,4 +1,4 @@
-/* Addresses, header names and methods as objects, cached: a connection's come with each of its requests. */
+/* Addresses, methods and paths of requests as objects; addresses are cached, since a connection's come with each request. */
 #include <arpa/inet.h>
 
 #include "state.h"
@@ -70,4 +70,25 @@ PyObject *address_tuple(State *s, struct endpoint_address a)
         Py_RETURN_NONE;
     struct cached_address *entry = address_find(s, a);
     return entry ? Py_NewRef(entry->tuple) : NULL;
+}
+
+static int hex_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+}
+
+Py_ssize_t path_unquote(char *out, struct span s)
+{
+    char *start = out;
+    for (uint32_t i = 0; i < s.length; i++) {
+        int high = -1, low = -1;
+        if (s.start[i] == '%' && i + 2 < s.length) {
+            high = hex_digit(s.start[i + 1]);
+            low = hex_digit(s.start[i + 2]);
+        }
+        bool escape = high >= 0 && low >= 0;
+        *out++ = (char)(escape ? high << 4 | low : s.start[i]);
+        i += escape ? 2 : 0;
+    }
+    return out - start;
 }

@@ -1,4 +1,5 @@
 /* awaitd._wire: the worker's side of the wire. */
+#include "call.h"
 #include "exchange.h"
 
 #include <stddef.h>
@@ -19,10 +20,17 @@ static int make_type(PyObject *module, PyTypeObject **slot, PyType_Spec *spec)
 
 static int make_types(PyObject *module, State *s)
 {
-    return make_type(module, &s->async_loop_type, &async_loop_spec) < 0 || make_type(module, &s->exchange_type, &exchange_spec) < 0 ||
-                   make_type(module, &s->wait_type, &wait_spec) < 0 || PyModule_AddType(module, s->async_loop_type) < 0
-               ? -1
-               : 0;
+    struct {
+        PyTypeObject **slot;
+        PyType_Spec *spec;
+    } types[] = {
+        {&s->async_loop_type, &async_loop_spec},   {&s->exchange_type, &exchange_spec}, {&s->wait_type, &wait_spec},
+        {&s->thread_loop_type, &thread_loop_spec}, {&s->call_type, &call_spec},
+    };
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (make_type(module, types[i].slot, types[i].spec) < 0)
+            return -1;
+    return PyModule_AddType(module, s->async_loop_type) < 0 ? -1 : PyModule_AddType(module, s->thread_loop_type);
 }
 
 static int make_strings(State *s)
@@ -68,6 +76,8 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(s->async_loop_type);
     Py_VISIT(s->exchange_type);
     Py_VISIT(s->wait_type);
+    Py_VISIT(s->thread_loop_type);
+    Py_VISIT(s->call_type);
     Py_VISIT(s->client_disconnected);
     Py_VISIT(s->cancelled_error);
     Py_VISIT(s->task_type);
@@ -83,6 +93,10 @@ static void clear_caches(State *s)
         Py_CLEAR(s->names[i]);
     for (int i = 0; i < FIELD_CACHE; i++)
         Py_CLEAR(s->fields[i]);
+    for (int i = 0; i < VARIABLE_CACHE; i++) {
+        Py_CLEAR(s->variables[i].key);
+        Py_CLEAR(s->variables[i].value);
+    }
     for (int i = 0; i < ADDRESS_CACHE; i++) {
         Py_CLEAR(s->addresses[i].tuple);
         Py_CLEAR(s->addresses[i].host);
@@ -98,6 +112,8 @@ static int module_clear(PyObject *module)
     Py_CLEAR(s->async_loop_type);
     Py_CLEAR(s->exchange_type);
     Py_CLEAR(s->wait_type);
+    Py_CLEAR(s->thread_loop_type);
+    Py_CLEAR(s->call_type);
     Py_CLEAR(s->client_disconnected);
     Py_CLEAR(s->cancelled_error);
     Py_CLEAR(s->task_type);

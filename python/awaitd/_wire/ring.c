@@ -23,7 +23,7 @@ const uint8_t *ring_peek(struct ring *r)
         const uint8_t *frame = r->data + (r->read & (r->size - 1));
         if (load32(frame + 4) != FRAME_PAD)
             return frame;
-        ring_advance(r, load32(frame));
+        r->read += load32(frame);
     }
 }
 

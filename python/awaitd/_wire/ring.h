@@ -26,7 +26,8 @@ struct ring {
 /* Points r at the ring whose indices start at base + offset. */
 void ring_attach(struct ring *r, uint8_t *base, size_t offset, uint8_t *data, uint32_t size);
 
-/* Consumer: the next frame that is no pad, or NULL if there is nothing to read. */
+/* Consumer: the next frame that is no pad, or NULL if there is nothing to read. The room of pads is given back with that of the
+ * frame behind them. */
 const uint8_t *ring_peek(struct ring *r);
 
 /* Consumer: gives back the room of the frame that ring_peek returned. */

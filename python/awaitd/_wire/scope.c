@@ -38,28 +38,6 @@ static PyObject *bytes_of(struct span s)
     return PyBytes_FromStringAndSize((const char *)s.start, s.length);
 }
 
-static int hex_digit(uint8_t c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-}
-
-/* Percent-decoded once; what is no escape stays as it is. Returns the length. */
-static Py_ssize_t unquote(char *out, struct span s)
-{
-    char *start = out;
-    for (uint32_t i = 0; i < s.length; i++) {
-        int high = -1, low = -1;
-        if (s.start[i] == '%' && i + 2 < s.length) {
-            high = hex_digit(s.start[i + 1]);
-            low = hex_digit(s.start[i + 2]);
-        }
-        bool escape = high >= 0 && low >= 0;
-        *out++ = (char)(escape ? high << 4 | low : s.start[i]);
-        i += escape ? 2 : 0;
-    }
-    return out - start;
-}
-
 static PyObject *path_text(struct span path)
 {
     if (!memchr(path.start, '%', path.length))
@@ -67,7 +45,7 @@ static PyObject *path_text(struct span path)
     char *decoded = PyMem_Malloc(path.length);
     if (!decoded)
         return PyErr_NoMemory();
-    PyObject *text = PyUnicode_DecodeUTF8(decoded, unquote(decoded, path), "replace");
+    PyObject *text = PyUnicode_DecodeUTF8(decoded, path_unquote(decoded, path), "replace");
     PyMem_Free(decoded);
     return text;
 }

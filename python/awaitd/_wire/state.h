@@ -50,6 +50,22 @@
     STRING(throw, "throw") \
     STRING(send, "send") \
     STRING(close, "close") \
+    STRING(request_method, "REQUEST_METHOD") \
+    STRING(script_name, "SCRIPT_NAME") \
+    STRING(path_info, "PATH_INFO") \
+    STRING(query, "QUERY_STRING") \
+    STRING(raw_uri, "RAW_URI") \
+    STRING(server_name, "SERVER_NAME") \
+    STRING(server_port, "SERVER_PORT") \
+    STRING(server_protocol, "SERVER_PROTOCOL") \
+    STRING(remote_addr, "REMOTE_ADDR") \
+    STRING(remote_port, "REMOTE_PORT") \
+    STRING(https_variable, "HTTPS") \
+    STRING(content_type, "CONTENT_TYPE") \
+    STRING(content_length, "CONTENT_LENGTH") \
+    STRING(cookie, "HTTP_COOKIE") \
+    STRING(url_scheme, "wsgi.url_scheme") \
+    STRING(input, "wsgi.input") \
     STRING(empty, "")
 
 struct state_strings {
@@ -59,7 +75,8 @@ struct state_strings {
 };
 
 /* Direct-mapped caches of objects that come again and again; each entry is an object or NULL. */
-enum { NAME_CACHE = 512, FIELD_CACHE = 256, ADDRESS_CACHE = 256, METHOD_COUNT = 7 };
+enum { NAME_CACHE = 512, FIELD_CACHE = 256, ADDRESS_CACHE = 256, METHOD_COUNT = 7, VARIABLE_CACHE = 256,
+       VARIABLE_NAME_MAX = 47 };
 
 struct cached_address {
     uint8_t family;
@@ -70,14 +87,20 @@ struct cached_address {
     PyObject *port_text; /* for WSGI; made on demand */
 };
 
+/* A request header as a CGI variable, with its last value. */
+struct cached_variable {
+    uint8_t length;
+    uint8_t name[VARIABLE_NAME_MAX]; /* as on the wire */
+    PyObject *key;                   /* "HTTP_USER_AGENT" */
+    PyObject *value;
+};
+
 typedef struct state {
     PyTypeObject *async_loop_type;
     PyTypeObject *exchange_type;
     PyTypeObject *wait_type;
     PyTypeObject *thread_loop_type;
     PyTypeObject *call_type;
-    PyTypeObject *input_type;
-    PyTypeObject *file_wrapper_type;
     PyObject *client_disconnected; /* awaitd._errors.ClientDisconnected */
     PyObject *cancelled_error;     /* asyncio.CancelledError */
     PyObject *task_type;           /* asyncio.Task */
@@ -90,14 +113,17 @@ typedef struct state {
     PyObject *names[NAME_CACHE];   /* header names, bytes */
     PyObject *fields[FIELD_CACHE]; /* (name, value) of headers with short values */
     struct cached_address addresses[ADDRESS_CACHE];
-    struct wsgi_keys *wsgi; /* keys of the environ; see environ.c */
+    struct cached_variable variables[VARIABLE_CACHE];
 } State;
 
 extern struct PyModuleDef wire_module;
 
 /* Types; each is made by its file. */
 extern PyType_Spec async_loop_spec, exchange_spec, wait_spec;
-extern PyType_Spec thread_loop_spec, call_spec, input_spec, file_wrapper_spec;
+extern PyType_Spec thread_loop_spec, call_spec;
+
+/* Percent-decodes s into out, which has room for it; returns the length. What is no escape stays as it is. */
+Py_ssize_t path_unquote(char *out, struct span s);
 
 PyObject *method_object(State *s, struct span method); /* upper case, interned if usual */
 
@@ -136,7 +162,10 @@ static inline PyObject *PyErr_GetRaisedException(void)
 
 static inline void PyErr_SetRaisedException(PyObject *exception)
 {
-    PyErr_Restore(Py_NewRef(Py_TYPE(exception)), exception, PyException_GetTraceback(exception));
+    if (exception)
+        PyErr_Restore(Py_NewRef(Py_TYPE(exception)), exception, PyException_GetTraceback(exception));
+    else
+        PyErr_Clear();
 }
 #endif
 

@@ -1,0 +1,75 @@
+"""The report: nothing that was lost or missed may be absent from it."""
+
+import json
+from pathlib import Path
+
+import report
+from measure import Effort, RowResult, Sample
+from rows import ROWS
+from targets import judge
+
+FACTS: dict[str, object] = {
+    "date": "2026-11-23T10:00:00+00:00", "cpus": 2, "cpu": "CPU", "memory_mb": 1000, "kernel": "6", "system": "Debian",
+    "python": "3.11.7", "nginx": "nginx/1.22", "wrk": "4.1", "commit": "abc", "uncommitted": False, "awaitd_bin": "",
+    "packages": {"awaitd": "0.1", "granian": "2.8.7", "uvicorn": "0.54.0", "pyvoy": "1.3.0"},
+}  # fmt: skip
+EFFORT = Effort(rounds=3, seconds=5, connections=None, seed=1)
+ZEROES = dict.fromkeys(("rate", "p50", "p99", "p999", "peak_rss_mb", "pss_mb", "client_late_p99_us", "burns_idle"), 0.0)
+
+
+def samples(*cpu: float, foreign: float = 0.0) -> list[Sample]:
+    return [Sample(i, {**ZEROES, "cpu_us": c, "foreign": foreign}, {"worker": c, "master": 0.0}) for i, c in enumerate(cpu)]
+
+
+def hello(foreign: float = 0.0) -> dict[str, RowResult]:
+    many = {"awaitd": samples(10, 11, 12, foreign=foreign), "nginx": samples(8, 8, 8), "granian": samples(20, 20, 20)}
+    return {"hello": RowResult(ROWS["hello"], many, {"pyvoy": "not available: no wheel", "uvicorn": "void: status 500"})}
+
+
+def text(results: dict[str, RowResult]) -> str:
+    return report.markdown(FACTS, EFFORT, results, judge(results, (3, 11)))
+
+
+def test_table_is_sorted_and_has_spreads_and_ratios() -> None:
+    lines = [line for line in text(hello()).splitlines() if line.startswith(("| nginx", "| **awaitd", "| granian"))]
+    assert [line.split("|")[1].strip() for line in lines] == ["nginx", "**awaitd 0.1**", "granian 2.8.7"]
+    assert "11.0 (10.0–12.0)" in lines[1]
+    assert "1.38 (1.25–1.50)" in lines[1]
+    assert "0.55 (0.50–0.60)" in lines[1]
+
+
+def test_a_role_that_used_nothing_is_left_out() -> None:
+    assert "master" not in text(hello())
+
+
+def test_missed_and_missing_are_shown() -> None:
+    shown = text(hello())
+    assert "**MISSED**" in shown
+    assert "**not measured**" in shown
+    assert "pyvoy 1.3.0: not available: no wheel." in shown
+    assert "uvicorn 0.54.0: void: status 500." in shown
+
+
+def test_a_noisy_machine_is_named() -> None:
+    assert "in 0 of 9 measured windows." in text(hello())
+    assert "in 3 of 9 measured windows – **not a quiet machine" in text(hello(foreign=0.2))
+
+
+def test_json_keeps_every_sample() -> None:
+    results = hello()
+    said = json.loads(report.document(FACTS, EFFORT, results, judge(results, (3, 11))))
+    assert [s["figures"]["cpu_us"] for s in said["rows"]["hello"]["samples"]["awaitd"]] == [10, 11, 12]
+    assert said["rows"]["hello"]["missing"]["uvicorn"] == "void: status 500"
+    assert {t["verdict"] for t in said["targets"]} == {"MISSED", "not measured"}
+
+
+def test_a_result_is_never_overwritten(tmp_path: Path) -> None:
+    assert report.free_stem(tmp_path, "2026-11-23").name == "2026-11-23"
+    (tmp_path / "2026-11-23.json").touch()
+    assert report.free_stem(tmp_path, "2026-11-23").name == "2026-11-23-2"
+
+
+def test_numbers_keep_three_digits() -> None:
+    assert [report.plain(n) for n in (0.0, 9.876, 98.76, 987.6, 98765.4, -3.0)] == [
+        "0.00", "9.88", "98.8", "988", "98,765", "-3.00",
+    ]  # fmt: skip

@@ -1,0 +1,111 @@
+/* The objects of a threaded worker loop (WSGI): the loop, which its threads serve in turn, and one call per request.
+ *
+ * One thread at a time leads: it reads the links and hands what it finds to the streams it belongs to. A thread that needs a
+ * request, or more of a body, or room for its response, leads if nobody does; else it waits until it is told. What the lock
+ * guards may be touched without the GIL; nobody takes the GIL, or runs Python code, while holding the lock. */
+#ifndef AWAITD_CALL_H
+#define AWAITD_CALL_H
+
+#include <pthread.h>
+
+#include "fields.h"
+#include "link.h"
+#include "state.h"
+
+enum { CALL_WINDOW = 64 << 10 };
+
+/* A part of a request body, malloc. */
+struct chunk {
+    struct chunk *next;
+    uint32_t length, offset;
+    uint8_t data[];
+};
+
+/* What the leading thread knows of a running call; guarded by the loop's lock. */
+struct stream {
+    uint32_t id;
+    struct link *link;
+    struct chunk *first, *last;
+    uint64_t credit;   /* body bytes we may send */
+    uint32_t consumed; /* body bytes read since the last grant */
+    uint32_t owed;     /* credit to be granted when there is room */
+    bool granted;      /* the first grant was made */
+    bool whole;        /* all of the request body is here */
+    bool lost;         /* RESET by the server */
+    bool over;         /* our end is written, or lost: out of the table */
+    pthread_cond_t changed;
+    struct stream *next_waiting;
+};
+
+/* An OPEN frame that was read over and not yet taken. */
+struct pending {
+    uint8_t *frame;
+    uint64_t position; /* of the frame, in the link's ring */
+    uint32_t size;
+    uint32_t link;
+};
+
+typedef struct {
+    PyObject_HEAD
+    State *state;
+    PyObject *module;
+    PyObject *application;
+    PyObject *environ; /* template */
+    PyObject *root_path;
+    PyObject *report;
+    PyObject *on_idle;
+    pthread_mutex_t lock;
+    pthread_cond_t follow; /* threads that wait for a request or for the lead */
+    struct link *links;
+    Py_ssize_t link_count;
+    struct pending *pending; /* fifo: pending[taken .. added) */
+    uint32_t pending_taken, pending_added, pending_room;
+    struct stream *waiting;
+    int followers;
+    int doorbell;
+    bool leading, stopping;
+    Py_ssize_t in_flight;
+    uint64_t started;
+} ThreadLoop;
+
+typedef struct {
+    PyObject_HEAD
+    ThreadLoop *loop;
+    struct stream stream;
+    uint8_t *frame; /* copy of the OPEN */
+    struct open open;
+    struct span inline_body; /* what of the body in OPEN is not read yet */
+    uint8_t *head;
+    uint32_t head_size;
+    uint16_t head_fields;
+    uint16_t status;
+    bool started;   /* start_response was called */
+    bool head_sent;
+    bool ended;
+} Call;
+
+/* threads.c */
+/* Lock held, no GIL: waits until ready says so. Leads while nobody else does. */
+void threads_wait(ThreadLoop *l, struct stream *s, bool (*ready)(void *), void *argument);
+void threads_forget(struct stream *s); /* lock held: the stream is over */
+
+/* call.c */
+Call *call_new(ThreadLoop *l);
+/* Runs the application for a request that was taken. -1 only for what ends the process. */
+int call_run(Call *c);
+
+/* environ.c */
+PyObject *environ_template(ThreadLoop *l, PyObject *fixed);
+PyObject *environ_build(Call *c);
+
+/* input.c: the Call as wsgi.input */
+extern PyMethodDef call_methods[];
+PyObject *input_next(PyObject *self);
+
+/* reply.c: start_response, write, and the response's frames */
+extern PyMethodDef start_response_method;
+/* Sends body bytes, after the head if that is still to be sent, and the end. -1 with an exception. */
+int reply_send(Call *c, const uint8_t *body, Py_ssize_t length, bool end);
+void reply_reset(Call *c, const char *text);
+
+#endif
