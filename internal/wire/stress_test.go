@@ -49,8 +49,9 @@ func echo() {
 			}
 			continue
 		}
+		copied := append([]byte(nil), f.Payload[:f.Length]...) // telling the server releases the frame
 		for {
-			ok, err := out.WriteParts(f.Header, f.Payload[:f.Length])
+			ok, err := out.WriteParts(f.Header, copied)
 			if err != nil {
 				panic(err)
 			}

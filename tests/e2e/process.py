@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -62,6 +63,11 @@ class Server:
             state = f"exit code {self.process.wait(STOP_WITHIN)}"
             raise RuntimeError(f"{' '.join(self.command)}\nnever said that it is ready ({state}):\n{self.output()}")
 
+    def accepts(self) -> bool:
+        host, _, port = self.url.removeprefix("http://").partition(":")
+        with socket.socket() as connection:
+            return connection.connect_ex((host, int(port))) == 0
+
     def output(self) -> str:
         return "".join(self._lines[-300:])
 
@@ -93,6 +99,8 @@ def serve(target: str, app_dir: Path, *options: str, env: Mapping[str, str]) -> 
     server = Server(command, {"VIRTUAL_ENV": sys.prefix} | dict(env))
     try:
         server.wait_ready()
+        if peer:  # uvicorn with several workers names the address before it listens there; our ready line is a promise
+            eventually(server.accepts, READY_WITHIN)
         yield server
     finally:
         if server.url:

@@ -1,4 +1,8 @@
-"""Frames of the wire in plain Python: what the tests write and read (docs/reference/wire.md)."""
+"""Frames of the wire in plain Python: what the tests write and read (docs/reference/wire.md).
+
+A frame is a dict in the form of ``internal/wire/testdata/vectors.json``: bytes as latin-1 text, ids and tokens as 16 hexadecimal
+digits, and -1 for an unknown content length and for a file's "to the end".
+"""
 
 from __future__ import annotations
 
@@ -14,10 +18,17 @@ NUMBERS = {name: number for number, name in TYPES.items()}
 
 END_STREAM, TRAILERS, MORE, WANTS_CONTINUE = 1, 2, 4, 8
 PAD = 0xFFFFFFFF
-UNKNOWN_LENGTH = TO_END = (1 << 64) - 1
 
 Frame = dict[str, Any]
 Fields = list[list[str]]
+
+
+def _u64(number: int) -> int:
+    return number & (1 << 64) - 1
+
+
+def _signed(number: int) -> int:
+    return -1 if number == (1 << 64) - 1 else number
 
 
 def _latin(text: str) -> bytes:
@@ -45,7 +56,7 @@ def _open_payload(f: Frame) -> bytes:
     server_family, server = _address(f["server"])
     fixed = struct.pack(
         "<IBBBBQQHHHHIBBHH6x16s16s",
-        f["claim"], f["kind"], f["version"], f["scheme"], len(method), f["id"], f["content_length"], len(path), len(query),
+        f["claim"], f["kind"], f["version"], f["scheme"], len(method), int(f["id"], 16), _u64(f["content_length"]), len(path), len(query),
         len(f["fields"]), len(extra), f["credit"], client_family, server_family, f["client_port"], f["server_port"], client, server,
     )  # fmt: skip
     table = _table(f["fields"])
@@ -58,8 +69,8 @@ def _head_payload(f: Frame) -> bytes:
 
 
 def _file_payload(f: Frame) -> bytes:
-    name = _latin(f["path"]) if f["aux"] == 0 else struct.pack("<Q", f["token"])
-    return struct.pack("<QQ", f["offset"], f["count"]) + name
+    name = _latin(f["path"]) if f["aux"] == 0 else struct.pack("<Q", int(f["token"], 16))
+    return struct.pack("<QQ", f["offset"], _u64(f["count"])) + name
 
 
 def _accept_payload(f: Frame) -> bytes:
@@ -87,8 +98,8 @@ _PAYLOADS = {
     "FILE": _file_payload,
     "ACCEPT": _accept_payload,
     "DATAGRAM": _datagram_payload,
-    "PING": lambda f: struct.pack("<Q", f["token"]),
-    "PONG": lambda f: struct.pack("<Q", f["token"]),
+    "PING": lambda f: struct.pack("<Q", int(f["token"], 16)),
+    "PONG": lambda f: struct.pack("<Q", int(f["token"], 16)),
 }
 
 
@@ -147,7 +158,7 @@ def _read_open(data: bytes, f: Frame) -> Frame:
         at += length
     fields, at = _read_fields(data, count, 96, at)
     return {
-        "claim": claim, "kind": kind, "version": version, "scheme": scheme, "id": id_, "content_length": content_length,
+        "claim": claim, "kind": kind, "version": version, "scheme": scheme, "id": f"{id_:016x}", "content_length": _signed(content_length),
         "method": texts[0], "path": texts[1], "query": texts[2], "fields": fields, "credit": credit,
         "client": _read_address(client_family, client), "client_port": client_port,
         "server": _read_address(server_family, server), "server_port": server_port,
@@ -164,8 +175,8 @@ def _read_head(data: bytes, f: Frame) -> Frame:
 def _read_file(data: bytes, f: Frame) -> Frame:
     offset, count = struct.unpack_from("<QQ", data, 16)
     name = data[32 : 32 + f["length"]]
-    named = {"path": name.decode("latin-1")} if f["aux"] == 0 else {"token": struct.unpack("<Q", name)[0]}
-    return {"offset": offset, "count": count, **named}
+    named = {"path": name.decode("latin-1")} if f["aux"] == 0 else {"token": f"{struct.unpack('<Q', name)[0]:016x}"}
+    return {"offset": offset, "count": _signed(count), **named}
 
 
 def _read_accept(data: bytes, f: Frame) -> Frame:
@@ -194,8 +205,8 @@ _READERS = {
     "FILE": _read_file,
     "ACCEPT": _read_accept,
     "DATAGRAM": _read_datagrams,
-    "PING": lambda data, f: {"token": struct.unpack_from("<Q", data, 16)[0]},
-    "PONG": lambda data, f: {"token": struct.unpack_from("<Q", data, 16)[0]},
+    "PING": lambda data, f: {"token": f"{struct.unpack_from('<Q', data, 16)[0]:016x}"},
+    "PONG": lambda data, f: {"token": f"{struct.unpack_from('<Q', data, 16)[0]:016x}"},
 }
 
 
@@ -211,7 +222,7 @@ def open_frame(stream: int, **changes: Any) -> Frame:
     """An OPEN for ``GET /`` over HTTP/1.1, with changes."""
     usual: Frame = {
         "stream": stream, "type": "OPEN", "flags": END_STREAM, "aux": 0, "claim": 0, "kind": 1, "version": 11, "scheme": 0,
-        "id": 0x0123456789ABCDEF, "content_length": 0, "method": "GET", "path": "/", "query": "", "credit": 65536,
+        "id": "0123456789abcdef", "content_length": 0, "method": "GET", "path": "/", "query": "", "credit": 65536,
         "client": "192.0.2.7", "client_port": 51234, "server": "127.0.0.1", "server_port": 8000,
         "fields": [["host", "example.org"]], "extra": [], "body": "",
     }  # fmt: skip

@@ -166,6 +166,21 @@ static int set_unusual(AsyncLoop *l, PyObject *scope, const struct open *o)
     return l->lifespan_state ? set(scope, str->state, PyDict_Copy(l->lifespan_state)) : 0;
 }
 
+/* The path includes the root path (ASGI); a proxy that strips the prefix has taken it off. */
+static int prefix_path(AsyncLoop *l, PyObject *scope)
+{
+    PyObject *root = PyDict_GetItemWithError(scope, l->state->str.root_path);
+    PyObject *path = root ? PyDict_GetItemWithError(scope, l->state->str.path) : NULL;
+    if (!path || !PyUnicode_Check(root))
+        return -1;
+    Py_ssize_t length = PyUnicode_GET_LENGTH(root);
+    if (!length)
+        return 0;
+    bool under = PyUnicode_Tailmatch(path, root, 0, PyUnicode_GET_LENGTH(path), -1) == 1 &&
+                 (PyUnicode_GET_LENGTH(path) == length || PyUnicode_READ_CHAR(path, length) == '/');
+    return under ? 0 : set(scope, l->state->str.path, PyUnicode_Concat(root, path));
+}
+
 PyObject *scope_build(AsyncLoop *l, const struct open *o)
 {
     State *s = l->state;
@@ -175,7 +190,7 @@ PyObject *scope_build(AsyncLoop *l, const struct open *o)
     if (set(scope, s->str.method, method_object(s, o->method)) < 0 || set(scope, s->str.path, path_text(o->path)) < 0 ||
         set(scope, s->str.raw_path, bytes_of(o->path)) < 0 || set(scope, s->str.headers, headers_list(s, o)) < 0 ||
         set(scope, s->str.client, client_object(s, o)) < 0 || set(scope, s->str.server, server_object(s, o)) < 0 ||
-        set(scope, s->str.extensions, PyDict_Copy(l->extensions)) < 0 || set_unusual(l, scope, o) < 0)
+        set(scope, s->str.extensions, PyDict_Copy(l->extensions)) < 0 || set_unusual(l, scope, o) < 0 || prefix_path(l, scope) < 0)
         Py_CLEAR(scope);
     return scope;
 }

@@ -1,0 +1,66 @@
+# Two commands do all the set-up on a fresh machine: `make run` and `make test`. They need Python 3.11 or newer with its headers,
+# and make; Go and a C compiler come from PyPI where the machine has none.
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export GOFLAGS := -buildvcs=false
+BOARD_PORT ?= 8000
+
+.PHONY: run test unit e2e conformance fuzz bench lint fmt gen wheel smoke pythons docs clean ci develop
+
+run: .venv/board develop  ## serve the example application on http://127.0.0.1:8000
+	awaitd main:app --app-dir examples/board --port $(BOARD_PORT)
+
+test: unit e2e  ## all tests
+
+unit: .venv/test develop  ## Go's tests, the accelerator's, the build's
+	tests/go.sh ./...
+	python -m pytest -q tests/worker tests/packaging tests/launch bench/tests
+
+e2e: .venv/test develop  ## the real binary with real workers, frameworks and a browser
+	tests/debian.sh chromium chromium-driver
+	python -m pytest -q tests/http tests/process tests/e2e
+
+conformance: .venv/test develop  ## the HTTP/1.1 corpus and the lines of the spec
+	go test -count=1 ./internal/http1
+	python -m pytest -q tests/http
+
+fuzz: develop  ## every fuzz target, FUZZTIME each
+	tests/fuzz.sh $(or $(FUZZTIME),30s)
+
+bench: .venv/test develop  ## the table of docs/, one run; see bench/README.md
+	python bench/run.py $(BENCH)
+
+lint: .venv/test develop
+	tests/lint.sh
+
+fmt: .venv/test develop
+	gofmt -w cmd internal bench && ruff format -q && clang-format -i python/awaitd/_wire/*.[ch]
+
+gen: develop  ## pages and scripts that come from the settings table
+	go generate ./...
+
+wheel: .venv/test  ## a wheel for this Python, in dist/
+	rm -rf dist && python -m pip wheel -q --no-deps -w dist .
+
+smoke: wheel  ## the wheel, installed where there is no compiler and no Go
+	python packaging/smoke.py dist/*.whl
+
+pythons: .venv/test  ## the worker's tests under every Python that can be had
+	python packaging/pythons.py
+
+clean:
+	rm -rf .venv build dist bin python/awaitd/*.so bench/.venv
+
+ci: lint test smoke
+
+develop: .venv/base
+	python packaging/develop.py
+
+.venv/base:
+	python3 -m venv .venv && touch $@
+
+.venv/board: .venv/base examples/board/requirements.txt
+	python -m pip install -q --disable-pip-version-check -r examples/board/requirements.txt && touch $@
+
+.venv/test: .venv/base tests/requirements.txt tests/worker-requirements.txt examples/board/requirements.txt
+	python -m pip install -q --disable-pip-version-check -r tests/requirements.txt && touch $@

@@ -1,0 +1,9 @@
+#!/bin/sh
+# Go's tests, shuffled, with the race detector where there is a C compiler for it. $@: packages.
+set -eu
+if command -v "$(go env CC)" >/dev/null 2>&1; then
+    CGO_ENABLED=1 go test -race -shuffle=on -timeout 300s "$@"
+else
+    echo "tests: no C compiler, so Go's tests run without the race detector"
+    CGO_ENABLED=0 go test -shuffle=on -timeout 300s "$@"
+fi

@@ -1,0 +1,477 @@
+"""An ASGI application whose paths are test cases: ``/name`` runs the function ``name``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import json
+import sys
+import threading
+import time
+
+import awaitd
+
+CASES = {}
+LOG = []
+VARIABLE = contextvars.ContextVar("variable", default="unset")
+
+
+def case(function):
+    CASES["/" + function.__name__] = function
+    return function
+
+
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        await CASES[scope["path"]](scope, receive, send)
+
+
+async def reply(send, value, status=200):
+    await send({"type": "http.response.start", "status": status})
+    await send({"type": "http.response.body", "body": value if isinstance(value, bytes) else json.dumps(value).encode()})
+
+
+async def error_of(awaitable_maker):
+    try:
+        await awaitable_maker()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return "nothing raised"
+
+
+@case
+async def hello(scope, receive, send):
+    await reply(send, b"hello")
+
+
+@case
+async def log(scope, receive, send):
+    await reply(send, LOG)
+
+
+@case
+async def echo(scope, receive, send):
+    """The body, in the messages it came in."""
+    messages = []
+    while True:
+        message = await receive()
+        messages.append([message["type"], message["body"].decode("latin-1"), message["more_body"]])
+        if not message["more_body"]:
+            break
+    await reply(send, messages)
+
+
+@case
+async def lengths(scope, receive, send):
+    """The lengths of the body's messages."""
+    lengths, more = [], True
+    while more:
+        message = await receive()
+        lengths.append(len(message["body"]))
+        more = message["more_body"]
+    await reply(send, lengths)
+
+
+@case
+async def gated_read(scope, receive, send):
+    """Reads one message for each request to /gate."""
+    global gate
+    gate = asyncio.Event()
+    await send({"type": "http.response.start", "status": 200})
+    more = True
+    while more:
+        await gate.wait()
+        gate.clear()
+        message = await receive()
+        more = message["more_body"]
+        await send({"type": "http.response.body", "body": b"%d" % len(message["body"]), "more_body": True})
+    await send({"type": "http.response.body"})
+
+
+gate = None
+
+
+@case
+async def open_gate(scope, receive, send):
+    gate.set()
+    await reply(send, b"")
+
+
+@case
+async def wait_disconnect(scope, receive, send):
+    """Waits for the client to leave, with the head out; then says what it got, twice."""
+    first = await receive()
+    await send({"type": "http.response.start", "status": 200})
+    LOG.append([first, await receive(), await receive()])
+    LOG[-1][0]["body"] = ""
+    LOG.append(await error_of(lambda: send({"type": "http.response.body"})))
+
+
+@case
+async def two_waiters(scope, receive, send):
+    """Two tasks wait for the client to leave; one is cancelled, the other must hear it."""
+    await receive()
+    one, two, three = (asyncio.ensure_future(receive()) for _ in range(3))
+    await send({"type": "http.response.start", "status": 200})
+    await asyncio.sleep(0)
+    one.cancel()
+    LOG.append([await two, await three])
+
+
+@case
+async def after_response(scope, receive, send):
+    await reply(send, b"done")
+    LOG.append([await receive(), await receive(), await error_of(lambda: send({"type": "http.response.body"}))])
+
+
+@case
+async def cancelled_receive(scope, receive, send):
+    """Cancels receive() in every way before it reads the body."""
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": b"go", "more_body": True})
+    task = asyncio.create_task(receive())
+    task.cancel()
+    receive()  # never awaited
+    for _ in range(3):
+        try:
+            await asyncio.wait_for(receive(), 0.001)
+        except TimeoutError:
+            await send({"type": "http.response.body", "body": b"timeout", "more_body": True})
+            break
+    body = b""
+    while True:
+        message = await receive()
+        body += message["body"]
+        if not message["more_body"]:
+            break
+    await send({"type": "http.response.body", "body": body})
+
+
+@case
+async def blocked_send(scope, receive, send):
+    """Sends until the client is gone."""
+    await send({"type": "http.response.start", "status": 200})
+    try:
+        while True:
+            await send({"type": "http.response.body", "body": b"x" * 50_000, "more_body": True})
+    except awaitd.ClientDisconnected as error:
+        LOG.append([type(error).__name__, isinstance(error, OSError)])
+        raise
+
+
+@case
+async def never_receives(scope, receive, send):
+    """Polls with send until the client is gone."""
+    await send({"type": "http.response.start", "status": 200})
+    while True:
+        await asyncio.sleep(0)
+        await send({"type": "http.response.body", "body": b"", "more_body": True})
+
+
+@case
+async def big(scope, receive, send):
+    """A body of many frames in one message, with a bytearray behind it."""
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": bytes(range(256)) * 4000, "more_body": True})
+    await send({"type": "http.response.body", "body": bytearray(b"y" * 100_000), "more_body": True})
+    await send({"type": "http.response.body", "body": memoryview(b"end")})
+
+
+@case
+async def cancelled_send(scope, receive, send):
+    """A send that is cancelled while it waits keeps its place."""
+    await send({"type": "http.response.start", "status": 200})
+    try:
+        await asyncio.wait_for(send({"type": "http.response.body", "body": b"a" * 200_000, "more_body": True}), 0.001)
+    except TimeoutError:
+        LOG.append("timeout")
+    await send({"type": "http.response.body", "body": b"b"})
+
+
+@case
+async def mistakes(scope, receive, send):
+    """Wrong messages before, between and after; each is an exception at the caller and nothing else."""
+
+    async def attempt(message):
+        return await error_of(lambda: send(message))
+
+    start = {"type": "http.response.start", "status": 200}
+    results = [
+        await attempt(message)
+        for message in (
+            b"no dict",
+            {},
+            {"type": 1},
+            {"type": "http.nonsense"},
+            {"type": "http.response.body"},
+            {"type": "http.response.start"},
+            {**start, "status": "200"},
+            {**start, "status": 99},
+            {**start, "headers": 5},
+            {**start, "headers": [b"ab"]},
+            {**start, "headers": [("a", b"b")]},
+            {**start, "headers": [(b"a", "b")]},
+            {**start, "headers": [(b"a", b"b\r\nc: d")]},
+            {**start, "headers": [(b"a\n", b"b")]},
+            {**start, "headers": [(b"a", b"\0")]},
+            {**start, "headers": [(b"", b"b")]},
+            {**start, "headers": [(b"a", b"x" * 20_000)] * 10},
+            {**start, "headers": [(b"a", b"x" * 70_000)]},
+        )
+    ]
+    await send({**start, "headers": ((name, value) for name, value in [(b"x-a", bytearray(b"1")), [b"x-b", b"2"]])})
+    results.append(await attempt(start))
+    results.append(await attempt({"type": "http.response.body", "body": "text"}))
+    results.append(await attempt({"type": "http.response.trailers"}))
+    results.append(await attempt({"type": "http.response.pathsend", "path": "relative"}))
+    await send({"type": "http.response.body", "body": json.dumps(results).encode()})
+    LOG.append(await attempt({"type": "http.response.body"}))
+
+
+@case
+async def raise_before(scope, receive, send):
+    raise ValueError("before the start")
+
+
+@case
+async def raise_after(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": b"part", "more_body": True})
+    raise ValueError("after the start")
+
+
+@case
+async def own_error_page(scope, receive, send):
+    await reply(send, b"my own page", 500)
+    raise ValueError("with a page")
+
+
+@case
+async def no_response(scope, receive, send):
+    pass
+
+
+@case
+async def half_response(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200})
+
+
+@case
+async def long_poll(scope, receive, send):
+    """The head must be out while the body is still awaited; here the coroutine suspends."""
+    await receive()
+    await send({"type": "http.response.start", "status": 200})
+    await receive()
+
+
+@case
+async def child_sends(scope, receive, send):
+    """The same from another task, while the application's own is suspended already."""
+    await receive()
+
+    async def child():
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"x-child", b"1")]})
+        await receive()
+
+    await asyncio.create_task(child())
+
+
+@case
+async def one_frame_from_child(scope, receive, send):
+    async def child():
+        await reply(send, b"child")
+
+    await asyncio.create_task(child())
+
+
+@case
+async def trailers(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "trailers": True})
+    await send({"type": "http.response.body", "body": b"body"})
+    await send({"type": "http.response.trailers", "headers": [(b"x-one", b"1")], "more_trailers": True})
+    await send({"type": "http.response.trailers", "headers": [(b"x-two", b"2")]})
+
+
+@case
+async def early_hint(scope, receive, send):
+    await send({"type": "http.response.early_hint", "links": [b"</a.css>; rel=preload", b"</b.js>; rel=preload"]})
+    await reply(send, b"")
+
+
+@case
+async def pathsend(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.pathsend", "path": "/srv/file.txt"})
+
+
+@case
+async def scope_of(scope, receive, send):
+    """The scope, with bytes as latin-1 text and the types beside."""
+
+    def plain(value):
+        if isinstance(value, bytes):
+            return "b:" + value.decode("latin-1")
+        if isinstance(value, dict):
+            return {key: plain(inner) for key, inner in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [type(value).__name__, *map(plain, value)]
+        return value
+
+    answer = plain(scope)
+    scope["extensions"]["mine"] = 1
+    scope["headers"].append((b"mine", b"1"))
+    await reply(send, answer)
+
+
+CASES["/caf\u00e9/a b"] = CASES["//..//\ufffd"] = CASES["/a/b%2Fc"] = CASES["/api/scope_of"] = scope_of
+
+
+@case
+async def task(scope, receive, send):
+    """What kind of task runs this, and whether it starts in its own context."""
+    current = asyncio.current_task()
+    before = VARIABLE.get()
+    VARIABLE.set("leaked")
+    async with asyncio.timeout(5):
+        await asyncio.sleep(0)
+    frame = current.get_stack()[0]
+    await reply(send, [isinstance(current, asyncio.Task), before, "task" in repr(current), frame.f_code.co_name])
+
+
+@case
+async def eager(scope, receive, send):
+    """Turns of the event loop between the start of the request and its first callback: 0 if it started eagerly."""
+    turns = []
+    asyncio.get_running_loop().call_soon(turns.append, 1)
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": b"%d" % len(turns)})
+    LOG.append("call_soon" in vars(asyncio.get_running_loop()))
+
+
+class Garbage:
+    """Schedules tasks and callbacks when it is collected."""
+
+    def __init__(self):
+        self.me = self
+
+    def __del__(self):
+        loop = asyncio.get_running_loop()
+        loop.call_soon(LOG.append, "callback")
+        loop.create_task(Garbage.work())
+
+    @staticmethod
+    async def work():
+        LOG.append("task")
+
+
+@case
+async def garbage(scope, receive, send):
+    """Makes garbage whose finalizers use the loop, and a collector that runs at every allocation."""
+    for _ in range(20):
+        Garbage()
+    gc.set_threshold(1)
+    await reply(send, b"")
+
+
+@case
+async def cancelled(scope, receive, send):
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        LOG.append("cancelled")
+        raise
+
+
+@case
+async def background(scope, receive, send):
+    """Goes on after the response until /open_gate."""
+    global gate
+    gate = asyncio.Event()
+    await reply(send, b"early")
+    await gate.wait()
+    LOG.append("background done")
+
+
+@case
+async def collectable(scope, receive, send):
+    """Only the server holds this task: a collection must not take it."""
+    await asyncio.get_running_loop().create_future()
+
+
+@case
+async def collect(scope, receive, send):
+    gc.collect()
+    await reply(send, b"")
+
+
+@case
+async def exit(scope, receive, send):
+    sys.exit(7)
+
+
+@case
+async def block(scope, receive, send):
+    """Holds the loop until the file named by the query exists."""
+    import os
+
+    while not os.path.exists(scope["query_string"]):
+        time.sleep(0.001)
+    await reply(send, b"")
+
+
+@case
+async def factory_on(scope, receive, send):
+    loop = asyncio.get_running_loop()
+
+    def factory(loop, coroutine, **options):
+        LOG.append("factory")
+        return asyncio.Task(coroutine, loop=loop, **options)
+
+    loop.set_task_factory(factory)
+    await reply(send, b"")
+
+
+@case
+async def sleep(scope, receive, send):
+    await asyncio.sleep(float(scope["query_string"]))
+    await reply(send, b"slept")
+
+
+@case
+async def thread_name(scope, receive, send):
+    await reply(send, threading.current_thread().name)
+
+
+def returns_nothing(scope, receive, send):
+    """No awaitable at all."""
+
+
+class Instance:
+    """A callable object whose __call__ is async."""
+
+    async def __call__(self, scope, receive, send):
+        await app(scope, receive, send)
+
+
+instance = Instance()
+
+
+class Awaitable:
+    """ASGI as a class: an instance per request, awaited."""
+
+    def __init__(self, scope, receive, send):
+        self.arguments = scope, receive, send
+
+    def __await__(self):
+        return app(*self.arguments).__await__()
+
+
+def double(scope):
+    """ASGI 2."""
+
+    async def instance(receive, send):
+        if scope["type"] == "http":
+            await reply(send, scope["asgi"]["version"])
+
+    return instance
