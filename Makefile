@@ -14,7 +14,8 @@ test: unit e2e  ## all tests
 
 unit: .venv/test develop  ## Go's tests, the accelerator's, the build's
 	tests/go.sh ./...
-	python -m pytest -q tests/worker tests/packaging tests/launch bench/tests
+	python -m pytest -q tests/worker tests/packaging tests/launch
+	python -m pytest -q bench/tests
 
 e2e: .venv/test develop  ## the real binary with real workers, frameworks and a browser
 	tests/debian.sh chromium chromium-driver

@@ -163,8 +163,8 @@ type Responder interface {
 	Data(p []byte, end bool)
 	// Trailers ends the body with trailer fields.
 	Trailers(buf []byte, fields []Field)
-	// File sends a part of an open file.
-	File(f File, end bool)
+	// File sends a part of an open file as the rest of the body.
+	File(f File)
 	// Fail ends the exchange without a (whole) answer from the application.
 	Fail(reason Reason)
 	// Credit lets the protocol send n more bytes of the request body. The first call says that the application asked for it.

@@ -140,10 +140,3 @@ func (l *link) handleInform(s *stream, f wire.Frame) error {
 	s.responder.Inform(&r)
 	return nil
 }
-
-func (l *link) handleFile(s *stream, f wire.Frame) error {
-	if _, err := wire.DecodeFile(f); err != nil {
-		return err
-	}
-	return wire.Violation("FILE was not announced")
-}

@@ -80,6 +80,8 @@ func New(o Options) *Pool {
 	p.maxFrame = o.RingSize / 4
 	p.limitQueue = int64(o.LimitQueue)
 	p.queueWait = o.QueueWait
+	p.openers = make(chan struct{}, maxOpeners)
+	p.log = o.Log
 	return p
 }
 

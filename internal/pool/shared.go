@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"log/slog"
 	"sync/atomic"
 	"time"
 )
@@ -13,6 +14,8 @@ type shared struct {
 	queueWait  time.Duration
 	queued     atomic.Int64 // requests waiting, over all endpoints
 	stopping   atomic.Bool
+	openers    chan struct{} // one for each file being opened
+	log        *slog.Logger
 	endpoints  []*Endpoint // fixed before the first request
 }
 

@@ -35,6 +35,7 @@ type stream struct {
 	since     time.Time // when it was queued
 	state     state
 	responded bool // a HEAD was passed on
+	opening   bool // a file of its is being opened
 }
 
 // keepOpen is the largest OPEN whose memory is kept for the next stream.

@@ -25,8 +25,9 @@ type protocol interface {
 type conn struct {
 	r     *Reactor
 	proto protocol
-	out   []byte // pending output, borrowed
-	sent  int    // how much of out has left
+	out   []byte    // pending output, borrowed
+	sent  int       // how much of out has left
+	file  *filePart // goes out after out
 	timer timer
 	fd    int32
 	id    uint32
@@ -77,7 +78,7 @@ func (c *conn) ready(ev events) {
 			return
 		}
 	}
-	if len(c.out) > 0 && c.canWrite {
+	if c.pending() && c.canWrite {
 		c.flush()
 	}
 	if c.canRead && !c.closed {
@@ -159,20 +160,37 @@ func (c *conn) writeNow(head, body []byte, tail string) (n int, ok bool) {
 	return max(n, 0), true
 }
 
-// flush writes pending output.
+// flush writes pending output: first bytes, then a file.
 func (c *conn) flush() {
+	if len(c.out) > 0 && !c.flushBytes() {
+		return
+	}
+	if c.file != nil {
+		c.flushFile()
+		return
+	}
+	c.flushed()
+}
+
+// flushBytes writes from out. It reports whether all of it has left.
+func (c *conn) flushBytes() bool {
 	n, again := writeSocket(int(c.fd), c.out[c.sent:])
 	if n < 0 && !again {
 		c.lose()
-		return
+		return false
 	}
 	c.sent += max(n, 0)
 	if c.sent < len(c.out) {
 		c.canWrite = false
-		return
+		return false
 	}
 	c.r.pieces.put(c.out)
 	c.out, c.sent = nil, 0
+	return true
+}
+
+// flushed goes on when all pending output has left.
+func (c *conn) flushed() {
 	if c.closing {
 		c.finish()
 		return
@@ -180,14 +198,14 @@ func (c *conn) flush() {
 	c.proto.drained()
 }
 
-// pending returns the number of bytes that wait for the peer.
-func (c *conn) pending() int { return len(c.out) - c.sent }
+// pending says whether output waits for the peer.
+func (c *conn) pending() bool { return len(c.out) > 0 || c.file != nil }
 
 // shut closes the connection when pending output has left; linger keeps reading for a while, for a peer that still sends.
 func (c *conn) shut(linger bool) {
 	c.linger = linger && !c.hung
 	c.closing = true
-	if len(c.out) == 0 {
+	if !c.pending() {
 		c.finish()
 	}
 }
@@ -247,6 +265,7 @@ func (c *conn) close() {
 		c.r.pieces.put(c.out)
 		c.out = nil
 	}
+	c.dropFile()
 	closeSocket(int(c.fd))
 	c.r.release(c.id)
 	c.proto.ended()

@@ -188,7 +188,11 @@ func (c *httpConn) resume() {
 
 // drained is called when all output has left: the application may send more.
 func (c *httpConn) drained() {
-	if c.x != nil {
+	switch {
+	case c.x == nil:
+	case c.x.sending:
+		c.x.fileSent()
+	default:
 		c.x.grant()
 	}
 }

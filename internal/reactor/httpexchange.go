@@ -29,6 +29,7 @@ type httpExchange struct {
 	bodyDone  bool // all of the request body was passed on
 	held100   bool // the client waits for 100 Continue
 	responded bool // the final head was sent, or put into the output
+	sending   bool // a file is on its way; the exchange ends behind it
 
 	status  int
 	written int64 // body bytes sent
@@ -284,7 +285,7 @@ func (x *httpExchange) put(out, p []byte, end bool) {
 
 // grant lets the application send as much again as has left.
 func (x *httpExchange) grant() {
-	if x.owed > 0 && x.stream != nil && x.c.pending() == 0 {
+	if x.owed > 0 && x.stream != nil && !x.c.pending() {
 		n := x.owed
 		x.owed = 0
 		x.stream.Grant(n)
@@ -391,11 +392,6 @@ func (x *httpExchange) abandonStream() {
 		x.stream = nil
 		s.Cancel()
 	}
-}
-
-// File sends a part of a file.
-func (x *httpExchange) File(f exchange.File, end bool) {
-	closeSocket(f.Descriptor)
 }
 
 // note keeps the request line for the access log.

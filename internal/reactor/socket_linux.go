@@ -108,3 +108,17 @@ func hostOrder(port uint16) uint16 {
 	b := (*[2]byte)(unsafe.Pointer(&port))
 	return uint16(b[0])<<8 | uint16(b[1])
 }
+
+// copyFile sends up to n bytes of a file to a socket and moves offset. It returns what writeSocket does, and 0 at the end of
+// the file.
+func copyFile(socket, file int, offset *int64, n int64) (sent int64, again bool) {
+	for {
+		r, _, errno := unix.RawSyscall6(unix.SYS_SENDFILE, uintptr(socket), uintptr(file), uintptr(unsafe.Pointer(offset)), uintptr(n), 0, 0)
+		if errno == 0 {
+			return int64(r), false
+		}
+		if errno != unix.EINTR {
+			return -1, errno == unix.EAGAIN
+		}
+	}
+}

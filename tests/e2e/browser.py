@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +16,8 @@ from selenium.webdriver.support.wait import WebDriverWait
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 CHROMEDRIVER = shutil.which("chromedriver")
 WAIT = 15  # seconds for anything to appear
+
+TakePicture = Callable[[str], None]
 
 _FLAGS = (
     "--headless=new",

@@ -1,8 +1,6 @@
-"""Fixtures of the end-to-end tests: the real server as a process, and a real browser.
+"""Fixtures of the end-to-end tests: a real browser. The server as a process is in ../conftest.py.
 
-Environment:
-AWAITD_BIN          the binary under test (default: `awaitd` beside this Python, else on PATH)
-AWAITD_TEST_SERVER  `uvicorn`: run the same tests over uvicorn (ASGI) and gunicorn (WSGI), to tell a test's fault from ours
+Environment (see also ../harness.py):
 DATABASE_URL        run the board's tests on this PostgreSQL database (emptied by nobody) instead of a new SQLite file
 CI                  `true`: a missing browser is a failure, not a skip
 SCREENSHOTS         a folder that keeps pictures of the pages
@@ -10,51 +8,13 @@ SCREENSHOTS         a folder that keeps pictures of the pages
 
 import os
 import shutil
-from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from selenium import webdriver
 
-from browser import CHROMEDRIVER, CHROMIUM, start_browser
-from process import Server, serve
-
-ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = ROOT / "examples"
-APPS = Path(__file__).parent / "apps"
-
-_running: list[Server] = []
-
-StartServer = Callable[..., Server]
-TakePicture = Callable[[str], None]
-
-
-@pytest.fixture(scope="module")
-def start_server() -> Iterator[StartServer]:
-    """`start_server("main:app", app_dir)` starts a server that is stopped after the module, and must then exit with 0."""
-    with ExitStack() as servers:
-
-        def start(target: str, app_dir: Path, *options: str, **env: str) -> Server:
-            server = servers.enter_context(serve(target, app_dir, *options, env=env))
-            _running.append(server)
-            servers.callback(_running.remove, server)
-            return server
-
-        yield start
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failed test shows what its servers said."""
-    report = yield
-    if report.failed:
-        for server in _running:
-            report.sections.append((f"{server.command[0]} (pid {server.process.pid})", server.output()))
-    return report
-
+from browser import CHROMEDRIVER, CHROMIUM, TakePicture, start_browser
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:

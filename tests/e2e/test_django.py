@@ -13,9 +13,8 @@ import httpx
 import pytest
 from selenium import webdriver
 
-from browser import console_errors, fill, find, set_color_scheme, submit
-from conftest import EXAMPLES, StartServer, TakePicture
-from process import Server
+from browser import TakePicture, console_errors, fill, find, set_color_scheme, submit
+from harness import EXAMPLES, Server, StartServer
 
 SITE = EXAMPLES / "django_site"
 PASSWORD = "only-for-this-test"

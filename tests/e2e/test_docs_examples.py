@@ -6,11 +6,14 @@ runs after the response" by having the complete response while the work can't be
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
-from conftest import APPS, StartServer
+from harness import StartServer
+
+APPS = Path(__file__).parent / "apps"
 
 
 @pytest.fixture(scope="module")

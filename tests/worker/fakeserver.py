@@ -47,16 +47,18 @@ class Link:
         self.memfd = os.memfd_create("link", os.MFD_CLOEXEC)
         os.ftruncate(self.memfd, _HEADER_PAGE + 2 * ring_size)
         self.memory = mmap.mmap(self.memfd, _HEADER_PAGE + 2 * ring_size)
+        self._words = {form: memoryview(self.memory).cast(form) for form in "QI"}
         self.memory[:12] = struct.pack("<III", 0x4B4C5741, 1, ring_size)
         self.doorbell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._worker_doorbell = worker_doorbell
         self._head = self._tail = 0
 
-    def _load(self, offset: int, form: str = "<Q") -> int:
-        return int(struct.unpack_from(form, self.memory, offset)[0])
+    def _load(self, offset: int, form: str = "Q") -> int:
+        return int(self._words[form][offset // self._words[form].itemsize])
 
-    def _store(self, offset: int, value: int, form: str = "<Q") -> None:
-        struct.pack_into(form, self.memory, offset, value)
+    def _store(self, offset: int, value: int, form: str = "Q") -> None:
+        # Not struct.pack_into: it clears the place first, and the worker would see that.
+        self._words[form][offset // self._words[form].itemsize] = value
 
     def _room(self) -> int:
         return self.size - (self._tail - self._load(_TO_WORKER))
@@ -82,18 +84,18 @@ class Link:
 
     def _wait_for_room(self, length: int) -> None:
         while True:
-            self._store(_TO_WORKER + _PRODUCER_WAITING, 1, "<I")
+            self._store(_TO_WORKER + _PRODUCER_WAITING, 1, "I")
             fence()
             if self._room() >= length:
-                self._store(_TO_WORKER + _PRODUCER_WAITING, 0, "<I")
+                self._store(_TO_WORKER + _PRODUCER_WAITING, 0, "I")
                 return
             self.wait_doorbell()
 
     def publish(self) -> None:
         self._store(_TO_WORKER + _TAIL, self._tail)
         fence()
-        if self._load(_TO_WORKER + _CONSUMER_WAITING, "<I"):
-            self._store(_TO_WORKER + _CONSUMER_WAITING, 0, "<I")
+        if self._load(_TO_WORKER + _CONSUMER_WAITING, "I"):
+            self._store(_TO_WORKER + _CONSUMER_WAITING, 0, "I")
             os.eventfd_write(self._worker_doorbell, 1)
 
     def wait_doorbell(self) -> None:
@@ -112,8 +114,8 @@ class Link:
             self._head += size
             self._store(_TO_SERVER, self._head)
             fence()
-            if self._load(_TO_SERVER + _PRODUCER_WAITING, "<I"):
-                self._store(_TO_SERVER + _PRODUCER_WAITING, 0, "<I")
+            if self._load(_TO_SERVER + _PRODUCER_WAITING, "I"):
+                self._store(_TO_SERVER + _PRODUCER_WAITING, 0, "I")
                 os.eventfd_write(self._worker_doorbell, 1)
             if stream != PAD:
                 assert 16 <= size <= self.size // 4, "a frame of a wrong size"
@@ -123,10 +125,10 @@ class Link:
     def wait(self) -> bytes:
         """Take the next frame, waiting for it."""
         while (frame := self.read()) is None:
-            self._store(_TO_SERVER + _CONSUMER_WAITING, 1, "<I")
+            self._store(_TO_SERVER + _CONSUMER_WAITING, 1, "I")
             fence()
             if (frame := self.read()) is not None:
-                self._store(_TO_SERVER + _CONSUMER_WAITING, 0, "<I")
+                self._store(_TO_SERVER + _CONSUMER_WAITING, 0, "I")
                 break
             self.wait_doorbell()
         return frame
@@ -137,6 +139,8 @@ class Link:
         return self._load(_TO_WORKER) == self._tail
 
     def close(self) -> None:
+        for words in self._words.values():
+            words.release()
         self.memory.close()
         os.close(self.memfd)
         os.close(self.doorbell)
@@ -175,20 +179,26 @@ class Stream:
         while frame["type"] in ("INFORM", "WINDOW"):
             frame = self.next("HEAD", "INFORM", "WINDOW", "RESET")
         assert frame["type"] == "HEAD", frame
-        status, fields, body = frame["aux"], frame["fields"], frame["body"]
-        while not frame["flags"] & END_STREAM and frame["type"] != "END":
-            frame = self.next("DATA", "END", "WINDOW")
+        return frame["aux"], frame["fields"], frame["body"] + ("" if frame["flags"] & END_STREAM else self.response_body())
+
+    def response_body(self) -> str:
+        """The rest of the body, when the response has ended well; credit is given as it comes."""
+        parts, frame = [], self.next("DATA", "END", "WINDOW")
+        while frame["type"] != "END":
+            parts.append(frame["body"] if frame["type"] == "DATA" else "")
+            if frame["flags"] & END_STREAM:
+                break
             if frame["type"] == "DATA":
-                body += frame["body"]
                 self.window(frame["length"])
-        return status, fields, body
+            frame = self.next("DATA", "END", "WINDOW")
+        return "".join(parts)
 
 
 class Worker:
     """A real worker process with its links."""
 
     def __init__(self, target: str, *, links: int = 1, loops: int = 1, ring_size: int = 65536, env: dict[str, str] | None = None,
-                 python: str = sys.executable, **setup: Any) -> None:  # fmt: skip
+                 python: str = sys.executable, pass_fds: list[int] | None = None, **setup: Any) -> None:  # fmt: skip
         ours, theirs = socket.socketpair()
         self.control = ours
         self.stderr_file = tempfile.TemporaryFile()
@@ -197,7 +207,7 @@ class Worker:
         path = os.pathsep.join(filter(None, [str(PYTHON_DIR), os.environ.get("PYTHONPATH", "")]))
         self.process = subprocess.Popen(
             [python, "-m", "awaitd.worker"],
-            pass_fds=[theirs.fileno()],
+            pass_fds=[theirs.fileno(), *(pass_fds or [])],
             env={**os.environ, "PYTHONPATH": path, "AWAITD_CONTROL_FD": str(theirs.fileno()), **(env or {})},
             cwd=APPS,
             start_new_session=True,

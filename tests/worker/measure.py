@@ -30,7 +30,7 @@ def rewind(link, frames: list[bytes]) -> None:
     """Publish the batch and wait until the worker has answered the last of it."""
     link.write(*frames)
     while not link.consumed:
-        link._store(320 + 128, 1, "<I")
+        link._store(320 + 128, 1, "I")
         fence()
         if not link.consumed and not select.select([link.doorbell], [], [], 5)[0]:
             words = [link._load(offset) for offset in (64, 128, 192, 256, 320, 384, 448, 512)]

@@ -176,6 +176,8 @@ void threads_wait(ThreadLoop *l, struct stream *s, bool (*ready)(void *), void *
             pthread_cond_wait(&s->changed, &l->lock);
         else
             lead(l, -1);
+        if (has_pending(l) && l->followers)
+            pthread_cond_signal(&l->follow);
     }
     unlist(l, s);
     pass_lead(l);

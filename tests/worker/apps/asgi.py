@@ -335,8 +335,8 @@ async def task(scope, receive, send):
     VARIABLE.set("leaked")
     async with asyncio.timeout(5):
         await asyncio.sleep(0)
-    frame = current.get_stack()[0]
-    await reply(send, [isinstance(current, asyncio.Task), before, "task" in repr(current), frame.f_code.co_name])
+    frame = getattr(current.get_coro(), "cr_frame", None)
+    await reply(send, [isinstance(current, asyncio.Task), before, frame and frame.f_code.co_name])
 
 
 @case
@@ -475,3 +475,46 @@ def double(scope):
             await reply(send, scope["asgi"]["version"])
 
     return instance
+
+
+async def describe(scope, receive, send):
+    """Answers every request with what is in it, in the form of the wire's vectors."""
+    if scope["type"] == "http":
+        await reply(
+            send,
+            {
+                "method": scope["method"],
+                "path": scope["raw_path"].decode("latin-1"),
+                "query": scope["query_string"].decode("latin-1"),
+                "fields": [[name.decode("latin-1"), value.decode("latin-1")] for name, value in scope["headers"]],
+                "version": {"1.0": 10, "1.1": 11, "2": 20, "3": 30}[scope["http_version"]],
+                "scheme": ["http", "https"].index(scope["scheme"]),
+                "body": (await receive())["body"].decode("latin-1") if scope["method"] == "PUT" else "",
+            },
+        )
+
+
+def _spin():
+    """Starts a child that keeps the test's pipe, says ok, and never comes back."""
+    import os
+    import subprocess
+
+    pipe = int(os.environ["AWAITD_TEST_PIPE"])
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], pass_fds=[pipe])
+    os.write(pipe, b"ok")
+    while True:
+        pass
+
+
+@case
+async def spin(scope, receive, send):
+    _spin()
+
+
+@case
+async def child_descriptors(scope, receive, send):
+    import subprocess
+
+    code = "import os; print(sorted(int(fd) for fd in os.listdir('/proc/self/fd') if os.path.exists(f'/proc/self/fd/{fd}')))"
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, close_fds=False, stdin=subprocess.DEVNULL)
+    await reply(send, child.stdout.strip().encode())

@@ -1,0 +1,58 @@
+"""Applications with every kind of lifespan."""
+
+import os
+
+
+def write(text):
+    print(text, flush=True)
+
+
+async def reply(send, body):
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": body.encode()})
+
+
+def make(startup="lifespan.startup.complete", shutdown="lifespan.shutdown.complete", message="no database"):
+    async def app(scope, receive, send):
+        if scope["type"] == "http":
+            state = scope.get("state", {})
+            state["seen"] = state.get("seen", 0) + 1
+            await reply(send, repr(state))
+            return
+        assert (await receive()) == {"type": "lifespan.startup"}
+        scope["state"]["pool"] = os.getpid() and "pool"
+        await send({"type": startup, "message": message})
+        assert (await receive()) == {"type": "lifespan.shutdown"}
+        write("shutting down")
+        await send({"type": shutdown, "message": message})
+        write("shut down")
+
+    return app
+
+
+app = make()
+failing = make(startup="lifespan.startup.failed")
+failing_with_traceback = make(startup="lifespan.startup.failed", message="Traceback (most recent call last):\n  File x\nKeyError: 1")
+failing_shutdown = make(shutdown="lifespan.shutdown.failed")
+
+
+async def unsupported(scope, receive, send):
+    assert scope["type"] == "http"
+    await reply(send, repr("state" in scope))
+
+
+async def returns(scope, receive, send):
+    if scope["type"] == "http":
+        await reply(send, repr("state" in scope))
+
+
+async def takes_it_for_http(scope, receive, send):
+    await receive()
+    await reply(send, "ok")
+
+
+async def raises_in_startup(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        raise ConnectionError("no database")
+    await reply(send, "ok")

@@ -1,0 +1,1 @@
+from . import broken_inside

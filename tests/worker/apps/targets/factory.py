@@ -1,0 +1,6 @@
+async def _app(scope, receive, send):
+    pass
+
+
+def create_app():
+    return _app

@@ -1,0 +1,2 @@
+def aplication(environ, start_response):
+    """A name that is nearly right."""

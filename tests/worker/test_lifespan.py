@@ -1,0 +1,79 @@
+"""Lifespan: auto, on, off."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def test_startup_state_and_shutdown(start, loop):
+    # spec: http 21
+    # spec: http 12
+    worker = start("lifespans:app", loop=loop).ready()
+    assert worker.info["lifespan"] is True
+    for _ in range(2):
+        assert worker.get()[2] == "{'pool': 'pool', 'seen': 1}"
+    assert worker.stop() == 0
+    assert worker.output() == "shutting down\nshut down\n"
+
+
+@pytest.mark.parametrize("target", ["unsupported", "returns", "takes_it_for_http"])
+def test_auto_goes_on_silently_without_support(start, loop, target):
+    # spec: http 21
+    worker = start(f"lifespans:{target}", loop=loop).ready()
+    assert worker.info["lifespan"] is False
+    assert worker.get()[2] in ("False", "ok")
+    assert worker.stop() == 0
+    assert worker.output() == ""
+
+
+def test_auto_warns_of_a_startup_that_raised(start, loop):
+    # spec: http 21
+    worker = start("lifespans:raises_in_startup", loop=loop).ready()
+    assert worker.get()[2] == "ok"
+    assert "going on without lifespan" in worker.output()
+    assert "ConnectionError: no database" in worker.output()
+
+
+@pytest.mark.parametrize(
+    ("target", "cause"),
+    [
+        ("unsupported", "it raised AssertionError in its lifespan"),
+        ("returns", "it returned without lifespan.startup.complete"),
+        ("raises_in_startup", "it raised ConnectionError in its lifespan"),
+    ],
+)
+def test_on_demands_it(start, loop, target, cause):
+    # spec: http 21
+    worker = start(f"lifespans:{target}", loop=loop, lifespan="on")
+    failed = worker.message("failed")
+    assert (failed["stage"], failed["message"]) == ("lifespan", f"can't start `lifespans:{target}`: {cause}")
+    assert worker.wait() == 3
+
+
+def test_off_leaves_it_out(start, loop):
+    # spec: http 21
+    worker = start("lifespans:app", loop=loop, lifespan="off").ready()
+    assert (worker.info["lifespan"], worker.get()[2]) == (False, "{'seen': 1}")
+    assert worker.stop() == 0
+    assert worker.output() == ""
+
+
+def test_startup_failed(start, loop):
+    # spec: http 21
+    worker = start("lifespans:failing", loop=loop)
+    assert worker.message("failed")["message"] == "can't start `lifespans:failing`: lifespan startup failed: no database"
+    assert worker.wait() == 3
+
+
+def test_startup_failed_with_a_traceback(start, loop):
+    # spec: http 21
+    failed = start("lifespans:failing_with_traceback", loop=loop).message("failed")
+    assert failed["message"] == "can't start `lifespans:failing_with_traceback`: lifespan startup failed: KeyError: 1"
+    assert failed["traceback"].startswith("Traceback")
+
+
+def test_shutdown_failed_is_said(start, loop):
+    # spec: http 21
+    worker = start("lifespans:failing_shutdown", loop=loop).ready()
+    assert worker.stop() == 0
+    assert "warning: the application's lifespan shutdown failed: no database" in worker.output()

@@ -1,0 +1,320 @@
+"""WSGI (PEP 3333), on one thread and on several."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from frames import END_STREAM
+from test_receive import _log
+
+WINDOW = 65536
+
+
+def environ(worker, path="/environ_of", **changes):
+    status, _, body = worker.get(path, **changes)
+    assert status == 200
+    return json.loads(body)
+
+
+def test_the_environ(start):
+    # spec: wsgi 7
+    worker = start("wsgi:app").ready()
+    fields = [["host", "example.org"], ["content-type", "text/x"], ["content-length", "0"], ["x-latin", "\xe9"]]
+    assert environ(worker, query="a=1", fields=fields) == {
+        "REQUEST_METHOD": "GET",
+        "SCRIPT_NAME": "",
+        "PATH_INFO": "/environ_of",
+        "QUERY_STRING": "a=1",
+        "RAW_URI": "/environ_of?a=1",
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "8000",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "SERVER_SOFTWARE": "awaitd",
+        "REMOTE_ADDR": "192.0.2.7",
+        "REMOTE_PORT": "51234",
+        "CONTENT_TYPE": "text/x",
+        "CONTENT_LENGTH": "0",
+        "HTTP_HOST": "example.org",
+        "HTTP_X_LATIN": "\xe9",
+        "wsgi.url_scheme": "http",
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "wsgi.input_terminated": True,
+    }
+
+
+def test_the_environ_over_tls_and_other_versions(wsgi):
+    # spec: wsgi 7
+    secure = environ(wsgi, scheme=1, version=20)
+    assert (secure["wsgi.url_scheme"], secure["HTTPS"], secure["SERVER_PROTOCOL"]) == ("https", "on", "HTTP/2")
+    assert environ(wsgi, version=10)["SERVER_PROTOCOL"] == "HTTP/1.0"
+
+
+def test_the_environ_over_a_unix_socket(wsgi):
+    # spec: wsgi 7
+    unix = environ(wsgi, client="", client_port=0, server="unix", server_port=0, extra=[[1, "/run/a.sock"]])
+    assert (unix["SERVER_NAME"], unix["SERVER_PORT"], unix["REMOTE_ADDR"]) == ("localhost", "80", "")
+
+
+def test_path_info_is_decoded_as_latin_1(wsgi):
+    # spec: wsgi 7
+    answer = environ(wsgi, "/caf%C3%A9")
+    assert (answer["PATH_INFO"], answer["RAW_URI"]) == ("/caf\xc3\xa9", "/caf%C3%A9")
+
+
+@pytest.mark.parametrize("path", ["/api/environ_of", "/environ_of"])
+def test_the_root_path_is_no_part_of_path_info(start, path):
+    # spec: wsgi 7
+    answer = environ(start("wsgi:app", root_path="/api").ready(), path)
+    assert (answer["SCRIPT_NAME"], answer["PATH_INFO"]) == ("/api", "/environ_of")
+
+
+def test_fields_that_come_twice_or_in_disguise(wsgi):
+    # spec: wsgi 8
+    fields = [["cookie", "a=1"], ["cookie", "b=2"], ["accept", "x"], ["accept", "x"], ["proxy", "evil"], ["x_real", "evil"],
+              ["x-real", "good"], ["content-length", "0"], ["content-length", "0"]]  # fmt: skip
+    answer = environ(wsgi, fields=fields)
+    assert {key: value for key, value in answer.items() if key.startswith(("HTTP_", "CONTENT_"))} == {
+        "HTTP_COOKIE": "a=1; b=2",
+        "HTTP_ACCEPT": "x,x",
+        "HTTP_X_REAL": "good",
+        "CONTENT_LENGTH": "0",
+    }
+
+
+def test_the_usual_reply_is_one_frame(wsgi):
+    frame = wsgi.open("/hello").next()
+    assert (frame["type"], frame["aux"], frame["body"], frame["flags"]) == ("HEAD", 200, "hello", END_STREAM)
+
+
+BODY = "abcdef\nsecond line\nthird\nfourth\nfifth"
+READS = ["abc", "", "def\n", "seco", "nd line\n", "third\n", "fourth\nfifth", "", "", ""]
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 100])
+def test_reading_as_from_a_file(wsgi, size):
+    """The body inside OPEN, or in DATA frames of a few bytes."""
+    # spec: wsgi 4
+    if size == 0:
+        stream = wsgi.open("/reads", method="POST", body=BODY)
+    else:
+        stream = wsgi.open("/reads", method="POST", flags=0)
+        assert stream.next("WINDOW")["length"] == WINDOW
+        for at in range(0, len(BODY), size):
+            stream.data(BODY[at : at + size])
+        stream.end()
+    assert json.loads(stream.response()[2]) == READS
+
+
+def test_iteration_keeps_newlines(wsgi):
+    # spec: wsgi 4
+    assert json.loads(wsgi.get("/iterate", body="a\n\nb")[2]) == ["a\n", "\n", "b"]
+
+
+def test_a_large_upload_is_bounded_by_credit(wsgi):
+    # spec: wsgi 4
+    # spec: http 24
+    stream = wsgi.open("/length", method="POST", flags=0)
+    credit, total = 0, 1_000_000
+    left = total
+    while left:
+        while credit == 0:
+            credit += stream.next("WINDOW")["length"]
+        assert credit <= WINDOW
+        n = min(left, credit, 16_000)
+        stream.data("x" * n, end=left == n)
+        credit -= n
+        left -= n
+    assert stream.response()[2] == str(total)
+
+
+def test_a_client_that_leaves_while_its_body_is_read(wsgi):
+    stream = wsgi.open("/read_error", method="POST", flags=0)
+    stream.next("WINDOW")
+    stream.reset()
+    assert _log(wsgi, 1) == ["ClientDisconnected: the client left before the end of its request"]
+
+
+def test_items_go_out_one_by_one(wsgi):
+    # spec: wsgi 5
+    # spec: wsgi 2
+    stream = wsgi.open("/stream", method="POST", flags=0)
+    stream.next("WINDOW")
+    for n in range(5):
+        stream.data("x")
+        frame = stream.next("DATA" if n else "HEAD")
+        assert frame["body"] == "item"
+    stream.end()
+    stream.next("END")
+    assert _log(wsgi, 1) == ["closed"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "body"),
+    [
+        ("/write", 200, "written and returned"),
+        ("/empty_list", 204, ""),
+        ("/two_items", 200, "ab"),
+        ("/replaced_head", 500, "page"),
+        ("/file", 200, "f" * 150_000),
+    ],
+)
+def test_responses(wsgi, path, status, body):
+    # spec: wsgi 2
+    # spec: wsgi 3
+    # spec: wsgi 5
+    answer = wsgi.get(path)
+    assert (answer[0], answer[2]) == (status, body)
+    if path == "/replaced_head":
+        assert answer[1] == [["X-New", "1"]]
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        ("/raises", "ValueError: before the head"),
+        ("/text_chunk", "TypeError: the application's iterable must yield bytes, not str"),
+        ("/write_text", "TypeError: write() takes bytes, not str"),
+        ("/no_start", "AssertionError: the application did not call start_response before its first output"),
+    ],
+)
+def test_exceptions_before_the_head(wsgi, path, error):
+    # spec: wsgi 9
+    # spec: wsgi 5
+    assert wsgi.open(path, id="00000000000000ff").next()["type"] == "RESET"
+    output = wsgi.output()
+    assert output.startswith("exception in WSGI application [id 00000000000000ff]\nTraceback (most recent call last):")
+    assert output.endswith(error + "\n") and output.count(error) == 1
+    if path == "/text_chunk":
+        assert _log(wsgi, 1) == ["closed"]
+
+
+@pytest.mark.parametrize(("path", "error"), [("/raises_later", "after the head"), ("/late_error", "late")])
+def test_exceptions_after_the_head(wsgi, path, error):
+    # spec: wsgi 9
+    # spec: wsgi 3
+    stream = wsgi.open(path)
+    assert stream.next("HEAD")["body"] == "part"
+    assert stream.next("RESET")["aux"] == 1
+    assert f"ValueError: {error}\n" in wsgi.output()
+
+
+def test_an_exception_in_close(wsgi):
+    # spec: wsgi 5
+    assert wsgi.get("/raises_in_close")[2] == "all"
+    assert _log(wsgi, 1) == ["closed"]
+    wsgi.command("drain")
+    wsgi.message("drained")
+    assert wsgi.output().count("ValueError: in close") == 1
+
+
+def test_mistakes_are_exceptions_at_the_caller(wsgi):
+    # spec: wsgi 3
+    # spec: wsgi 5
+    assert json.loads(wsgi.get("/mistakes")[2]) == [
+        "TypeError: status must be a str of three digits, a space and a reason, got 200",
+        "ValueError: status must be a str of three digits, a space and a reason, got 'abc'",
+        "TypeError: exc_info must be a tuple, not str",
+        "ValueError: status must be a str of three digits, a space and a reason, got '100 Continue'",
+        "ValueError: status must be a str of three digits, a space and a reason, got '200 OK\\r\\nX: y'",
+        "TypeError: response headers must be a list of tuples, not tuple",
+        "TypeError: each header must be a tuple (name, value), got ['a', 'b']",
+        "TypeError: header value must be str, not bytes",
+        "ValueError: invalid value 'b\\r\\n' of header 'a': CR, LF and NUL are not allowed",
+        "ValueError: header value has characters outside latin-1: '\u20ac'",
+        "ValueError: invalid header name 'a b': expected one or more token characters (RFC 9110)",
+        "AssertionError: start_response was called a second time without exc_info",
+    ]
+
+
+def test_the_validator_is_content(start):
+    # spec: wsgi 1
+    worker = start("wsgi:validated").ready()
+    assert worker.open("/", method="POST", body="12345", fields=[["host", "a"]]).response()[2] == "<12345>"
+    assert _log_free(worker) == ""
+
+
+def _log_free(worker):
+    worker.command("drain")
+    worker.message("drained")
+    return worker.output()
+
+
+def test_a_class_as_application(start):
+    assert start("wsgi:ClassStyle").ready().get("/")[2] == "class"
+
+
+@pytest.mark.parametrize("ring_size", [16384, 65536])
+def test_a_big_body_by_credit_and_room(start, ring_size):
+    # spec: http 24
+    worker = start("wsgi:app", threads=2, ring_size=ring_size).ready()
+    stream = worker.open("/big", credit=1000)
+    assert stream.next("HEAD")["length"] == 1000
+    for _ in range(20):
+        assert worker.get("/hello")[2] == "hello"
+    stream.window(1 << 30)
+    assert stream.response_body() == ((bytes(range(256)) * 2000)[1000:] + b"y" * 100_000).decode("latin-1")
+
+
+def test_a_client_that_leaves_releases_a_blocked_yield(wsgi):
+    # spec: wsgi 12
+    stream = wsgi.open("/endless", credit=25_000)
+    stream.next("HEAD")
+    stream.reset()
+    assert _log(wsgi, 1) == ["closed"]
+    assert wsgi.output() == ""
+
+
+def test_threads_run_requests_at_once(start):
+    # spec: wsgi 10
+    worker = start("wsgi:app", threads=4).ready()
+    for _ in range(3):
+        streams = [worker.open("/together") for _ in range(4)]
+        assert [stream.response()[2] for stream in streams] == ["together"] * 4
+
+
+def test_a_waiting_thread_leads_when_all_are_busy(start):
+    """Two threads wait for their clients' bodies, nobody is left to follow; a third request lies in the ring before the bodies."""
+    worker = start("wsgi:app", threads=2).ready()
+    readers = [worker.open("/read_all", method="POST", flags=0) for _ in range(2)]
+    for reader in readers:
+        reader.next("WINDOW")
+    behind = worker.open("/hello")
+    for n in (1, 0):
+        readers[n].data(f"body {n}", end=True)
+        assert readers[n].response()[2] == f"body {n}"
+    assert behind.response()[2] == "hello"
+
+
+def test_one_thread_is_the_main_thread(start):
+    # spec: wsgi 10
+    assert start("wsgi:app").ready().get("/thread")[2] == '"MainThread"'
+    assert start("wsgi:app", threads=2).ready().get("/thread")[2].startswith('"request-')
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_many_requests_at_once(start, threads):
+    worker = start("wsgi:app", threads=threads, links=2, ring_size=16384).ready()
+    for _ in range(20):
+        streams = [worker.open("/hello", link=n % 2) for n in range(30)]
+        assert [stream.response()[2] for stream in streams] == ["hello"] * 30
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_system_exit_ends_the_worker(start, threads):
+    worker = start("wsgi:app", threads=threads).ready()
+    assert worker.open("/exit").next()["type"] == "RESET"
+    assert worker.wait() == 7
+
+
+def test_drain_waits_for_running_threads(start):
+    # spec: process 8
+    worker = start("wsgi:app", threads=2).ready()
+    stream = worker.open("/wait_gate")
+    worker.command("drain")
+    assert worker.get("/open_gate")[0] == 200
+    assert stream.response()[2] == "through"
+    worker.message("drained")
+    assert worker.stop() == 0
