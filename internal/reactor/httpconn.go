@@ -112,7 +112,9 @@ func (c *httpConn) readBody() bool {
 			n = c.receive(c.r.read[:min(len(c.r.read), max(x.credit, minBodyRead))])
 		}
 		if n == 0 {
-			x.bodyTimer()
+			if !c.closed {
+				x.bodyTimer()
+			}
 			return false
 		}
 		buf = c.r.read[:n]
@@ -139,6 +141,9 @@ func (c *httpConn) answer(status int, text string) {
 	out := http1.AppendError(c.r.write[:0], head, status, &o, text)
 	c.r.write = out[:0]
 	c.send(out, nil, "")
+	if c.closed {
+		return // the client left just now, and x went with it
+	}
 	if x != nil {
 		x.status = status
 		x.abandon()

@@ -165,21 +165,20 @@ func (x *httpExchange) badBody(err *http1.Error) {
 // bodyTimer starts the wait for the next part of the body.
 func (x *httpExchange) bodyTimer() {
 	c := x.c
-	if t := c.h.cfg.BodyTimeout; t > 0 && !c.closed {
+	if t := c.h.cfg.BodyTimeout; t > 0 {
 		c.r.wheel.set(&c.timer, c.r.now.Add(t))
 	}
 }
 
 // Credit lets the client's body flow; the first time it sends the 100 that the client waits for.
 func (x *httpExchange) Credit(n int) {
+	c := x.c
 	x.credit += n
 	if x.held100 && !x.responded {
 		x.held100 = false
-		x.c.send(continueLine, nil, "")
+		c.send(continueLine, nil, "")
 	}
-	if !x.c.closed {
-		x.c.input()
-	}
+	c.input()
 }
 
 var continueLine = []byte("HTTP/1.1 100 Continue\r\n\r\n")
@@ -254,8 +253,9 @@ func (x *httpExchange) Trailers(buf []byte, fields []exchange.Field) {
 		out, _ = x.writer.Trailers(c.r.write[:0], nil, nil)
 	}
 	c.r.write = out[:0]
-	c.send(out, nil, "")
-	x.ended()
+	if c.send(out, nil, ""); !c.closed {
+		x.ended()
+	}
 }
 
 // put frames p behind what is in out, and sends both.

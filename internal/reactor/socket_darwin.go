@@ -79,3 +79,18 @@ func addressOf(sa unix.Sockaddr) exchange.Address {
 	}
 	return exchange.Address{}
 }
+
+// copyFile sends up to n bytes of a file to a socket and moves offset. It returns what writeSocket does, and 0 at the end of
+// the file. macOS reports what was sent along with "would block".
+func copyFile(socket, file int, offset *int64, n int64) (sent int64, again bool) {
+	at := *offset
+	r, again := outcome(func() (int, error) {
+		r, err := unix.Sendfile(socket, file, &at, int(n))
+		if r > 0 {
+			err = nil
+		}
+		return r, err
+	})
+	*offset += max(int64(r), 0)
+	return int64(r), again
+}

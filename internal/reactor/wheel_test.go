@@ -57,6 +57,10 @@ func TestATimerFiresNotEarlyAndOneTickLateAtMost(t *testing.T) {
 			c := newClock()
 			r := c.ringer()
 			c.wheel.set(&r.timer, c.now.Add(after))
+			c.runTo(after-time.Second, 100*time.Millisecond)
+			if len(r.fired) > 0 {
+				t.Fatalf("fired at %v", r.fired[0].Sub(c.start))
+			}
 			c.runTo(after+2*tick, 7*time.Millisecond)
 			if len(r.fired) != 1 {
 				t.Fatalf("fired %d times", len(r.fired))

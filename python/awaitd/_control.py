@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 import threading
+from array import array
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,9 @@ MAX_DESCRIPTORS = 253
 
 #: Bytes of one message, without its length.
 MAX_MESSAGE = 1 << 20
+
+#: Descriptors must not even for a moment be inheritable: an application's thread may fork. (Not on macOS.)
+_CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 _LENGTH = struct.Struct("<I")
 
@@ -71,11 +75,22 @@ class Control:
         return taken
 
     def _read(self, flags: int) -> None:
-        data, descriptors, _, _ = socket.recv_fds(self._socket, 1 << 16, MAX_DESCRIPTORS, flags)
-        self._descriptors += descriptors
+        # Not socket.recv_fds: it ignores its flags.
+        room = socket.CMSG_LEN(MAX_DESCRIPTORS * array("i").itemsize)
+        data, ancillary, _, _ = self._socket.recvmsg(1 << 16, room, flags | _CLOSE_ON_EXEC)
+        for level, type, content in ancillary:
+            if (level, type) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                self._take(content)
         if not data:
             raise Closed
         self._received += data
+
+    def _take(self, content: bytes) -> None:
+        descriptors = array("i")
+        descriptors.frombytes(content[: len(content) - len(content) % descriptors.itemsize])
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)
+        self._descriptors += descriptors
 
     def _next(self) -> dict[str, Any] | None:
         if len(self._received) < _LENGTH.size:

@@ -55,7 +55,9 @@ def load(text: str, app_dir: str, factory: bool, interface: str) -> Application:
     elif factory or (not target.attribute and not hasattr(module, "app") and not hasattr(module, "application")):
         found = _call(target, found, [], {})
     if not callable(found):
-        raise _failure(target, f"`{target.attribute or _guess(module)}` is no application: a {type(found).__name__} can't be called")
+        raise _failure(
+            target, f"`{target.attribute or _guess(module)}` is no application: a {type(found).__name__} can't be called"
+        )
     return Application(found, interface, target.text)
 
 
@@ -149,7 +151,9 @@ def _find(module: ModuleType, target: Target) -> Any:
         try:
             found = getattr(found, name)
         except AttributeError:
-            owner = f"module `{target.module}`" if found is module else f"`{target.attribute[: target.attribute.index(name) - 1]}`"
+            owner = (
+                f"module `{target.module}`" if found is module else f"`{target.attribute[: target.attribute.index(name) - 1]}`"
+            )
             raise _failure(target, f"{owner} has no attribute `{name}`", _attribute_hint(found, target, name)) from None
     return found
 

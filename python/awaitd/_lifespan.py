@@ -18,6 +18,10 @@ class UnknownMessage(ValueError):
     """The application sent what is no lifespan message: it takes the lifespan for something else."""
 
 
+def _either(*futures: asyncio.Future[Any]) -> tuple[asyncio.Future[Any], ...]:
+    return futures
+
+
 class Lifespan:
     """One lifespan of an application, on one event loop."""
 
@@ -40,7 +44,7 @@ class Lifespan:
         self._events.put_nowait({"type": "lifespan.startup"})
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
         self._task = asyncio.create_task(self._run(scope), name="lifespan")
-        await asyncio.wait([self._started, self._task], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(_either(self._started, self._task), return_when=asyncio.FIRST_COMPLETED)
         if not self._started.done():
             self._unsupported(self._task.exception())
             return
@@ -54,7 +58,7 @@ class Lifespan:
             return
         if not self._task.done():
             self._events.put_nowait({"type": "lifespan.shutdown"})
-            await asyncio.wait([self._stopped, self._task], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(_either(self._stopped, self._task), return_when=asyncio.FIRST_COMPLETED)
             await self._end()
         if self._task.done() and not self._task.cancelled() and (error := self._task.exception()):
             warn("the application raised in its lifespan", error)
@@ -90,9 +94,15 @@ class Lifespan:
 
     def _unsupported(self, error: BaseException | None) -> None:
         if self._mode == "on":
-            cause = f"it raised {type(error).__name__} in its lifespan" if error else "it returned without lifespan.startup.complete"
+            cause = (
+                f"it raised {type(error).__name__} in its lifespan"
+                if error
+                else "it returned without lifespan.startup.complete"
+            )
             trace = format_exception(error) if error else ""
-            raise StartupError("lifespan", f"can't start `{self._target}`: {cause}", "`--lifespan auto` goes on without it", trace)
+            raise StartupError(
+                "lifespan", f"can't start `{self._target}`: {cause}", "`--lifespan auto` goes on without it", trace
+            )
         if error and self._startup_received and not isinstance(error, UnknownMessage):
             warn("the application raised in lifespan startup; going on without lifespan (`--lifespan on` stops here)", error)
 

@@ -66,10 +66,10 @@ class Worker:
         self._stopped = False
         self._woken, self._wake = socket.socketpair()
         self._error: BaseException | None = None
+        signal.signal(signal.SIGTERM, lambda *_: self._stop())
 
     def run(self) -> None:
         """Serve until the server says stop."""
-        signal.signal(signal.SIGTERM, lambda *_: self._stop())
         if self._threads == 1 and len(self._loops) == 1:
             self._loops[0].serve(self._control.fileno(), self._on_control)
         else:
@@ -86,7 +86,7 @@ class Worker:
         for thread in threads:
             thread.start()
         while not self._stopped:
-            select.select([self._control, self._woken], [], [])
+            select.select([self._control.fileno(), self._woken.fileno()], [], [])
             self._on_control()
         for thread in threads:
             thread.join(JOIN_GRACE)

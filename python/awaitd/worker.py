@@ -55,7 +55,9 @@ def _prepare() -> None:
 
 def _serve(control: Control, setup: dict[str, Any]) -> None:
     if setup["wire"] != _wire.VERSION:
-        raise StartupError("setup", f"can't talk with a server of wire version {setup['wire']}: this is version {_wire.VERSION}")
+        raise StartupError(
+            "setup", f"can't talk with a server of wire version {setup['wire']}: this is version {_wire.VERSION}"
+        )
     try:
         links = split_links(setup, control.take_descriptors())
     except (KeyError, ValueError, OSError) as error:

@@ -87,6 +87,13 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     await routes.get(scope["path"], scope_of)(x)
 
 
+async def mirror(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    """An application without routes: each request is answered with its scope."""
+    if scope["type"] == "lifespan":
+        raise RuntimeError("there is none")
+    await scope_of(Exchange(scope, receive, send))
+
+
 async def lifespan(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     await receive()
     scope["state"]["shared"] = ["from the lifespan"]
@@ -129,8 +136,13 @@ async def hello(x: Exchange) -> None:
     await x.note("answered")
 
 
+@route
+async def block(x: Exchange) -> None:
+    await x.answer(BLOCK[:60000])
+
+
 async def scope_of(x: Exchange) -> None:
-    """The scope as JSON, bytes as latin-1 text."""
+    """The scope as JSON, bytes as latin-1 text, with the body: for any path that is no route."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, bytes):
@@ -138,6 +150,7 @@ async def scope_of(x: Exchange) -> None:
         return {key: plain(item) for key, item in value.items()} if isinstance(value, dict) else value
 
     scope = plain(x.scope)
+    scope["body"] = (await x.body()).decode("latin-1")
     scope["headers"] = x.fields
     scope["types"] = {key: type(value).__name__ for key, value in x.scope.items()}
     await x.start(200, ("content-type", "application/json"))

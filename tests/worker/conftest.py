@@ -14,7 +14,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from fakeserver import Worker
 
-LOOPS = ["asyncio", pytest.param("uvloop", marks=pytest.mark.skipif(not importlib.util.find_spec("uvloop"), reason="no uvloop"))]
+LOOPS = [
+    "asyncio",
+    pytest.param("uvloop", marks=pytest.mark.skipif(not importlib.util.find_spec("uvloop"), reason="no uvloop")),
+]
 
 
 @pytest.fixture(params=LOOPS)

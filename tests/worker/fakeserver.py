@@ -24,7 +24,9 @@ from typing import Any
 from frames import END_STREAM, PAD, Frame, decode, encode, open_frame
 
 DEADLINE = float(os.environ.get("AWAITD_TEST_DEADLINE", "20"))
-PYTHON_DIR = Path(__file__).resolve().parents[2] / "python"
+#: Where the package is; another build of it for tests/worker/sanitize.sh, whose libraries are loaded first.
+PYTHON_DIR = os.environ.get("AWAITD_TEST_PYTHONPATH", str(Path(__file__).resolve().parents[2] / "python"))
+PRELOAD = {"LD_PRELOAD": os.environ["AWAITD_TEST_PRELOAD"]} if "AWAITD_TEST_PRELOAD" in os.environ else {}
 APPS = Path(__file__).resolve().parent / "apps"
 
 _FENCE = threading.Lock()
@@ -204,11 +206,11 @@ class Worker:
         self.stderr_file = tempfile.TemporaryFile()
         self.doorbells = [os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) for _ in range(loops)]
         self.links = [Link(doorbell, ring_size) for doorbell in self.doorbells for _ in range(links)]
-        path = os.pathsep.join(filter(None, [str(PYTHON_DIR), os.environ.get("PYTHONPATH", "")]))
+        path = os.pathsep.join(filter(None, [PYTHON_DIR, os.environ.get("PYTHONPATH", "")]))
         self.process = subprocess.Popen(
             [python, "-m", "awaitd.worker"],
             pass_fds=[theirs.fileno(), *(pass_fds or [])],
-            env={**os.environ, "PYTHONPATH": path, "AWAITD_CONTROL_FD": str(theirs.fileno()), **(env or {})},
+            env={**os.environ, "PYTHONPATH": path, "AWAITD_CONTROL_FD": str(theirs.fileno()), **PRELOAD, **(env or {})},
             cwd=APPS,
             start_new_session=True,
             stdin=subprocess.DEVNULL,

@@ -128,7 +128,9 @@ def _read_fields(data: bytes, count: int, table: int, start: int) -> tuple[Field
     fields = []
     for i in range(count):
         name, value = struct.unpack_from("<HH", data, table + 4 * i)
-        fields.append([data[start : start + name].decode("latin-1"), data[start + name : start + name + value].decode("latin-1")])
+        fields.append(
+            [data[start : start + name].decode("latin-1"), data[start + name : start + name + value].decode("latin-1")]
+        )
         start += name + value
     return fields, start
 

@@ -75,7 +75,9 @@ def test_every_position_in_the_ring(start, loop):
     for _ in range(400):
         bodies = ["x" * draw.randrange(0, 3000) for _ in range(draw.randrange(1, 5))]
         streams = [worker.new_stream() for _ in bodies]
-        frames = [encode(open_frame(stream.id, path="/lengths", body=body)) for stream, body in zip(streams, bodies, strict=True)]
+        frames = [
+            encode(open_frame(stream.id, path="/lengths", body=body)) for stream, body in zip(streams, bodies, strict=True)
+        ]
         worker.links[0].write(*frames)
         for stream, body in zip(streams, bodies, strict=True):
             assert stream.response()[2] == f"[{len(body)}]"

@@ -74,7 +74,9 @@ def test_addresses(asgi):
 def test_the_caches_tell_requests_apart(asgi):
     """Names, values and addresses that share places in the caches."""
     for n in range(600):
-        answer = scope(asgi, client=f"10.0.{n % 7}.{n % 250}", client_port=n, fields=[[f"x-{n}", str(n)], ["x-same", str(n % 3)]])
+        answer = scope(
+            asgi, client=f"10.0.{n % 7}.{n % 250}", client_port=n, fields=[[f"x-{n}", str(n)], ["x-same", str(n % 3)]]
+        )
         assert answer["client"] == ["tuple", f"10.0.{n % 7}.{n % 250}", n]
         assert answer["headers"] == ["list", ["tuple", f"b:x-{n}", f"b:{n}"], ["tuple", "b:x-same", f"b:{n % 3}"]]
 

@@ -166,7 +166,6 @@ static int take_request(AsyncLoop *l, struct link *k, const uint8_t *frame, uint
             PyErr_WriteUnraisable((PyObject *)l);
         return 0;
     }
-    Py_INCREF(x);
     int result = start(l, x);
     Py_DECREF(x);
     uint64_t time = now();

@@ -2,6 +2,7 @@
  * group, so nothing outlives the server: no worker in `while True: pass`, no child that the application forked. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -32,12 +33,17 @@ PyObject *watchdog_start(PyObject *Py_UNUSED(module), PyObject *fd)
     long number = PyLong_AsLong(fd);
     if (number == -1 && PyErr_Occurred())
         return NULL;
+    /* A descriptor of its own: the interpreter closes the other one while it ends. */
+    int own = fcntl((int)number, F_DUPFD_CLOEXEC, 0);
+    if (own < 0)
+        return PyErr_SetFromErrno(PyExc_OSError);
     /* Signals are for the main thread. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&thread, NULL, watch, (void *)(intptr_t)number);
+    int error = pthread_create(&thread, NULL, watch, (void *)(intptr_t)own);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error) {
+        close(own);
         errno = error;
         return PyErr_SetFromErrno(PyExc_OSError);
     }

@@ -516,5 +516,7 @@ async def child_descriptors(scope, receive, send):
     import subprocess
 
     code = "import os; print(sorted(int(fd) for fd in os.listdir('/proc/self/fd') if os.path.exists(f'/proc/self/fd/{fd}')))"
-    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, close_fds=False, stdin=subprocess.DEVNULL)
+    child = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, close_fds=False, stdin=subprocess.DEVNULL
+    )
     await reply(send, child.stdout.strip().encode())

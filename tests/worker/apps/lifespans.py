@@ -32,7 +32,9 @@ def make(startup="lifespan.startup.complete", shutdown="lifespan.shutdown.comple
 
 app = make()
 failing = make(startup="lifespan.startup.failed")
-failing_with_traceback = make(startup="lifespan.startup.failed", message="Traceback (most recent call last):\n  File x\nKeyError: 1")
+failing_with_traceback = make(
+    startup="lifespan.startup.failed", message="Traceback (most recent call last):\n  File x\nKeyError: 1"
+)
 failing_shutdown = make(shutdown="lifespan.shutdown.failed")
 
 

@@ -66,7 +66,15 @@ def read_all(environ, start_response):
 @case
 def reads(environ, start_response):
     file = environ["wsgi.input"]
-    parts = [file.read(3), file.read(0), file.readline(), file.readline(4), file.readline(100), *file.readlines(5), file.read(1000)]
+    parts = [
+        file.read(3),
+        file.read(0),
+        file.readline(),
+        file.readline(4),
+        file.readline(100),
+        *file.readlines(5),
+        file.read(1000),
+    ]
     parts += [file.read(), file.read(5), file.readline(), *file.readlines(), *file]
     return reply(start_response, [part.decode() for part in parts])
 
@@ -141,7 +149,7 @@ def empty_list(environ, start_response):
 @case
 def two_items(environ, start_response):
     start_response("200 OK", [])
-    return ["a".encode(), b"b"]
+    return [b"a", b"b"]
 
 
 @case

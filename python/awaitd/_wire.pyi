@@ -1,0 +1,52 @@
+"""The worker's side of the wire (python/awaitd/_wire/*.c)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+#: Of the wire, as docs/reference/wire.md has it.
+VERSION: int
+
+def watchdog(fd: int, /) -> None:
+    """Kill the process group when the other end of the socket ``fd`` closes; by a thread that needs no GIL."""
+
+class AsyncLoop:
+    """A worker loop on an event loop: takes requests from its links and runs an ASGI application in eager tasks."""
+
+    def __init__(
+        self,
+        application: Callable[..., Awaitable[None]],
+        event_loop: asyncio.AbstractEventLoop,
+        doorbell: int,
+        links: list[tuple[int, int, int]],
+        root_path: str,
+        state: dict[str, Any] | None,
+        report: Callable[[int, BaseException | None, str], None],
+    ) -> None:
+        """``links``: memfd, ring size, doorbell towards the server. ``state``: the lifespan's, copied for each request."""
+    in_flight: int
+    started: int
+    def turn(self) -> None: ...
+    def on_doorbell(self) -> None: ...
+    def flush(self) -> None: ...
+    def when_idle(self, callback: Callable[[], None], /) -> None: ...
+    def tasks(self) -> list[asyncio.Task[Any]]: ...
+    def close(self) -> None: ...
+
+class ThreadLoop:
+    """A worker loop of threads: each call of ``serve`` runs requests of a WSGI application on its thread."""
+
+    def __init__(
+        self,
+        application: Callable[..., Any],
+        doorbell: int,
+        links: list[tuple[int, int, int]],
+        root_path: str,
+        environ: dict[str, Any],
+        report: Callable[[int, BaseException | None, str], None],
+    ) -> None:
+        """``environ``: what is the same for every request."""
+    in_flight: int
+    def serve(self, fd: int = -1, on_readable: Callable[[], None] | None = None, /) -> None: ...
+    def stop(self) -> None: ...
+    def when_idle(self, callback: Callable[[], None], /) -> None: ...
