@@ -27,6 +27,7 @@ type conn struct {
 	proto protocol
 	out   []byte    // pending output, borrowed
 	sent  int       // how much of out has left
+	seen  int64     // progress of the output when stalled looked last
 	file  *filePart // goes out after out
 	timer timer
 	fd    int32
@@ -71,7 +72,7 @@ func (c *conn) ready(ev events) {
 		c.lose()
 		return
 	}
-	if ev&hangup != 0 {
+	if ev&hangup != 0 && !c.hung { // every later edge tells it again
 		c.hung, c.canRead = true, true
 		if !c.lingering && !c.proto.hangup() {
 			c.lose()
@@ -205,9 +206,29 @@ func (c *conn) pending() bool { return len(c.out) > 0 || c.file != nil }
 func (c *conn) shut(linger bool) {
 	c.linger = linger && !c.hung
 	c.closing = true
+	c.r.wheel.stop(&c.timer)
 	if !c.pending() {
 		c.finish()
+		return
 	}
+	c.stallTimer()
+}
+
+// stallTime is how long a peer may take none of the output that is left when an exchange is over, as nginx's send_timeout has it.
+// Without it a client that never reads would keep its descriptor for ever.
+const stallTime = 60 * time.Second
+
+// stallTimer starts that time; the owner's expire asks stalled.
+func (c *conn) stallTimer() { c.r.wheel.set(&c.timer, c.r.now.Add(stallTime)) }
+
+// stalled says whether the peer has taken nothing of the pending output since the last look.
+func (c *conn) stalled() bool {
+	before := c.seen
+	c.seen = int64(c.sent)
+	if c.file != nil {
+		c.seen += c.file.offset
+	}
+	return c.seen == before
 }
 
 // finish ends a connection whose output has left.

@@ -16,6 +16,8 @@ type httpConn struct {
 func (c *httpConn) input() {
 	for !c.closed && !c.closing {
 		switch x := c.x; {
+		case x == nil && c.pending():
+			return // a client that does not read its answers gets no more of them: drained goes on
 		case x == nil || !x.opened:
 			if !c.readHead() {
 				return
@@ -171,17 +173,27 @@ func (c *httpConn) release() {
 
 // next makes the connection ready for another request, or closes it.
 func (c *httpConn) next(keep bool) {
+	unread := !c.x.bodyRead()
 	c.release()
 	switch {
 	case c.closed:
 	case !keep || c.h.draining || c.h.cfg.KeepAlive == 0:
-		c.shut(c.canRead || len(c.in) > 0)
+		c.shut(unread || c.canRead || len(c.in) > 0)
 	case len(c.in) > 0 || c.canRead:
 		c.r.later(c) // the next request may be here already; the reactor's other connections come first
 		fallthrough
 	default:
-		c.r.wheel.set(&c.timer, c.r.now.Add(c.h.cfg.KeepAlive))
+		c.idleTimer()
 	}
+}
+
+// idleTimer starts the time that the connection may be idle: once the response has left, however slowly the client reads.
+func (c *httpConn) idleTimer() {
+	if c.pending() {
+		c.stallTimer()
+		return
+	}
+	c.r.wheel.set(&c.timer, c.r.now.Add(c.h.cfg.KeepAlive))
 }
 
 // resume goes on with what had arrived while an exchange ran.
@@ -191,10 +203,12 @@ func (c *httpConn) resume() {
 	}
 }
 
-// drained is called when all output has left: the application may send more.
+// drained is called when all output has left: the application may send more, or the client ask for more.
 func (c *httpConn) drained() {
 	switch {
 	case c.x == nil:
+		c.idleTimer()
+		c.r.later(c)
 	case c.x.sending:
 		c.x.fileSent()
 	default:
@@ -233,6 +247,8 @@ func (c *httpConn) expire() {
 	}
 	x := c.x
 	switch {
+	case x == nil && c.pending() && !c.stalled():
+		c.stallTimer()
 	case x == nil || (!x.opened && !x.parser.Started()):
 		c.lose() // idle: nothing is owed
 	case !x.opened:

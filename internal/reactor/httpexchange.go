@@ -183,10 +183,10 @@ func (x *httpExchange) Credit(n int) {
 
 var continueLine = []byte("HTTP/1.1 100 Continue\r\n\r\n")
 
-// Inform sends an interim response, to clients that know them.
+// Inform sends an interim response, to clients that know them. It takes no credit, so one that finds output waiting is dropped.
 func (x *httpExchange) Inform(r *exchange.Response) {
 	c := x.c
-	if x.responded || x.req.Version < exchange.HTTP11 {
+	if x.responded || x.req.Version < exchange.HTTP11 || c.pending() {
 		return
 	}
 	out, err := http1.AppendInform(c.r.write[:0], &x.head, r)

@@ -13,7 +13,8 @@ import (
 // readSocket reads into b. n is -1 on an error, 0 at the end of the stream; again says that there is nothing now.
 func readSocket(fd int, b []byte) (n int, again bool) {
 	for {
-		r, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+		r, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))),
+			uintptr(len(b)), 0, 0, 0)
 		if errno == 0 {
 			return int(r), false
 		}

@@ -1,4 +1,4 @@
-"""Run an ASGI application: one event loop for each of the worker's loops, requests by the accelerator, life by the server's word."""
+"""Run an ASGI application: one event loop for each worker loop, requests by the accelerator, life by the server's word."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -60,10 +61,8 @@ class Control:
 
     def poll(self) -> list[dict[str, Any]]:
         """Return the messages that have arrived, without waiting. Raises ``Closed`` at the end."""
-        try:
+        with contextlib.suppress(BlockingIOError):
             self._read(socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            pass
         messages = []
         while (message := self._next()) is not None:
             messages.append(message)

@@ -1,4 +1,4 @@
-"""Find the application that a target names: ``main:app``, ``main``, ``pkg.main:site.app``, ``main:make_app("x", debug=True)``."""
+"""Find the application that a target names: ``main:app``, ``main``, ``pkg.main:site.app``, ``main:make("x", debug=True)``."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def load(text: str, app_dir: str, factory: bool, interface: str) -> Application:
 
 def parse(text: str, interface: str) -> tuple[str, Target]:
     """Split a target into its interface and its parts."""
-    prefix, colon, rest = text.partition(":")
+    prefix, _, rest = text.partition(":")
     if prefix in ("asgi", "wsgi") and ":" in rest:
         interface = "wsgi" if prefix == "wsgi" else "asgi3" if interface == "auto" else interface
         text = rest

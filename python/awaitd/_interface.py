@@ -33,7 +33,7 @@ def _is_async(application: Callable[..., Any]) -> bool:
     while isinstance(application, functools.partial):
         application = application.func
     return inspect.iscoroutinefunction(application) or inspect.iscoroutinefunction(
-        getattr(application, "__call__", None)  # noqa: B004: the method itself is looked at
+        getattr(application, "__call__", None)  # noqa: B004 (the method itself is looked at)
     )
 
 

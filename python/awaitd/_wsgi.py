@@ -55,7 +55,7 @@ def _fixed_environ(threads: int) -> dict[str, Any]:
 
 
 class Worker:
-    """The worker's threads. One thread is the main one, which also hears the control socket; several are threads of their own."""
+    """The worker's threads: one is the main thread, which also hears the control socket; several are threads of their own."""
 
     def __init__(self, control: Control, loops: list[ThreadLoop], threads: int) -> None:
         self._control = control

@@ -6,6 +6,7 @@ failing test reaches.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import mmap
 import os
@@ -111,7 +112,8 @@ class Link:
         while self._head != self._load(_TO_SERVER + _TAIL):
             start = _HEADER_PAGE + self.size + self._head % self.size
             size, stream = struct.unpack_from("<II", self.memory, start)
-            assert size >= 8 and size % 8 == 0 and size <= self.size - self._head % self.size, "a broken frame"
+            assert 8 <= size <= self.size - self._head % self.size, "a broken frame"
+            assert size % 8 == 0, "a broken frame"
             frame = bytes(self.memory[start : start + size])
             self._head += size
             self._store(_TO_SERVER, self._head)
@@ -199,16 +201,25 @@ class Stream:
 class Worker:
     """A real worker process with its links."""
 
-    def __init__(self, target: str, *, links: int = 1, loops: int = 1, ring_size: int = 65536, env: dict[str, str] | None = None,
-                 python: str = sys.executable, pass_fds: list[int] | None = None, **setup: Any) -> None:  # fmt: skip
+    def __init__(
+        self,
+        target: str,
+        *,
+        links: int = 1,
+        loops: int = 1,
+        ring_size: int = 65536,
+        env: dict[str, str] | None = None,
+        pass_fds: list[int] | None = None,
+        **setup: Any,
+    ) -> None:
         ours, theirs = socket.socketpair()
         self.control = ours
-        self.stderr_file = tempfile.TemporaryFile()
+        self.stderr_file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
         self.doorbells = [os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) for _ in range(loops)]
         self.links = [Link(doorbell, ring_size) for doorbell in self.doorbells for _ in range(links)]
         path = os.pathsep.join(filter(None, [PYTHON_DIR, os.environ.get("PYTHONPATH", "")]))
         self.process = subprocess.Popen(
-            [python, "-m", "awaitd.worker"],
+            [sys.executable, "-m", "awaitd.worker"],
             pass_fds=[theirs.fileno(), *(pass_fds or [])],
             env={**os.environ, "PYTHONPATH": path, "AWAITD_CONTROL_FD": str(theirs.fileno()), **PRELOAD, **(env or {})},
             cwd=APPS,
@@ -224,8 +235,8 @@ class Worker:
         self.hello = self.message("hello")
         per_loop = [{"links": [{"ring_size": ring_size}] * links} for _ in range(loops)]
         usual = {
-            "wire": 1, "name": "worker 1", "target": target, "interface": "auto", "factory": False, "app_dir": "", "loop": "asyncio",
-            "lifespan": "auto", "root_path": "", "threads": 1, "log_level": "info", "loops": per_loop,
+            "wire": 1, "name": "worker 1", "target": target, "interface": "auto", "factory": False, "app_dir": "",
+            "loop": "asyncio", "lifespan": "auto", "root_path": "", "threads": 1, "log_level": "info", "loops": per_loop,
         }  # fmt: skip
         descriptors = []
         for n, doorbell in enumerate(self.doorbells):
@@ -295,10 +306,8 @@ class Worker:
         return self.process.wait(DEADLINE)
 
     def close(self) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait()
         self.control.close()
         for link in self.links:

@@ -1,7 +1,7 @@
 """Frames of the wire in plain Python: what the tests write and read (docs/reference/wire.md).
 
-A frame is a dict in the form of ``internal/wire/testdata/vectors.json``: bytes as latin-1 text, ids and tokens as 16 hexadecimal
-digits, and -1 for an unknown content length and for a file's "to the end".
+A frame is a dict in the form of ``internal/wire/testdata/vectors.json``: bytes as latin-1 text, ids and tokens as 16
+hexadecimal digits, and -1 for an unknown content length and for a file's "to the end".
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ def _open_payload(f: Frame) -> bytes:
     extra = b"".join(struct.pack("<HH", tag, len(_latin(text))) + _latin(text) for tag, text in f["extra"])
     client_family, client = _address(f["client"])
     server_family, server = _address(f["server"])
-    fixed = struct.pack(
-        "<IBBBBQQHHHHIBBHH6x16s16s",
-        f["claim"], f["kind"], f["version"], f["scheme"], len(method), int(f["id"], 16), _u64(f["content_length"]), len(path), len(query),
-        len(f["fields"]), len(extra), f["credit"], client_family, server_family, f["client_port"], f["server_port"], client, server,
-    )  # fmt: skip
+    lengths = len(path), len(query), len(f["fields"]), len(extra)
+    fixed = struct.pack("<IBBBB", f["claim"], f["kind"], f["version"], f["scheme"], len(method))
+    fixed += struct.pack("<QQ", int(f["id"], 16), _u64(f["content_length"])) + struct.pack("<HHHH", *lengths)
+    fixed += struct.pack("<IBBHH6x", f["credit"], client_family, server_family, f["client_port"], f["server_port"])
+    fixed += client + server
     table = _table(f["fields"])
     split = 4 * len(f["fields"])
     return fixed + table[:split] + method + path + query + table[split:] + extra + body
@@ -160,9 +160,9 @@ def _read_open(data: bytes, f: Frame) -> Frame:
         at += length
     fields, at = _read_fields(data, count, 96, at)
     return {
-        "claim": claim, "kind": kind, "version": version, "scheme": scheme, "id": f"{id_:016x}", "content_length": _signed(content_length),
-        "method": texts[0], "path": texts[1], "query": texts[2], "fields": fields, "credit": credit,
-        "client": _read_address(client_family, client), "client_port": client_port,
+        "claim": claim, "kind": kind, "version": version, "scheme": scheme, "id": f"{id_:016x}",
+        "content_length": _signed(content_length), "method": texts[0], "path": texts[1], "query": texts[2], "fields": fields,
+        "credit": credit, "client": _read_address(client_family, client), "client_port": client_port,
         "server": _read_address(server_family, server), "server_port": server_port,
         "extra": _read_extra(data[at : at + extra]), "body": data[at + extra : at + extra + f["length"]].decode("latin-1"),
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""CPU microseconds of the worker per request, server's side faked: ``python tests/worker/measure.py [target] [loop] [batch]``."""
+"""CPU microseconds of the worker per request: ``python tests/worker/measure.py [target] [loop] [requests per batch]``."""
 
 from __future__ import annotations
 

@@ -89,8 +89,8 @@ def test_mistakes_are_exceptions_at_the_caller(asgi):
         "TypeError: an ASGI message must be a dict, not bytes",
         "TypeError: an ASGI message must have a type, a str, got {}",
         "TypeError: an ASGI message must have a type, a str, got {'type': 1}",
-        "ValueError: unknown ASGI message type 'http.nonsense': expected 'http.response.start', 'http.response.body' or one of an"
-        " extension",
+        "ValueError: unknown ASGI message type 'http.nonsense': expected 'http.response.start', 'http.response.body' or one"
+        " of an extension",
         "RuntimeError: unexpected ASGI message 'http.response.body': expected 'http.response.start'",
         "TypeError: status of http.response.start must be an int, not missing",
         "TypeError: status of http.response.start must be an int, not str",

@@ -186,7 +186,8 @@ def test_exceptions_before_the_head(wsgi, path, error):
     assert wsgi.open(path, id="00000000000000ff").next()["type"] == "RESET"
     output = wsgi.output()
     assert output.startswith("exception in WSGI application [id 00000000000000ff]\n")
-    assert output.endswith(error + "\n") and output.count(error) == 1
+    assert output.endswith(error + "\n")
+    assert output.count(error) == 1
     if path == "/text_chunk":
         assert _log(wsgi, 1) == ["closed"]
 
@@ -276,7 +277,7 @@ def test_threads_run_requests_at_once(start):
 
 
 def test_a_waiting_thread_leads_when_all_are_busy(start):
-    """Two threads wait for their clients' bodies, nobody is left to follow; a third request lies in the ring before the bodies."""
+    """Two threads wait for their bodies and nobody is left to follow; a third request lies in the ring before the bodies."""
     worker = start("wsgi:app", threads=2).ready()
     readers = [worker.open("/read_all", method="POST", flags=0) for _ in range(2)]
     for reader in readers:

@@ -162,12 +162,12 @@ int task_setup(AsyncLoop *l)
     return 0;
 }
 
-int task_refresh(AsyncLoop *l)
+void task_refresh(AsyncLoop *l)
 {
     PyObject *factory = PyObject_CallMethodNoArgs(l->event_loop, l->state->str.get_task_factory);
-    if (!factory)
-        return -1;
-    l->mode = factory != Py_None ? TASK_FACTORY : l->eager ? TASK_EAGER : l->event_loop_dict ? TASK_CAPTURED : TASK_PLAIN;
-    Py_DECREF(factory);
-    return 0;
+    bool set = factory && factory != Py_None;
+    if (!factory) /* an event loop that doesn't know of them */
+        PyErr_Clear();
+    l->mode = set ? TASK_FACTORY : l->eager ? TASK_EAGER : l->event_loop_dict ? TASK_CAPTURED : TASK_PLAIN;
+    Py_XDECREF(factory);
 }

@@ -123,7 +123,7 @@ void loop_exchange_ended(AsyncLoop *l);                    /* one less in flight
 
 /* eager.c */
 int task_setup(AsyncLoop *l);                  /* learns what the event loop can do */
-int task_refresh(AsyncLoop *l);                /* once per turn: is a task factory set? */
+void task_refresh(AsyncLoop *l);               /* once per turn: is a task factory set? */
 PyObject *task_start(AsyncLoop *l, Exchange *x); /* a real task, its first step already run if possible */
 
 /* scope.c */

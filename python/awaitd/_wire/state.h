@@ -144,6 +144,12 @@ static inline int PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **re
 }
 #endif
 
+#if PY_VERSION_HEX >= 0x030C0000
+/* Every str is ready since 3.12, and the macro is on its way out. */
+#undef PyUnicode_READY
+#define PyUnicode_READY(text) ((void)(text), 0)
+#endif
+
 #if PY_VERSION_HEX < 0x030C0000
 /* PyErr_GetRaisedException and PyErr_SetRaisedException, new in 3.12. */
 static inline PyObject *PyErr_GetRaisedException(void)

@@ -358,7 +358,7 @@ class Garbage:
     def __del__(self):
         loop = asyncio.get_running_loop()
         loop.call_soon(LOG.append, "callback")
-        loop.create_task(Garbage.work())
+        loop.create_task(Garbage.work())  # noqa: RUF006 (garbage, on purpose)
 
     @staticmethod
     async def work():

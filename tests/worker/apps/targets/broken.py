@@ -1,0 +1,1 @@
+from . import broken_inside  # noqa: F401 (imported to fail)
