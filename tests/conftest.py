@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-
 from harness import Server, StartServer, binary, serve
 
 _running: list[Server] = []
@@ -33,7 +32,7 @@ def launch() -> Iterator[StartServer]:
 
         def start(
             *arguments: str,
-            env: Mapping[str, str] = {"VIRTUAL_ENV": sys.prefix},  # noqa: B006 (never changed)
+            env: Mapping[str, str] = {"VIRTUAL_ENV": sys.prefix},
             program: str = "",
             cwd: Path | None = None,
             pass_fds: Sequence[int] = (),

@@ -82,7 +82,9 @@ class Output:
 class Server:
     """A running server: where it is, and everything it said."""
 
-    def __init__(self, command: list[str], env: Mapping[str, str], cwd: Path | None = None, pass_fds: Sequence[int] = ()) -> None:
+    def __init__(
+        self, command: list[str], env: Mapping[str, str], cwd: Path | None = None, pass_fds: Sequence[int] = ()
+    ) -> None:
         self.command = command
         self.url = ""
         self.process = subprocess.Popen(

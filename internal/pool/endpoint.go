@@ -24,16 +24,17 @@ type Loop interface {
 // requests that wait. It implements exchange.Application, and reactor.Source for its rings. All of it is touched by the loop's
 // goroutine alone; what it shares with other endpoints are a few counters.
 type Endpoint struct {
-	loop    Loop
-	pool    *shared
-	links   []*link
-	queue   fifo         // requests that wait for a worker
-	waiting atomic.Int64 // its length, for other endpoints to see
-	timing  bool         // a look at the queue's wait limit is due
-	scratch wire.Scratch
-	spare   []*stream
-	encode  []byte // an OPEN is put together here
-	ticket  uint64 // counts dispatches: the higher, the more recent
+	loop     Loop
+	pool     *shared
+	links    []*link
+	queue    fifo         // requests that wait for a worker
+	waiting  atomic.Int64 // its length, for other endpoints to see
+	timing   bool         // a look at the queue's wait limit is due
+	scratch  wire.Scratch
+	response exchange.Response // the one that is being passed on: it would escape to the heap for each request
+	spare    []*stream
+	encode   []byte // an OPEN is put together here
+	ticket   uint64 // counts dispatches: the higher, the more recent
 }
 
 // Limits of one turn, so that neither one link nor all of them starve the connections.
@@ -56,10 +57,30 @@ func (e *Endpoint) Poll() int {
 	return n
 }
 
-// Flush shows workers what was written to their rings.
+// Flush shows workers what was written to their rings. What waits is looked at once more: a worker may have made room, and a
+// place that another endpoint freed just before the request was counted as waiting was announced to nobody.
 func (e *Endpoint) Flush() {
+	if e.queue.len() > 0 {
+		e.pump()
+		e.awaitRoom()
+	}
 	for _, l := range e.links {
 		l.flush()
+	}
+}
+
+// awaitRoom has the workers ring when they have made room for the first request that waits.
+func (e *Endpoint) awaitRoom() {
+	s := e.queue.front()
+	if s == nil {
+		return
+	}
+	room := false
+	for _, l := range e.links {
+		room = l.awaitRoom(len(s.open)) || room
+	}
+	if room {
+		e.pump()
 	}
 }
 

@@ -125,10 +125,11 @@ type workerEnd struct {
 
 // started is a request that the worker has taken.
 type started struct {
-	id     uint32
-	credit int // of response
-	body   int // bytes of request body received
-	gone   bool
+	id       uint32
+	credit   int  // of response
+	body     int  // bytes of request body received
+	answered bool // its HEAD is out
+	gone     bool
 }
 
 func (s *setting) worker(name string, limit int64) *fakeWorker {

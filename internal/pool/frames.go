@@ -44,11 +44,11 @@ func (s *stream) spend(n uint32) error {
 }
 
 func (l *link) handleHead(s *stream, f wire.Frame) error {
-	var r exchange.Response
+	r := &l.endpoint.response
 	if s.responded {
 		return wire.Violation("a second HEAD on one stream")
 	}
-	if err := l.endpoint.scratch.Response(f, &r); err != nil {
+	if err := l.endpoint.scratch.Response(f, r); err != nil {
 		return err
 	}
 	if err := s.spend(f.Length); err != nil {
@@ -56,11 +56,11 @@ func (l *link) handleHead(s *stream, f wire.Frame) error {
 	}
 	s.responded = true
 	if !r.End {
-		s.responder.Respond(&r)
+		s.responder.Respond(r)
 		return nil
 	}
 	s.state = over
-	s.responder.Respond(&r)
+	s.responder.Respond(r)
 	s.release()
 	return nil
 }
@@ -130,13 +130,13 @@ func (l *link) handleWindow(s *stream, f wire.Frame) error {
 }
 
 func (l *link) handleInform(s *stream, f wire.Frame) error {
-	var r exchange.Response
-	if err := l.endpoint.scratch.Response(f, &r); err != nil {
+	r := &l.endpoint.response
+	if err := l.endpoint.scratch.Response(f, r); err != nil {
 		return err
 	}
 	if r.Status < 100 || r.Status > 199 || s.responded {
 		return wire.Violation("an INFORM out of place")
 	}
-	s.responder.Inform(&r)
+	s.responder.Inform(r)
 	return nil
 }

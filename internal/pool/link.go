@@ -44,6 +44,17 @@ func (l *link) before(other *link) bool {
 	return l.used > other.used
 }
 
+// awaitRoom asks the worker to ring back when it has made room for a request of n bytes, if room is all that is missing. It
+// reports true if there is room already.
+func (l *link) awaitRoom(n int) bool {
+	if l.broken || l.target.draining.Load() || l.target.inFlight.Load() >= l.target.limit || len(l.backlog) > 0 {
+		return false // something else will come first, and have the queue looked at
+	}
+	l.wire.Publish() // the worker must see what is there before it can make room
+	room, err := l.wire.Out.Await(n)
+	return !l.check(err) && room
+}
+
 // start writes a stream's OPEN to the ring.
 func (l *link) start(s *stream) bool {
 	if l.target.inFlight.Add(1) > l.target.limit {
@@ -215,11 +226,15 @@ func (l *link) close() {
 	l.wire.Close()
 }
 
-// requeue puts requests that were taken back to the front of the queue, in their order.
+// requeue puts requests that were taken back to the front of the queue, in their order. Their wait begins now.
 func (e *Endpoint) requeue(streams []*stream) {
 	for i := len(streams) - 1; i >= 0; i-- {
 		e.pool.queued.Add(1) // over the limit if need be: they had been accepted
 		e.waiting.Add(1)
+		streams[i].since = e.loop.Now()
 		e.queue.pushFront(streams[i])
+	}
+	if len(streams) > 0 {
+		e.watchQueue()
 	}
 }

@@ -89,7 +89,7 @@ func (m *member) attend() (stopped bool) {
 		i := m.instance()
 		select {
 		case <-m.pool.stop:
-			m.retire(i)
+			m.retire(i, time.Until(m.pool.until))
 			return true
 		case done := <-m.replace:
 			done <- m.exchange(i)
@@ -111,7 +111,7 @@ func (m *member) exchange(old *instance) error {
 		return errNotStarted
 	}
 	m.adopt(i)
-	m.pool.done.Go(func() { m.retire(old) }) // ends within the grace
+	m.pool.done.Go(func() { m.retire(old, m.pool.opts.Grace) }) // ends within the grace
 	return nil
 }
 
@@ -232,13 +232,12 @@ func (m *member) remove(i *instance) {
 const drainTick = 10 * time.Millisecond
 
 // retire ends a worker in good order: nothing new, what runs is finished within the grace, then lifespan shutdown and exit.
-func (m *member) retire(i *instance) {
+func (m *member) retire(i *instance, grace time.Duration) {
 	p := m.pool
 	i.target.draining.Store(true)
 	p.onAll(func(int, *Endpoint) {}) // whoever was about to give it a request has done so
 	i.process.Drain()
-	grace := time.After(p.opts.Grace)
-	i.awaitIdle(grace)
+	i.awaitIdle(time.After(grace))
 	i.process.Stop()
 	select {
 	case <-i.process.Done:

@@ -61,9 +61,10 @@ const (
 type Pool struct {
 	shared
 	opts    Options
-	members []*member
+	members []*member     // fixed by New
 	fatal   chan error    // the first failure that ends the pool
 	stop    chan struct{} // closed when it is to end
+	until   time.Time     // what runs may go on until then; set before stop is closed
 	once    sync.Once
 	done    sync.WaitGroup
 
@@ -82,6 +83,9 @@ func New(o Options) *Pool {
 	p.queueWait = o.QueueWait
 	p.openers = make(chan struct{}, maxOpeners)
 	p.log = o.Log
+	for i := range o.Workers {
+		p.members = append(p.members, &member{pool: p, name: fmt.Sprintf("worker-%d", i+1), replace: make(chan chan error, 1)})
+	}
 	return p
 }
 
@@ -95,9 +99,7 @@ func (p *Pool) Endpoint(loop Loop) *Endpoint {
 // Start starts the workers and returns when all are ready, or with the reason why one can't be.
 func (p *Pool) Start() error {
 	ready := make(chan struct{}, p.opts.Workers)
-	for i := range p.opts.Workers {
-		m := &member{pool: p, name: fmt.Sprintf("worker-%d", i+1), replace: make(chan chan error, 1)}
-		p.members = append(p.members, m)
+	for _, m := range p.members {
 		p.done.Go(func() { m.run(func() { ready <- struct{}{} }) }) // ends by Stop
 	}
 	for range p.opts.Workers {
@@ -166,8 +168,11 @@ func (p *Pool) Reload() error {
 func (p *Pool) Refuse() { p.stopping.Store(true) }
 
 // Stop ends all workers: each finishes what it has within the grace, then runs its lifespan shutdown.
-func (p *Pool) Stop() {
-	p.once.Do(func() { close(p.stop) })
+func (p *Pool) Stop(grace time.Duration) {
+	p.once.Do(func() {
+		p.until = time.Now().Add(grace)
+		close(p.stop)
+	})
 	p.done.Wait()
 }
 

@@ -24,16 +24,23 @@ func (q *fifo) pushFront(s *stream) {
 	q.n++
 }
 
-// grow makes room for one more.
+// grow makes room for one more. Holes go: what is removed behind a first that stays must not fill the memory.
 func (q *fifo) grow() {
 	if q.n < len(q.ring) {
 		return
 	}
-	ring := make([]*stream, max(16, 2*len(q.ring)))
-	for i := range q.n {
-		ring[i] = q.ring[(q.head+i)&(len(q.ring)-1)]
+	size := 16
+	for size < 2*q.len() {
+		size *= 2
 	}
-	q.ring, q.head = ring, 0
+	ring := make([]*stream, 0, size)
+	for i := range q.n {
+		if s := q.ring[(q.head+i)&(len(q.ring)-1)]; s != nil {
+			ring = append(ring, s)
+		}
+	}
+	q.n, q.holes, q.head = len(ring), 0, 0
+	q.ring = ring[:size]
 }
 
 // front returns the first stream; nil when there is none.

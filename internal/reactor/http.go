@@ -138,7 +138,7 @@ func (h *HTTP) Drain(idle func()) {
 	h.draining, h.idle = true, idle
 	h.each(func(c *httpConn) {
 		if c.x == nil && !c.closing {
-			c.shut(false)
+			c.leave()
 		}
 	})
 	h.checkIdle()

@@ -216,6 +216,14 @@ func (c *httpConn) drained() {
 	}
 }
 
+// leave closes an idle connection, unless a request has arrived that was not read yet.
+func (c *httpConn) leave() {
+	c.canRead = true
+	if c.input(); c.x == nil && !c.closed && !c.closing {
+		c.shut(false)
+	}
+}
+
 // hangup is called when the client has finished sending. With a request under way it has left: HTTP has no use for half-closed
 // connections, and servers agree to take FIN for the end (docs/reference/server-behavior.md). A client that closed its side
 // before its request was even read is still answered.

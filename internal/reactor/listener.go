@@ -27,6 +27,7 @@ type listener struct {
 
 const (
 	acceptBatch = 64                     // per turn: accepting must not starve the connections there are
+	maxBacklog  = 1 << 16                // the kernel holds no more of them
 	acceptPause = 200 * time.Millisecond // after EMFILE and its like: until then nothing would change
 )
 
@@ -39,7 +40,11 @@ func (r *Reactor) listen(fd int, to accepter, onErr func(error)) (stop func(), e
 	return l.stop, err
 }
 
+// stop ends the listener. Connections that wait are taken: with the socket's end they would be reset.
 func (l *listener) stop() {
+	if !l.off {
+		l.accept(maxBacklog)
+	}
 	if !l.off {
 		l.off = true
 		l.r.unregister(l.fd, l.id)
@@ -47,8 +52,11 @@ func (l *listener) stop() {
 	l.r.wheel.drop(&l.timer)
 }
 
-func (l *listener) ready(events) {
-	for range acceptBatch {
+func (l *listener) ready(events) { l.accept(acceptBatch) }
+
+// accept takes at most n connections.
+func (l *listener) accept(n int) {
+	for range n {
 		fd, client, err := acceptSocket(l.fd)
 		switch {
 		case err == nil:

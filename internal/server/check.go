@@ -21,6 +21,6 @@ func Check(_ context.Context, cfg *config.Config, out Output) error {
 		s.running.Go(st.reactor.Run) // ends by close
 	}
 	err = s.pool.Start()
-	s.pool.Stop()
+	s.pool.Stop(0)
 	return err
 }

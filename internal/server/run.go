@@ -24,11 +24,11 @@ func (s *Server) run(ctx context.Context) error {
 	go func() { started <- s.pool.Start() }() // ends when the pool is ready, or stopped
 	if err, ended := s.await(ctx, signals, started); ended || err != nil {
 		s.force(signals)
-		s.pool.Stop()
+		s.pool.Stop(0)
 		return err
 	}
 	if err := s.accept(); err != nil {
-		s.pool.Stop()
+		s.pool.Stop(0)
 		return err
 	}
 	s.sayReady()
@@ -94,16 +94,18 @@ func (s *Server) reload(why string) {
 func (s *Server) shutDown(signals <-chan os.Signal) {
 	s.log.Info("stopping")
 	s.force(signals)
+	end := time.Now().Add(s.cfg.TimeoutGracefulShutdown)
+	s.refuse()
 	idle := s.drain()
 	select {
 	case <-idle:
-	case <-time.After(s.cfg.TimeoutGracefulShutdown):
+	case <-time.After(time.Until(end)):
 		s.log.Warn("the grace is over; cutting off what is left")
 		s.pool.Refuse()
 		s.onAll(func(st *station) { st.http.Abort() })
 		<-idle
 	}
-	s.pool.Stop()
+	s.pool.Stop(time.Until(end))
 }
 
 // force has the next signal end everything at once. Its goroutine ends with the process.
@@ -113,27 +115,32 @@ func (s *Server) force(signals <-chan os.Signal) {
 			if sig != syscall.SIGHUP {
 				s.log.Warn("stopping at once")
 				s.pool.Kill()
-				for _, socket := range s.sockets {
-					socket.Close()
-				}
+				s.closeSockets()
 				os.Exit(fault.Runtime)
 			}
 		}
 	}()
 }
 
-// drain ends the listeners and has the connections close after what they are doing. The channel is closed when none is left.
+// refuse ends the listeners: who connects from now on is refused.
+func (s *Server) refuse() {
+	var ended sync.WaitGroup
+	ended.Add(len(s.stations))
+	s.onAll(func(st *station) {
+		for _, stop := range st.stops {
+			stop()
+		}
+		ended.Done()
+	})
+	ended.Wait()
+	s.closeSockets()
+}
+
+// drain has the connections close after what they are doing. The channel is closed when none is left.
 func (s *Server) drain() <-chan struct{} {
 	var left sync.WaitGroup
 	left.Add(len(s.stations))
-	for _, st := range s.stations {
-		st.reactor.Post(func() {
-			for _, stop := range st.stops {
-				stop()
-			}
-			st.http.Drain(left.Done)
-		})
-	}
+	s.onAll(func(st *station) { st.http.Drain(left.Done) })
 	idle := make(chan struct{})
 	go func() { // ends when the last connection does
 		left.Wait()

@@ -40,6 +40,7 @@ type Server struct {
 	access   *telemetry.AccessLog
 	python   worker.Interpreter
 	sockets  []*listen.Socket
+	closing  sync.Once // of the sockets
 	pool     *pool.Pool
 	stations []*station
 	running  sync.WaitGroup
@@ -237,6 +238,15 @@ func (s *Server) sayReady() {
 	}
 }
 
+// closeSockets closes the listening sockets, once.
+func (s *Server) closeSockets() {
+	s.closing.Do(func() {
+		for _, socket := range s.sockets {
+			socket.Close()
+		}
+	})
+}
+
 // close frees what is left, after everything has ended.
 func (s *Server) close() {
 	for _, st := range s.stations {
@@ -246,9 +256,7 @@ func (s *Server) close() {
 	for _, st := range s.stations {
 		st.reactor.Close()
 	}
-	for _, socket := range s.sockets {
-		socket.Close()
-	}
+	s.closeSockets()
 	if s.access != nil {
 		s.access.Close()
 	}

@@ -16,6 +16,7 @@ from selenium import webdriver
 
 from browser import CHROMEDRIVER, CHROMIUM, TakePicture, start_browser
 
+
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
     if not (CHROMIUM and CHROMEDRIVER):

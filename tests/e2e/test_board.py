@@ -12,10 +12,10 @@ from typing import Any
 
 import httpx
 import pytest
+from harness import EXAMPLES, Server, StartServer, eventually
 from selenium import webdriver
 
 from browser import TakePicture, console_errors, fill, find, set_color_scheme, submit, wait_until
-from harness import EXAMPLES, Server, StartServer, eventually
 
 # One red pixel.
 PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==")

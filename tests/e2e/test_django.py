@@ -11,10 +11,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from harness import EXAMPLES, Server, StartServer
 from selenium import webdriver
 
 from browser import TakePicture, console_errors, fill, find, set_color_scheme, submit
-from harness import EXAMPLES, Server, StartServer
 
 SITE = EXAMPLES / "django_site"
 PASSWORD = "only-for-this-test"

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-
 from harness import StartServer
 
 APPS = Path(__file__).parent / "apps"

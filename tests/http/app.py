@@ -265,6 +265,8 @@ async def script(x: Exchange) -> None:
                 await x.body()
             case {"gate": name}:
                 await gates[name].wait()
+            case {"headers": "HUGE"} as message:
+                await x.send_message({**message, "headers": [(b"x-huge", b"x" * 30000)] * 10})
             case dict() as message:
                 await x.send_message(message)
 

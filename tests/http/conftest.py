@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from harness import Server, StartServer
 
 HERE = Path(__file__).parent

@@ -6,7 +6,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-
 from harness import Server, StartServer, cpu_seconds, descriptors, eventually, resident
 from rawhttp import Connection, fetch
 
@@ -155,7 +154,9 @@ def undisturbed(server: Server) -> Iterator[None]:
         assert resident(server.pid) - memory < 16 * MIB
 
 
-REQUEST = b"POST /echo HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n3;a=b\r\nabc\r\n0\r\nx: y\r\n\r\n"
+REQUEST = (
+    b"POST /echo HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n3;a=b\r\nabc\r\n0\r\nx: y\r\n\r\n"
+)
 
 
 # spec: http 11

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from harness import Server, StartServer
 from rawhttp import Connection, fetch
 
@@ -14,7 +13,16 @@ FIELD = "x: " + "v" * 100
 
 @pytest.fixture(scope="module")
 def server(start_server: StartServer) -> Server:
-    limits = ("--limit-request-body", "100000", "--timeout-header", "0.2", "--timeout-body", "0.2", "--timeout-keep-alive", "0.2")
+    limits = (
+        "--limit-request-body",
+        "100000",
+        "--timeout-header",
+        "0.2",
+        "--timeout-body",
+        "0.2",
+        "--timeout-keep-alive",
+        "0.2",
+    )
     return start_server("app:app", HERE, "--no-access-log", *limits)
 
 
@@ -54,7 +62,9 @@ def test_a_head_over_a_limit_has_its_status(patient: Server, raw: str, status: i
 # spec: http 3
 def test_a_declared_body_over_the_limit_never_reaches_the_application(server: Server) -> None:
     with Connection(server) as connection:
-        response = connection.send("POST /echo?note=declared HTTP/1.1\r\nhost: test\r\ncontent-length: 100001\r\n\r\n").response()
+        response = connection.send(
+            "POST /echo?note=declared HTTP/1.1\r\nhost: test\r\ncontent-length: 100001\r\n\r\n"
+        ).response()
         assert (response.status, response["connection"]) == (413, "close")
         assert connection.ends()
     with Connection(server) as connection:  # nor is the client asked for it

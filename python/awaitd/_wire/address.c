@@ -1,7 +1,7 @@
 /* Addresses, methods and paths of requests as objects; addresses are cached, since a connection's come with each request. */
-#include <arpa/inet.h>
-
 #include "state.h"
+
+#include <arpa/inet.h>
 
 static const char *const usual_methods[METHOD_COUNT] = {"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"};
 

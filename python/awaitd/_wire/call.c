@@ -151,7 +151,11 @@ static void call_dealloc(PyObject *self)
 }
 
 static PyType_Slot call_slots[] = {
-    {Py_tp_dealloc, call_dealloc}, {Py_tp_iter, call_self}, {Py_tp_iternext, input_next}, {Py_tp_methods, call_methods}, {0, NULL},
+    {Py_tp_dealloc, call_dealloc},
+    {Py_tp_iter, call_self},
+    {Py_tp_iternext, input_next},
+    {Py_tp_methods, call_methods},
+    {0, NULL},
 };
 
 PyType_Spec call_spec = {

@@ -6,11 +6,11 @@
 #ifndef AWAITD_CALL_H
 #define AWAITD_CALL_H
 
-#include <pthread.h>
-
 #include "fields.h"
 #include "link.h"
 #include "state.h"
+
+#include <pthread.h>
 
 enum { CALL_WINDOW = 64 << 10 };
 
@@ -79,7 +79,7 @@ typedef struct {
     uint32_t head_size;
     uint16_t head_fields;
     uint16_t status;
-    bool started;   /* start_response was called */
+    bool started; /* start_response was called */
     bool head_sent;
     bool ended;
 } Call;

@@ -19,15 +19,16 @@ PyObject *environ_template(ThreadLoop *l, PyObject *fixed)
 {
     struct state_strings *str = &l->state->str;
     PyObject *environ = PyDict_New();
-    PyObject *keys[] = {str->request_method, str->script_name, str->path_info,   str->query,       str->raw_uri, str->server_name,
-                        str->server_port,    str->remote_addr, str->remote_port, str->url_scheme,  str->input};
+    PyObject *keys[] = {str->request_method, str->script_name, str->path_info,   str->query,
+                        str->raw_uri,        str->server_name, str->server_port, str->remote_addr,
+                        str->remote_port,    str->url_scheme,  str->input};
     for (size_t i = 0; environ && i < sizeof keys / sizeof *keys; i++)
         if (PyDict_SetItem(environ, keys[i], str->empty) < 0)
             Py_CLEAR(environ);
-    if (environ && (PyDict_SetItem(environ, str->script_name, l->root_path) < 0 ||
-                    PyDict_SetItem(environ, str->url_scheme, str->http) < 0 ||
-                    set(environ, str->server_protocol, PyUnicode_InternFromString("HTTP/1.1")) < 0 ||
-                    PyDict_Update(environ, fixed) < 0))
+    if (environ &&
+        (PyDict_SetItem(environ, str->script_name, l->root_path) < 0 ||
+         PyDict_SetItem(environ, str->url_scheme, str->http) < 0 ||
+         set(environ, str->server_protocol, PyUnicode_InternFromString("HTTP/1.1")) < 0 || PyDict_Update(environ, fixed) < 0))
         Py_CLEAR(environ);
     return environ;
 }
@@ -105,7 +106,8 @@ static bool is_secret(struct span name)
 static PyObject *variable_value(struct cached_variable *v, struct span name, struct span value)
 {
     PyObject *last = v ? v->value : NULL;
-    if (last && (uint32_t)PyUnicode_GET_LENGTH(last) == value.length && !memcmp(PyUnicode_1BYTE_DATA(last), value.start, value.length))
+    if (last && (uint32_t)PyUnicode_GET_LENGTH(last) == value.length &&
+        !memcmp(PyUnicode_1BYTE_DATA(last), value.start, value.length))
         return Py_NewRef(last);
     PyObject *text = latin1(value);
     if (text && v && value.length <= CACHED_TEXT_MAX && !is_secret(name))
@@ -227,8 +229,9 @@ static int put_unusual(Call *c, PyObject *environ, const struct open *o)
         return -1;
     if (!o->secure)
         return 0;
-    return PyDict_SetItem(environ, str->url_scheme, str->https) < 0 ? -1
-                                                                   : set(environ, str->https_variable, PyUnicode_FromString("on"));
+    return PyDict_SetItem(environ, str->url_scheme, str->https) < 0
+               ? -1
+               : set(environ, str->https_variable, PyUnicode_FromString("on"));
 }
 
 PyObject *environ_build(Call *c)

@@ -177,7 +177,8 @@ static int call_application(Exchange *x)
 
 static void report(Exchange *x, PyObject *exception, const char *text)
 {
-    PyObject *result = PyObject_CallFunction(x->loop->report, "KOs", (unsigned long long)x->id, exception ? exception : Py_None, text);
+    PyObject *result =
+        PyObject_CallFunction(x->loop->report, "KOs", (unsigned long long)x->id, exception ? exception : Py_None, text);
     if (!result)
         PyErr_WriteUnraisable(x->loop->report);
     Py_XDECREF(result);
@@ -203,8 +204,9 @@ static void give_up(Exchange *x, PyObject *exception)
         return;
     }
     if (!exception)
-        report(x, NULL, x->start_sent ? "the application returned before the end of its response"
-                                      : "the application returned without a response");
+        report(x, NULL,
+               x->start_sent ? "the application returned before the end of its response"
+                             : "the application returned without a response");
     x->reset_code = RESET_APP_ERROR;
     PyOS_snprintf(x->reset_text, sizeof x->reset_text, "%s", exception ? Py_TYPE(exception)->tp_name : "no complete response");
     output_reset(x);
@@ -413,17 +415,21 @@ static PyMethodDef exchange_methods[] = {
 };
 
 static PyGetSetDef exchange_getset[] = {
-    {"cr_frame", get_inner, NULL, NULL, "cr_frame"},     {"cr_await", get_inner, NULL, NULL, "cr_await"},
-    {"cr_code", get_inner, NULL, NULL, "cr_code"},       {"cr_running", get_inner, NULL, NULL, "cr_running"},
-    {"__qualname__", get_qualname, NULL, NULL, NULL},    {"__name__", get_qualname, NULL, NULL, NULL},
+    {"cr_frame", get_inner, NULL, NULL, "cr_frame"},
+    {"cr_await", get_inner, NULL, NULL, "cr_await"},
+    {"cr_code", get_inner, NULL, NULL, "cr_code"},
+    {"cr_running", get_inner, NULL, NULL, "cr_running"},
+    {"__qualname__", get_qualname, NULL, NULL, NULL},
+    {"__name__", get_qualname, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyType_Slot exchange_slots[] = {
-    {Py_tp_dealloc, exchange_dealloc}, {Py_tp_traverse, exchange_traverse}, {Py_tp_clear, exchange_clear},
-    {Py_tp_iter, exchange_self},       {Py_tp_iternext, exchange_iternext}, {Py_am_await, exchange_self},
-    {Py_am_send, exchange_am_send},    {Py_tp_methods, exchange_methods},   {Py_tp_getset, exchange_getset},
-    {0, NULL},
+    {Py_tp_dealloc, exchange_dealloc},   {Py_tp_traverse, exchange_traverse},
+    {Py_tp_clear, exchange_clear},       {Py_tp_iter, exchange_self},
+    {Py_tp_iternext, exchange_iternext}, {Py_am_await, exchange_self},
+    {Py_am_send, exchange_am_send},      {Py_tp_methods, exchange_methods},
+    {Py_tp_getset, exchange_getset},     {0, NULL},
 };
 
 PyType_Spec exchange_spec = {

@@ -46,18 +46,18 @@ typedef struct async_loop { /* one event loop with its links */
     PyObject *capture;         /* 3.11: the capturing call_soon */
     PyObject *call_soon;       /* the event loop's own, bound */
     PyObject *captured_step, *captured_context, *capturing_for;
-    PyTypeObject *step_type;   /* 3.11: TaskStepMethWrapper, learned from the first task; borrowed */
-    PyObject *scope;           /* template of an HTTP scope */
-    PyObject *lifespan_state;  /* dict or NULL */
-    PyObject *extensions;      /* template */
+    PyTypeObject *step_type;  /* 3.11: TaskStepMethWrapper, learned from the first task; borrowed */
+    PyObject *scope;          /* template of an HTTP scope */
+    PyObject *lifespan_state; /* dict or NULL */
+    PyObject *extensions;     /* template */
     PyObject *root_path;
-    PyObject *report;          /* callable(id, exception or None, text) */
-    PyObject *on_idle;         /* callable or NULL */
+    PyObject *report;  /* callable(id, exception or None, text) */
+    PyObject *on_idle; /* callable or NULL */
     struct link *links;
     struct blocked_list *blocked; /* by link */
     Py_ssize_t link_count;
-    Py_ssize_t next_link; /* where the next turn starts */
-    uint64_t published;   /* when the turn last published, in nanoseconds */
+    Py_ssize_t next_link;     /* where the next turn starts */
+    uint64_t published;       /* when the turn last published, in nanoseconds */
     struct exchange *running; /* doubly linked */
     struct exchange *held;    /* with a response start to be flushed at the end of the turn */
     Py_ssize_t in_flight;     /* exchanges whose application or stream has not ended */
@@ -74,8 +74,8 @@ typedef struct exchange {
     PyObject_HEAD
     AsyncLoop *loop;
     struct link *link;
-    PyObject *scope; /* until the application is called */
-    PyObject *coroutine;              /* the application's; NULL before and after */
+    PyObject *scope;     /* until the application is called */
+    PyObject *coroutine; /* the application's; NULL before and after */
     PyObject *task;
     PyObject *waiters[2]; /* by wait_kind: list of futures, or NULL */
     PyObject *chunk;      /* first part of the request body not yet received */
@@ -94,8 +94,8 @@ typedef struct exchange {
     uint32_t stream;
     uint32_t consumed; /* body bytes received since the last grant */
     uint32_t grant_owed;
-    bool stepping;       /* the application's coroutine is being run */
-    bool linked;         /* in the list of running ones */
+    bool stepping; /* the application's coroutine is being run */
+    bool linked;   /* in the list of running ones */
     bool app_ended;
     bool stream_over;    /* our end, or a RESET, is written or was read */
     bool lost;           /* the client is gone */
@@ -106,24 +106,24 @@ typedef struct exchange {
     bool head_held;      /* and is not yet a frame */
     bool is_held;        /* in the loop's list of held ones */
     bool with_trailers;
-    bool body_sent;      /* the last body message was accepted */
-    bool complete;       /* the whole response was accepted */
-    bool is_blocked;     /* in the link's list */
-    bool end_written;    /* the last frame of our side is in the ring */
-    bool reset_owed;     /* no room for the RESET */
+    bool body_sent;   /* the last body message was accepted */
+    bool complete;    /* the whole response was accepted */
+    bool is_blocked;  /* in the link's list */
+    bool end_written; /* the last frame of our side is in the ring */
+    bool reset_owed;  /* no room for the RESET */
     uint8_t reset_code;
     char reset_text[64];
 } Exchange;
 
 /* loop.c */
-void loop_publish(AsyncLoop *l, struct link *k);           /* at once, unless a turn will */
-int loop_schedule_flush(AsyncLoop *l);                     /* call_soon, once per turn */
-void loop_block(Exchange *x);                              /* retry when the ring has room */
-void loop_exchange_ended(AsyncLoop *l);                    /* one less in flight */
+void loop_publish(AsyncLoop *l, struct link *k); /* at once, unless a turn will */
+int loop_schedule_flush(AsyncLoop *l);           /* call_soon, once per turn */
+void loop_block(Exchange *x);                    /* retry when the ring has room */
+void loop_exchange_ended(AsyncLoop *l);          /* one less in flight */
 
 /* eager.c */
-int task_setup(AsyncLoop *l);                  /* learns what the event loop can do */
-void task_refresh(AsyncLoop *l);               /* once per turn: is a task factory set? */
+int task_setup(AsyncLoop *l);                    /* learns what the event loop can do */
+void task_refresh(AsyncLoop *l);                 /* once per turn: is a task factory set? */
 PyObject *task_start(AsyncLoop *l, Exchange *x); /* a real task, its first step already run if possible */
 
 /* scope.c */

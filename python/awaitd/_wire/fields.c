@@ -133,7 +133,8 @@ static int encode(struct fields *f, PyObject **pairs, Py_ssize_t count, enum fie
     if (size < 0)
         return -1;
     if (size > limit) {
-        PyErr_Format(PyExc_ValueError, "the header fields take %zd bytes; the limit is %u (a quarter of the ring)", size, limit);
+        PyErr_Format(PyExc_ValueError, "the header fields take %zd bytes; the limit is %u (a quarter of the ring)", size,
+                     limit);
         return -1;
     }
     f->data = PyMem_Malloc(size ? (size_t)size : 1);

@@ -10,13 +10,13 @@
 #endif
 
 #define WIRE_VERSION 1u
-#define WIRE_MAGIC 0x4b4c5741u /* "AWLK" */
+#define WIRE_MAGIC   0x4b4c5741u /* "AWLK" */
 
-#define FRAME_ALIGN 8u
-#define FRAME_HEADER 16u
-#define FRAME_PAD 0xFFFFFFFFu /* stream of a pad */
+#define FRAME_ALIGN    8u
+#define FRAME_HEADER   16u
+#define FRAME_PAD      0xFFFFFFFFu /* stream of a pad */
 #define RESET_TEXT_MAX 1024u
-#define SLOT_MASK 0xFFFFFu /* bits of a stream id that name the slot */
+#define SLOT_MASK      0xFFFFFu /* bits of a stream id that name the slot */
 
 enum frame_type {
     FRAME_OPEN = 1,
@@ -54,21 +54,48 @@ enum address_family { FAMILY_NONE = 0, FAMILY_UNIX = 1, FAMILY_IPV4 = 4, FAMILY_
 
 enum extra_tag { EXTRA_UNIX_PATH = 1, EXTRA_ROOT_PATH = 2, EXTRA_CLIENT_TEXT = 3 };
 
-#define FILE_PATH 0u
+#define FILE_PATH    0u
 #define FILE_PAYLOAD 16u /* offset and count, before the path */
-#define FILE_TO_END UINT64_MAX
-#define HEAD_SIZE 24u
-#define OPEN_SIZE 96u
-#define OPEN_CLAIM 16u
+#define FILE_TO_END  UINT64_MAX
+#define HEAD_SIZE    24u
+#define OPEN_SIZE    96u
+#define OPEN_CLAIM   16u
 
-static inline uint16_t load16(const uint8_t *p) { uint16_t v; memcpy(&v, p, sizeof v); return v; }
-static inline uint32_t load32(const uint8_t *p) { uint32_t v; memcpy(&v, p, sizeof v); return v; }
-static inline uint64_t load64(const uint8_t *p) { uint64_t v; memcpy(&v, p, sizeof v); return v; }
-static inline void store16(uint8_t *p, uint16_t v) { memcpy(p, &v, sizeof v); }
-static inline void store32(uint8_t *p, uint32_t v) { memcpy(p, &v, sizeof v); }
-static inline void store64(uint8_t *p, uint64_t v) { memcpy(p, &v, sizeof v); }
+static inline uint16_t load16(const uint8_t *p)
+{
+    uint16_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+static inline uint32_t load32(const uint8_t *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+static inline uint64_t load64(const uint8_t *p)
+{
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+static inline void store16(uint8_t *p, uint16_t v)
+{
+    memcpy(p, &v, sizeof v);
+}
+static inline void store32(uint8_t *p, uint32_t v)
+{
+    memcpy(p, &v, sizeof v);
+}
+static inline void store64(uint8_t *p, uint64_t v)
+{
+    memcpy(p, &v, sizeof v);
+}
 
-static inline uint32_t frame_padded(uint32_t size) { return (size + FRAME_ALIGN - 1) & ~(FRAME_ALIGN - 1); }
+static inline uint32_t frame_padded(uint32_t size)
+{
+    return (size + FRAME_ALIGN - 1) & ~(FRAME_ALIGN - 1);
+}
 
 /* The first 16 bytes of a frame. */
 struct frame {

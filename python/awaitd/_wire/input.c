@@ -88,12 +88,10 @@ static void wait_readable(Call *c)
         return;
     grant(&c->stream);
     pthread_mutex_unlock(&l->lock);
-    Py_BEGIN_ALLOW_THREADS
-    pthread_mutex_lock(&l->lock);
+    Py_BEGIN_ALLOW_THREADS pthread_mutex_lock(&l->lock);
     threads_wait(l, &c->stream, is_readable, c);
     pthread_mutex_unlock(&l->lock);
-    Py_END_ALLOW_THREADS
-    pthread_mutex_lock(&l->lock);
+    Py_END_ALLOW_THREADS pthread_mutex_lock(&l->lock);
 }
 
 /* How many of the available bytes belong to the result; sets *done when they are its last. */

@@ -10,10 +10,10 @@
 #include "exchange.h"
 
 enum {
-    TURN_REQUESTS = 64,       /* then timers and the application's own sockets have their chance */
-    TURN_NS = 2000000,        /* the same for slow applications */
-    PUBLISH_NS = 500000,      /* a response waits no longer for its neighbours: each wake-up of the server costs 10-20 us */
-    TURN_FRAMES = 1024,       /* frames that start nothing */
+    TURN_REQUESTS = 64,  /* then timers and the application's own sockets have their chance */
+    TURN_NS = 2000000,   /* the same for slow applications */
+    PUBLISH_NS = 500000, /* a response waits no longer for its neighbours: each wake-up of the server costs 10-20 us */
+    TURN_FRAMES = 1024,  /* frames that start nothing */
 };
 
 static uint64_t now(void)
@@ -462,8 +462,10 @@ static PyGetSetDef loop_getset[] = {
 };
 
 static PyType_Slot loop_slots[] = {
-    {Py_tp_new, PyType_GenericNew},  {Py_tp_init, loop_init},       {Py_tp_dealloc, loop_dealloc}, {Py_tp_traverse, loop_traverse},
-    {Py_tp_clear, loop_clear},       {Py_tp_methods, loop_methods}, {Py_tp_getset, loop_getset},   {0, NULL},
+    {Py_tp_new, PyType_GenericNew}, {Py_tp_init, loop_init},
+    {Py_tp_dealloc, loop_dealloc},  {Py_tp_traverse, loop_traverse},
+    {Py_tp_clear, loop_clear},      {Py_tp_methods, loop_methods},
+    {Py_tp_getset, loop_getset},    {0, NULL},
 };
 
 PyType_Spec async_loop_spec = {

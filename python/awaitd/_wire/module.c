@@ -35,7 +35,7 @@ static int make_types(PyObject *module, State *s)
 
 static int make_strings(State *s)
 {
-#define STRING(identifier, text) \
+#define STRING(identifier, text)                                 \
     if (!(s->str.identifier = PyUnicode_InternFromString(text))) \
         return -1;
     STATE_STRINGS(STRING)

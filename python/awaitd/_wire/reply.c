@@ -94,8 +94,7 @@ int reply_send(Call *c, const uint8_t *body, Py_ssize_t length, bool end)
     bool done = advance(&o), lost = c->stream.lost;
     pthread_mutex_unlock(&l->lock);
     if (!done) {
-        Py_BEGIN_ALLOW_THREADS
-        pthread_mutex_lock(&l->lock);
+        Py_BEGIN_ALLOW_THREADS pthread_mutex_lock(&l->lock);
         threads_wait(l, &c->stream, advance, &o);
         lost = c->stream.lost;
         pthread_mutex_unlock(&l->lock);
@@ -119,7 +118,8 @@ static bool write_reset(void *argument)
     uint32_t length = (uint32_t)strlen(r->text);
     if (s->lost || r->call->ended)
         return true;
-    uint8_t *p = link_frame(s->link, (struct frame){frame_padded(FRAME_HEADER + length), s->id, FRAME_RESET, 0, RESET_APP_ERROR, length});
+    uint8_t *p = link_frame(
+        s->link, (struct frame){frame_padded(FRAME_HEADER + length), s->id, FRAME_RESET, 0, RESET_APP_ERROR, length});
     if (p) {
         memcpy(p + FRAME_HEADER, r->text, length);
         stream_ended(r->call);
@@ -132,8 +132,7 @@ void reply_reset(Call *c, const char *text)
 {
     ThreadLoop *l = c->loop;
     struct reset r = {c, text};
-    Py_BEGIN_ALLOW_THREADS
-    pthread_mutex_lock(&l->lock);
+    Py_BEGIN_ALLOW_THREADS pthread_mutex_lock(&l->lock);
     threads_wait(l, &c->stream, write_reset, &r);
     pthread_mutex_unlock(&l->lock);
     Py_END_ALLOW_THREADS
@@ -229,4 +228,5 @@ static PyObject *start_response(PyObject *self, PyObject *args, PyObject *kwargs
     return PyCFunction_New(&write_method, self);
 }
 
-PyMethodDef start_response_method = {"start_response", (PyCFunction)(void (*)(void))start_response, METH_VARARGS | METH_KEYWORDS, NULL};
+PyMethodDef start_response_method = {"start_response", (PyCFunction)(void (*)(void))start_response,
+                                     METH_VARARGS | METH_KEYWORDS, NULL};

@@ -16,8 +16,9 @@ PyObject *scope_template(AsyncLoop *l)
     PyObject *asgi = Py_BuildValue("{ssss}", "version", "3.0", "spec_version", "2.5");
     PyObject *scope = asgi ? PyDict_New() : NULL;
     /* Every key, so that a copy never grows. */
-    PyObject *keys[] = {str->type,         str->asgi,     str->http_version, str->method,  str->scheme, str->path,       str->raw_path,
-                        str->query_string, str->root_path, str->headers,     str->client, str->server, str->extensions};
+    PyObject *keys[] = {str->type,   str->asgi,     str->http_version, str->method,    str->scheme,
+                        str->path,   str->raw_path, str->query_string, str->root_path, str->headers,
+                        str->client, str->server,   str->extensions};
     for (size_t i = 0; scope && i < sizeof keys / sizeof *keys; i++)
         if (PyDict_SetItem(scope, keys[i], Py_None) < 0)
             Py_CLEAR(scope);
@@ -160,8 +161,7 @@ static int set_unusual(AsyncLoop *l, PyObject *scope, const struct open *o)
     if (o->query.length && set(scope, str->query_string, bytes_of(o->query)) < 0)
         return -1;
     struct span root = o->extra.length ? open_extra(o, EXTRA_ROOT_PATH) : (struct span){0};
-    if (root.length &&
-        set(scope, str->root_path, PyUnicode_DecodeUTF8((const char *)root.start, root.length, "replace")) < 0)
+    if (root.length && set(scope, str->root_path, PyUnicode_DecodeUTF8((const char *)root.start, root.length, "replace")) < 0)
         return -1;
     return l->lifespan_state ? set(scope, str->state, PyDict_Copy(l->lifespan_state)) : 0;
 }
@@ -190,7 +190,8 @@ PyObject *scope_build(AsyncLoop *l, const struct open *o)
     if (set(scope, s->str.method, method_object(s, o->method)) < 0 || set(scope, s->str.path, path_text(o->path)) < 0 ||
         set(scope, s->str.raw_path, bytes_of(o->path)) < 0 || set(scope, s->str.headers, headers_list(s, o)) < 0 ||
         set(scope, s->str.client, client_object(s, o)) < 0 || set(scope, s->str.server, server_object(s, o)) < 0 ||
-        set(scope, s->str.extensions, PyDict_Copy(l->extensions)) < 0 || set_unusual(l, scope, o) < 0 || prefix_path(l, scope) < 0)
+        set(scope, s->str.extensions, PyDict_Copy(l->extensions)) < 0 || set_unusual(l, scope, o) < 0 ||
+        prefix_path(l, scope) < 0)
         Py_CLEAR(scope);
     return scope;
 }

@@ -231,10 +231,9 @@ static int send_early_hint(Exchange *x, PyObject *message, PyObject *type)
 static int write_file(Exchange *x, const char *path, Py_ssize_t length)
 {
     uint32_t size = frame_padded(FRAME_HEADER + FILE_PAYLOAD + (uint32_t)length);
-    uint8_t flags = x->with_trailers ? 0 : FLAG_END_STREAM;
     if (send_held_head(x) < 0)
         return -1;
-    uint8_t *p = output_frame(x, (struct frame){size, x->stream, FRAME_FILE, flags, FILE_PATH, (uint32_t)length});
+    uint8_t *p = output_frame(x, (struct frame){size, x->stream, FRAME_FILE, FLAG_END_STREAM, FILE_PATH, (uint32_t)length});
     if (!p)
         return -1;
     store64(p + FRAME_HEADER, 0);
@@ -250,6 +249,10 @@ static int send_path(Exchange *x, PyObject *message, PyObject *type)
     enum { PATH_LIMIT = 4096 };
     if (!x->start_sent || x->body_sent)
         return raise_order(x, type);
+    if (x->with_trailers) {
+        PyErr_SetString(PyExc_ValueError, "http.response.pathsend can't be combined with trailers");
+        return -1;
+    }
     PyObject *path = field(message, x->loop->state->str.path), *encoded = NULL;
     if (!path || !PyUnicode_FSConverter(path, &encoded)) {
         if (!PyErr_Occurred())
@@ -281,8 +284,8 @@ static int dispatch(Exchange *x, PyObject *message, PyObject *type)
         PyObject *type;
         int (*send)(Exchange *, PyObject *, PyObject *);
     } known[] = {
-        {str->response_start, send_start},       {str->response_body, send_body}, {str->response_trailers, send_trailers},
-        {str->early_hint, send_early_hint},      {str->pathsend, send_path},
+        {str->response_start, send_start},  {str->response_body, send_body}, {str->response_trailers, send_trailers},
+        {str->early_hint, send_early_hint}, {str->pathsend, send_path},
     };
     enum { COUNT = sizeof known / sizeof *known };
     for (size_t i = 0; i < COUNT; i++)

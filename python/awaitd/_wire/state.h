@@ -8,64 +8,64 @@
 #include "open.h"
 
 /* Every string that is a key, a type of message or an attribute: STRING(identifier, text). */
-#define STATE_STRINGS(STRING) \
-    STRING(type, "type") \
-    STRING(http, "http") \
-    STRING(https, "https") \
-    STRING(asgi, "asgi") \
-    STRING(http_version, "http_version") \
-    STRING(method, "method") \
-    STRING(scheme, "scheme") \
-    STRING(path, "path") \
-    STRING(raw_path, "raw_path") \
-    STRING(query_string, "query_string") \
-    STRING(root_path, "root_path") \
-    STRING(headers, "headers") \
-    STRING(client, "client") \
-    STRING(server, "server") \
-    STRING(state, "state") \
-    STRING(extensions, "extensions") \
-    STRING(status, "status") \
-    STRING(trailers, "trailers") \
-    STRING(more_trailers, "more_trailers") \
-    STRING(body, "body") \
-    STRING(more_body, "more_body") \
-    STRING(links, "links") \
-    STRING(http_request, "http.request") \
-    STRING(http_disconnect, "http.disconnect") \
-    STRING(response_start, "http.response.start") \
-    STRING(response_body, "http.response.body") \
+#define STATE_STRINGS(STRING)                           \
+    STRING(type, "type")                                \
+    STRING(http, "http")                                \
+    STRING(https, "https")                              \
+    STRING(asgi, "asgi")                                \
+    STRING(http_version, "http_version")                \
+    STRING(method, "method")                            \
+    STRING(scheme, "scheme")                            \
+    STRING(path, "path")                                \
+    STRING(raw_path, "raw_path")                        \
+    STRING(query_string, "query_string")                \
+    STRING(root_path, "root_path")                      \
+    STRING(headers, "headers")                          \
+    STRING(client, "client")                            \
+    STRING(server, "server")                            \
+    STRING(state, "state")                              \
+    STRING(extensions, "extensions")                    \
+    STRING(status, "status")                            \
+    STRING(trailers, "trailers")                        \
+    STRING(more_trailers, "more_trailers")              \
+    STRING(body, "body")                                \
+    STRING(more_body, "more_body")                      \
+    STRING(links, "links")                              \
+    STRING(http_request, "http.request")                \
+    STRING(http_disconnect, "http.disconnect")          \
+    STRING(response_start, "http.response.start")       \
+    STRING(response_body, "http.response.body")         \
     STRING(response_trailers, "http.response.trailers") \
-    STRING(early_hint, "http.response.early_hint") \
-    STRING(pathsend, "http.response.pathsend") \
-    STRING(call_soon, "call_soon") \
-    STRING(create_future, "create_future") \
-    STRING(create_task, "create_task") \
-    STRING(get_task_factory, "get_task_factory") \
-    STRING(get_coro, "get_coro") \
-    STRING(self, "__self__") \
-    STRING(set_result, "set_result") \
-    STRING(done, "done") \
-    STRING(cancel, "cancel") \
-    STRING(throw, "throw") \
-    STRING(send, "send") \
-    STRING(close, "close") \
-    STRING(request_method, "REQUEST_METHOD") \
-    STRING(script_name, "SCRIPT_NAME") \
-    STRING(path_info, "PATH_INFO") \
-    STRING(query, "QUERY_STRING") \
-    STRING(raw_uri, "RAW_URI") \
-    STRING(server_name, "SERVER_NAME") \
-    STRING(server_port, "SERVER_PORT") \
-    STRING(server_protocol, "SERVER_PROTOCOL") \
-    STRING(remote_addr, "REMOTE_ADDR") \
-    STRING(remote_port, "REMOTE_PORT") \
-    STRING(https_variable, "HTTPS") \
-    STRING(content_type, "CONTENT_TYPE") \
-    STRING(content_length, "CONTENT_LENGTH") \
-    STRING(cookie, "HTTP_COOKIE") \
-    STRING(url_scheme, "wsgi.url_scheme") \
-    STRING(input, "wsgi.input") \
+    STRING(early_hint, "http.response.early_hint")      \
+    STRING(pathsend, "http.response.pathsend")          \
+    STRING(call_soon, "call_soon")                      \
+    STRING(create_future, "create_future")              \
+    STRING(create_task, "create_task")                  \
+    STRING(get_task_factory, "get_task_factory")        \
+    STRING(get_coro, "get_coro")                        \
+    STRING(self, "__self__")                            \
+    STRING(set_result, "set_result")                    \
+    STRING(done, "done")                                \
+    STRING(cancel, "cancel")                            \
+    STRING(throw, "throw")                              \
+    STRING(send, "send")                                \
+    STRING(close, "close")                              \
+    STRING(request_method, "REQUEST_METHOD")            \
+    STRING(script_name, "SCRIPT_NAME")                  \
+    STRING(path_info, "PATH_INFO")                      \
+    STRING(query, "QUERY_STRING")                       \
+    STRING(raw_uri, "RAW_URI")                          \
+    STRING(server_name, "SERVER_NAME")                  \
+    STRING(server_port, "SERVER_PORT")                  \
+    STRING(server_protocol, "SERVER_PROTOCOL")          \
+    STRING(remote_addr, "REMOTE_ADDR")                  \
+    STRING(remote_port, "REMOTE_PORT")                  \
+    STRING(https_variable, "HTTPS")                     \
+    STRING(content_type, "CONTENT_TYPE")                \
+    STRING(content_length, "CONTENT_LENGTH")            \
+    STRING(cookie, "HTTP_COOKIE")                       \
+    STRING(url_scheme, "wsgi.url_scheme")               \
+    STRING(input, "wsgi.input")                         \
     STRING(empty, "")
 
 struct state_strings {
@@ -75,8 +75,14 @@ struct state_strings {
 };
 
 /* Direct-mapped caches of objects that come again and again; each entry is an object or NULL. */
-enum { NAME_CACHE = 512, FIELD_CACHE = 256, ADDRESS_CACHE = 256, METHOD_COUNT = 7, VARIABLE_CACHE = 256,
-       VARIABLE_NAME_MAX = 47 };
+enum {
+    NAME_CACHE = 512,
+    FIELD_CACHE = 256,
+    ADDRESS_CACHE = 256,
+    METHOD_COUNT = 7,
+    VARIABLE_CACHE = 256,
+    VARIABLE_NAME_MAX = 47
+};
 
 struct cached_address {
     uint8_t family;
@@ -106,7 +112,7 @@ typedef struct state {
     PyObject *task_type;           /* asyncio.Task */
     PyObject *ready;               /* an awaitable that is finished, with None */
     PyObject *empty_bytes;
-    PyObject *loop_keyword;  /* ("loop",) */
+    PyObject *loop_keyword;   /* ("loop",) */
     PyObject *eager_keywords; /* ("loop", "eager_start") */
     struct state_strings str;
     PyObject *methods[METHOD_COUNT];

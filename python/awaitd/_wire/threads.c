@@ -325,10 +325,8 @@ static int serve_one(ThreadLoop *l, int extra, PyObject *on_extra)
     if (PyErr_Occurred())
         return -1;
     bool interrupted;
-    Py_BEGIN_ALLOW_THREADS
-    interrupted = wait_request(l, extra);
-    Py_END_ALLOW_THREADS
-    return interrupted ? attend(on_extra) : 0;
+    Py_BEGIN_ALLOW_THREADS interrupted = wait_request(l, extra);
+    Py_END_ALLOW_THREADS return interrupted ? attend(on_extra) : 0;
 }
 
 static PyObject *serve(PyObject *self, PyObject *args)
@@ -392,8 +390,8 @@ static int loop_init(PyObject *self, PyObject *args, PyObject *kwargs)
     static char *keywords[] = {"application", "doorbell", "links", "root_path", "environ", "report", NULL};
     ThreadLoop *l = (ThreadLoop *)self;
     PyObject *application, *links, *root_path, *environ, *report;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OiO!UO!O", keywords, &application, &l->doorbell, &PyList_Type, &links, &root_path,
-                                     &PyDict_Type, &environ, &report))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OiO!UO!O", keywords, &application, &l->doorbell, &PyList_Type, &links,
+                                     &root_path, &PyDict_Type, &environ, &report))
         return -1;
     if (l->links || PyList_GET_SIZE(links) == 0) {
         PyErr_SetString(PyExc_ValueError, "a worker loop needs links, once");
@@ -460,7 +458,8 @@ static PyObject *get_in_flight(PyObject *self, void *Py_UNUSED(closure))
 
 static PyMethodDef loop_methods[] = {
     {"serve", serve, METH_VARARGS,
-     "serve(fd=-1, on_readable=None): run requests on this thread until stop(); call on_readable when fd is readable and nothing waits."},
+     "serve(fd=-1, on_readable=None): run requests on this thread until stop(); call on_readable when fd is readable and "
+     "nothing waits."},
     {"stop", stop, METH_NOARGS, "Let every serve() return after its request."},
     {"when_idle", when_idle, METH_O, "Call callback() once, when no request runs and the rings are empty."},
     {NULL, NULL, 0, NULL},
@@ -472,8 +471,10 @@ static PyGetSetDef loop_getset[] = {
 };
 
 static PyType_Slot loop_slots[] = {
-    {Py_tp_new, PyType_GenericNew},  {Py_tp_init, loop_init},       {Py_tp_dealloc, loop_dealloc}, {Py_tp_traverse, loop_traverse},
-    {Py_tp_clear, loop_clear},       {Py_tp_methods, loop_methods}, {Py_tp_getset, loop_getset},   {0, NULL},
+    {Py_tp_new, PyType_GenericNew}, {Py_tp_init, loop_init},
+    {Py_tp_dealloc, loop_dealloc},  {Py_tp_traverse, loop_traverse},
+    {Py_tp_clear, loop_clear},      {Py_tp_methods, loop_methods},
+    {Py_tp_getset, loop_getset},    {0, NULL},
 };
 
 PyType_Spec thread_loop_spec = {

@@ -186,9 +186,9 @@ static PyMethodDef wait_methods[] = {
 };
 
 static PyType_Slot wait_slots[] = {
-    {Py_tp_dealloc, wait_dealloc},   {Py_tp_traverse, wait_traverse}, {Py_tp_clear, wait_clear},
-    {Py_tp_iter, wait_self},         {Py_tp_iternext, wait_iternext}, {Py_am_await, wait_self},
-    {Py_am_send, wait_am_send},      {Py_tp_methods, wait_methods},   {0, NULL},
+    {Py_tp_dealloc, wait_dealloc}, {Py_tp_traverse, wait_traverse}, {Py_tp_clear, wait_clear},
+    {Py_tp_iter, wait_self},       {Py_tp_iternext, wait_iternext}, {Py_am_await, wait_self},
+    {Py_am_send, wait_am_send},    {Py_tp_methods, wait_methods},   {0, NULL},
 };
 
 PyType_Spec wait_spec = {
