@@ -35,7 +35,7 @@ lint: .venv/test develop
 	tests/lint.sh
 
 fmt: .venv/test develop
-	gofmt -w cmd internal bench && ruff format -q && clang-format -i python/awaitd/_wire/*.[ch]
+	go tool gofumpt -w cmd internal bench && ruff format -q && clang-format -i python/awaitd/_wire/*.[ch]
 
 gen: develop  ## pages and scripts that come from the settings table
 	go generate ./...

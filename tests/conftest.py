@@ -32,12 +32,12 @@ def launch() -> Iterator[StartServer]:
 
         def start(
             *arguments: str,
-            env: Mapping[str, str] = {"VIRTUAL_ENV": sys.prefix},
+            env: Mapping[str, str] | None = None,
             program: str = "",
             cwd: Path | None = None,
             pass_fds: Sequence[int] = (),
         ) -> Server:
-            server = Server([program or binary(), *arguments], env, cwd, pass_fds)
+            server = Server([program or binary(), *arguments], {"VIRTUAL_ENV": sys.prefix} | dict(env or {}), cwd, pass_fds)
             _running.append(server)
             servers.callback(_running.remove, server)
             servers.callback(server.kill)

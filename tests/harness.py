@@ -2,7 +2,7 @@
 
 Environment:
 AWAITD_BIN          the binary under test (default: `awaitd` beside this Python, else bin/awaitd of this tree, else on PATH)
-AWAITD_TEST_SERVER  `uvicorn`: run the end-to-end tests over uvicorn (ASGI) and gunicorn (WSGI), to tell a test's fault from ours
+AWAITD_TEST_SERVER  `uvicorn`: run tests/e2e over uvicorn (ASGI) and gunicorn (WSGI), to tell a test's fault from ours
 """
 
 import os
@@ -74,6 +74,11 @@ class Output:
     def text(self) -> str:
         with self._news:
             return "".join(self.lines)
+
+    def clear(self) -> None:
+        """Forgets what is here, so that wait_for finds only what comes."""
+        with self._news:
+            self.lines.clear()
 
     def join(self, within: float) -> None:
         self._thread.join(within)
@@ -209,7 +214,8 @@ def _environment() -> dict[str, str]:
 
 def _awaitd(target: str, app_dir: Path, options: list[str]) -> list[str]:
     grace = ["--timeout-graceful-shutdown", str(GRACE)]
-    return [binary(), target, "--app-dir", str(app_dir), "--port", "0", *grace, *options]
+    address = [] if {"--uds", "--bind", "--fd"} & set(options) else ["--port", "0"]
+    return [binary(), target, "--app-dir", str(app_dir), *address, *grace, *options]
 
 
 def _peer(target: str, app_dir: Path, options: list[str]) -> list[str]:
@@ -238,6 +244,14 @@ def family(pid: int) -> list[int]:
     lists = Path(f"/proc/{pid}/task").glob("*/children")
     children = [int(child) for listed in lists for child in listed.read_text().split()]
     return [pid, *(member for child in children for member in family(child))]
+
+
+def alive(pid: int) -> bool:
+    """False for a process that is gone, or only waits to be reaped."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def _private_bytes(pid: int) -> int:

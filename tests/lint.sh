@@ -1,11 +1,11 @@
 #!/bin/sh
 # Everything that is judged without running it.
 set -eu
-unformatted=$(gofmt -l cmd internal bench)
+unformatted=$(go tool gofumpt -l cmd internal bench)
 [ -z "$unformatted" ] || { echo "not formatted (make fmt): $unformatted"; exit 1; }
 go vet ./...
 GOOS=darwin GOARCH=arm64 go vet ./...
-if go tool -n staticcheck >/dev/null 2>&1; then go tool staticcheck ./...; fi
+go tool staticcheck ./...
 ruff check -q
 ruff format -q --check
 mypy --no-error-summary

@@ -68,6 +68,18 @@ class Connection:
     def get(self, target: str, **fields: str) -> Response:
         return self.request("GET", target, **fields).response()
 
+    def rest_or_response(self) -> Response:
+        """The next response; if the server breaks it off, what there was of it."""
+        response = self.head()
+        try:
+            if "content-length" in response:
+                response.body = self.read(int(response["content-length"]))
+            else:
+                response.body = self.rest()
+        except (EOFError, ConnectionResetError):
+            pass
+        return response
+
     def head(self) -> Response:
         """The next head, its body still to be read: an interim response, or one that streams."""
         while b"\r\n\r\n" not in self._received:
@@ -126,6 +138,15 @@ class Connection:
             parts.append(data)
             missing -= len(data)
         return b"".join(parts)
+
+    def skip(self, n: int) -> int:
+        """Reads n bytes, or up to the end, and keeps nothing; how many there were."""
+        skipped = min(n, len(self._received))
+        self._received = self._received[skipped:]
+        buffer = memoryview(bytearray(1 << 20))
+        while skipped < n and (read := self.socket.recv_into(buffer[: n - skipped])):
+            skipped += read
+        return skipped
 
     def rest(self) -> bytes:
         """Everything until the server ends the connection in good order."""

@@ -134,8 +134,10 @@ var Table = []Setting{
 			"returns a loop.",
 		Why: "Whoever installed uvloop beside the application wants it used.",
 		Value: func(c *Config) Value {
-			return choice{field: &c.Loop, words: []string{"auto", "asyncio", "uvloop"},
-				open: &openChoice{"module:factory", isReference}}
+			return choice{
+				field: &c.Loop, words: []string{"auto", "asyncio", "uvloop"},
+				open: &openChoice{"module:factory", isReference},
+			}
 		},
 	},
 	{

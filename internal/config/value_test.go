@@ -48,8 +48,11 @@ func TestNumber(t *testing.T) {
 func TestBoolean(t *testing.T) {
 	var b bool
 	runValueCases(t, boolean{&b}, []valueCase{
-		{text: "true", shown: "true"}, {text: "0", shown: "false"}, {text: "Yes", shown: "true"},
-		{text: "off", shown: "false"}, {text: "on", shown: "true"},
+		{text: "true", shown: "true"},
+		{text: "0", shown: "false"},
+		{text: "Yes", shown: "true"},
+		{text: "off", shown: "false"},
+		{text: "on", shown: "true"},
 		{text: "maybe", err: "must be true or false, got `maybe`"},
 	})
 }
@@ -57,8 +60,14 @@ func TestBoolean(t *testing.T) {
 func TestDuration(t *testing.T) {
 	var d time.Duration
 	runValueCases(t, duration{&d, time.Millisecond, 24 * time.Hour}, []valueCase{
-		{text: "30", shown: "30s"}, {text: "30s", shown: "30s"}, {text: "500ms", shown: "500ms"}, {text: "2m", shown: "2m"},
-		{text: "0.5", shown: "500ms"}, {text: "1h30m", shown: "90m"}, {text: "24h", shown: "24h"}, {text: "120", shown: "2m"},
+		{text: "30", shown: "30s"},
+		{text: "30s", shown: "30s"},
+		{text: "500ms", shown: "500ms"},
+		{text: "2m", shown: "2m"},
+		{text: "0.5", shown: "500ms"},
+		{text: "1h30m", shown: "90m"},
+		{text: "24h", shown: "24h"},
+		{text: "120", shown: "2m"},
 		{text: "0", err: "must be 1ms to 24h, got `0`"},
 		{text: "-1s", err: "must be 1ms to 24h, got `-1s`"},
 		{text: "25h", err: "must be 1ms to 24h, got `25h`"},
@@ -72,8 +81,12 @@ func TestDuration(t *testing.T) {
 func TestSize(t *testing.T) {
 	var n int64
 	runValueCases(t, size[int64]{&n, 0, math.MaxInt64}, []valueCase{
-		{text: "8190", shown: "8190"}, {text: "64KiB", shown: "64KiB"}, {text: "1MB", shown: "1000000"}, {text: "2 gib", shown: "2GiB"},
-		{text: "10b", shown: "10"}, {text: "1048576", shown: "1MiB"},
+		{text: "8190", shown: "8190"},
+		{text: "64KiB", shown: "64KiB"},
+		{text: "1MB", shown: "1000000"},
+		{text: "2 gib", shown: "2GiB"},
+		{text: "10b", shown: "10"},
+		{text: "1048576", shown: "1MiB"},
 		{text: "-1", err: "must be 0 or more, got `-1`"},
 		{text: "64K", err: "must be a size such as 65536, 64KiB or 1MB, got `64K`"},
 		{text: "KiB", err: "must be a size such as 65536, 64KiB or 1MB, got `KiB`"},
@@ -90,7 +103,9 @@ func TestSize(t *testing.T) {
 func TestMode(t *testing.T) {
 	var m uint32
 	runValueCases(t, mode{&m}, []valueCase{
-		{text: "660", shown: "660"}, {text: "0660", shown: "660"}, {text: "0o600", shown: "600"},
+		{text: "660", shown: "660"},
+		{text: "0660", shown: "660"},
+		{text: "0o600", shown: "600"},
 		{text: "1000", err: "must be octal permissions, 0 to 777, got `1000`"},
 		{text: "689", err: "must be octal permissions, 0 to 777, got `689`"},
 	})
@@ -99,11 +114,13 @@ func TestMode(t *testing.T) {
 func TestChoice(t *testing.T) {
 	var s string
 	runValueCases(t, ByName("interface").Value(&Config{}), []valueCase{
-		{text: "wsgi", shown: "wsgi"}, {text: "ASGI3", shown: "asgi3"},
+		{text: "wsgi", shown: "wsgi"},
+		{text: "ASGI3", shown: "asgi3"},
 		{text: "rsgi", err: "must be auto, asgi3, asgi2 or wsgi, got `rsgi`"},
 	})
 	runValueCases(t, choice{field: &s, words: []string{"auto"}, open: &openChoice{"module:factory", isReference}}, []valueCase{
-		{text: "auto", shown: "auto"}, {text: "my.loops:Make", shown: "my.loops:Make"},
+		{text: "auto", shown: "auto"},
+		{text: "my.loops:Make", shown: "my.loops:Make"},
 		{text: "gevent", err: "must be auto or module:factory, got `gevent`"},
 		{text: "my.loops:", err: "must be auto or module:factory, got `my.loops:`"},
 	})
@@ -111,12 +128,16 @@ func TestChoice(t *testing.T) {
 
 func TestTextChecks(t *testing.T) {
 	runValueCases(t, ByName("root-path").Value(&Config{}), []valueCase{
-		{text: "/api", shown: "/api"}, {text: "", shown: ""},
+		{text: "/api", shown: "/api"},
+		{text: "", shown: ""},
 		{text: "api", err: "must be a path such as /api, with a slash in front and none at the end, got `api`"},
 		{text: "/api/", err: "must be a path such as /api, with a slash in front and none at the end, got `/api/`"},
 	})
 	runValueCases(t, ByName("host").Value(&Config{}), []valueCase{
-		{text: "::1", shown: "::1"}, {text: "localhost", shown: "localhost"}, {text: "0.0.0.0", shown: "0.0.0.0"}, {text: "", shown: ""},
+		{text: "::1", shown: "::1"},
+		{text: "localhost", shown: "localhost"},
+		{text: "0.0.0.0", shown: "0.0.0.0"},
+		{text: "", shown: ""},
 		{text: "localhost:80", err: "must be a host name or an IP address, without a port, got `localhost:80`"},
 	})
 	runValueCases(t, ByName("header").Value(&Config{}), []valueCase{
@@ -134,8 +155,12 @@ func TestTextChecks(t *testing.T) {
 
 func TestTargetCheck(t *testing.T) {
 	runValueCases(t, ByName("target").Value(&Config{}), []valueCase{
-		{text: "main:app", shown: "main:app"}, {text: "main", shown: "main"}, {text: "a.b:c.d", shown: "a.b:c.d"},
-		{text: "main:make()", shown: "main:make()"}, {text: "wsgi:a:b", shown: "wsgi:a:b"}, {text: "asgi:application", shown: "asgi:application"},
+		{text: "main:app", shown: "main:app"},
+		{text: "main", shown: "main"},
+		{text: "a.b:c.d", shown: "a.b:c.d"},
+		{text: "main:make()", shown: "main:make()"},
+		{text: "wsgi:a:b", shown: "wsgi:a:b"},
+		{text: "asgi:application", shown: "asgi:application"},
 		{text: "main:", err: "must be module:attribute, got `main:`"},
 		{text: ":app", err: "must be module:attribute, got `:app`"},
 		{text: "", err: "must be module:attribute, got nothing"},

@@ -19,17 +19,27 @@ func TestListen(t *testing.T) {
 		cause         error
 		problem, hint string
 	}{
-		{"127.0.0.1:8000", sys(syscall.EADDRINUSE), "can't listen on 127.0.0.1:8000: address already in use",
-			"pick another address with `--port 8001`"},
+		{
+			"127.0.0.1:8000", sys(syscall.EADDRINUSE), "can't listen on 127.0.0.1:8000: address already in use",
+			"pick another address with `--port 8001`",
+		},
 		{"[::1]:65535", sys(syscall.EADDRINUSE), "can't listen on [::1]:65535: address already in use", ""},
-		{"127.0.0.1:80", sys(syscall.EACCES), "can't listen on 127.0.0.1:80: permission denied",
-			"ports below 1024 are for root: pick another with `--port 8000`, or grant CAP_NET_BIND_SERVICE"},
-		{"192.0.2.1:80", sys(syscall.EADDRNOTAVAIL), "can't listen on 192.0.2.1:80: cannot assign requested address",
-			"this machine has no such address: `--host 0.0.0.0` listens on all it has"},
-		{"unix:/run/a", sys(syscall.EADDRINUSE), "can't listen on unix:/run/a: address already in use",
-			"another server listens on `/run/a`: stop it, or pick another path"},
-		{"unix:/no/a", sys(syscall.ENOENT), "can't listen on unix:/no/a: no such file or directory",
-			"the folder of the socket must be there"},
+		{
+			"127.0.0.1:80", sys(syscall.EACCES), "can't listen on 127.0.0.1:80: permission denied",
+			"ports below 1024 are for root: pick another with `--port 8000`, or grant CAP_NET_BIND_SERVICE",
+		},
+		{
+			"192.0.2.1:80", sys(syscall.EADDRNOTAVAIL), "can't listen on 192.0.2.1:80: cannot assign requested address",
+			"this machine has no such address: `--host 0.0.0.0` listens on all it has",
+		},
+		{
+			"unix:/run/a", sys(syscall.EADDRINUSE), "can't listen on unix:/run/a: address already in use",
+			"another server listens on `/run/a`: stop it, or pick another path",
+		},
+		{
+			"unix:/no/a", sys(syscall.ENOENT), "can't listen on unix:/no/a: no such file or directory",
+			"the folder of the socket must be there",
+		},
 		{"fd://9", sys(syscall.EBADF), "can't listen on fd://9: bad file descriptor", ""},
 	} {
 		f := Listen(c.address, c.cause)
@@ -48,8 +58,10 @@ func TestProblemsAndCodes(t *testing.T) {
 		{Start("main:app", Report{Stage: Import, Message: "no module named `main`."}), "can't import `main:app`: no module named `main`", 3},
 		{Start("main:app", Report{Stage: Lifespan, Message: "it raised"}), "can't start `main:app`: it raised", 3},
 		{StartTimeout("main:app", time.Minute), "can't start `main:app`: not ready after 1m0s", 3},
-		{CrashLoop("main:app", 5, "killed by SIGSEGV", ""),
-			"can't start `main:app`: 5 workers in a row ended before they were ready, the last one: killed by SIGSEGV", 3},
+		{
+			CrashLoop("main:app", 5, "killed by SIGSEGV", ""),
+			"can't start `main:app`: 5 workers in a row ended before they were ready, the last one: killed by SIGSEGV", 3,
+		},
 		{NoInterpreter([]string{"a", "b"}), "can't find a Python interpreter: looked for `a`, `b`", 2},
 		{BadInterpreter("a", &os.PathError{Op: "exec", Path: "a", Err: syscall.ENOENT}), "can't run `a`: no such file or directory", 2},
 		{NoPackage("a", "1.0"), "`a` has no awaitd 1.0", 2},

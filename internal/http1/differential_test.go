@@ -119,59 +119,99 @@ var explained = []struct {
 	reason string
 	covers func(d *difference) bool
 }{
-	{"a bare LF ends a line there; RFC 9112 §2.2 allows it, but a front that disagrees makes it a way to smuggle requests",
-		refusedFor(ErrBareLF)},
-	{"folded lines are joined there; RFC 9112 §5.2 has a server refuse or join them",
-		refusedFor(ErrFieldFolded)},
-	{"a Transfer-Encoding whose value is on a folded line is seen to be empty before it is seen to be folded",
+	{
+		"a bare LF ends a line there; RFC 9112 §2.2 allows it, but a front that disagrees makes it a way to smuggle requests",
+		refusedFor(ErrBareLF),
+	},
+	{
+		"folded lines are joined there; RFC 9112 §5.2 has a server refuse or join them",
+		refusedFor(ErrFieldFolded),
+	},
+	{
+		"a Transfer-Encoding whose value is on a folded line is seen to be empty before it is seen to be folded",
 		func(d *difference) bool {
 			folded := bytes.Contains(d.raw, []byte("\r\n ")) || bytes.Contains(d.raw, []byte("\r\n\t"))
 			return refusedFor(ErrTransferEncoding)(d) && folded
-		}},
-	{"ReadRequest leaves Host to the server, which takes an empty one, and characters that no host has",
-		refusedFor(ErrHost, ErrHostMissing)},
-	{"Transfer-Encoding beats Content-Length there; RFC 9112 §6.3 allows it, but calls it a probable attack",
-		refusedFor(ErrFraming)},
-	{"Content-Length may be repeated there if all values agree; RFC 9110 §8.6 allows it, or a refusal",
-		refusedFor(ErrContentLengthRepeated)},
-	{"Transfer-Encoding is dropped there on HTTP/1.0, and the body is taken for the next request; RFC 9112 §6.1 calls it faulty",
-		refusedFor(ErrTransferVersion)},
-	{"ReadRequest takes HTTP/2.0 and any other version of two digits",
-		refusedFor(ErrVersionUnsupported)},
-	{"CONNECT is the handler's business there",
-		refusedFor(ErrConnect)},
-	{"Expect is the server's business there, not that of ReadRequest",
-		refusedFor(ErrExpectation)},
-	{"a method has no longest length there",
-		refusedFor(ErrMethodTooLong)},
-	{"net/url takes every scheme, user information, fragments, an asterisk for any method",
-		refusedFor(ErrTarget)},
-	{"ReadRequest leaves a space in a field name to the server",
-		refusedFor(ErrFieldName)},
-	{"extensions and trailers have other bounds there, and trailers may be folded and end with LF",
+		},
+	},
+	{
+		"ReadRequest leaves Host to the server, which takes an empty one, and characters that no host has",
+		refusedFor(ErrHost, ErrHostMissing),
+	},
+	{
+		"Transfer-Encoding beats Content-Length there; RFC 9112 §6.3 allows it, but calls it a probable attack",
+		refusedFor(ErrFraming),
+	},
+	{
+		"Content-Length may be repeated there if all values agree; RFC 9110 §8.6 allows it, or a refusal",
+		refusedFor(ErrContentLengthRepeated),
+	},
+	{
+		"Transfer-Encoding is dropped there on HTTP/1.0, and the body is taken for the next request; RFC 9112 §6.1 calls it faulty",
+		refusedFor(ErrTransferVersion),
+	},
+	{
+		"ReadRequest takes HTTP/2.0 and any other version of two digits",
+		refusedFor(ErrVersionUnsupported),
+	},
+	{
+		"CONNECT is the handler's business there",
+		refusedFor(ErrConnect),
+	},
+	{
+		"Expect is the server's business there, not that of ReadRequest",
+		refusedFor(ErrExpectation),
+	},
+	{
+		"a method has no longest length there",
+		refusedFor(ErrMethodTooLong),
+	},
+	{
+		"net/url takes every scheme, user information, fragments, an asterisk for any method",
+		refusedFor(ErrTarget),
+	},
+	{
+		"ReadRequest leaves a space in a field name to the server",
+		refusedFor(ErrFieldName),
+	},
+	{
+		"extensions and trailers have other bounds there, and trailers may be folded and end with LF",
 		func(d *difference) bool {
 			return d.what == "body" && d.theirs.end == "whole" &&
 				isOneOf(d.refusal, ErrChunkExtensions, ErrTrailersTooBig, ErrTrailer, ErrBareLF)
-		}},
-	{"white space between size and extension is refused there; RFC 9112 §7.1.1 has a recipient take it",
+		},
+	},
+	{
+		"white space between size and extension is refused there; RFC 9112 §7.1.1 has a recipient take it",
 		func(d *difference) bool {
 			return d.what == "body" && d.ours.end == "whole" && d.theirs.end == "invalid byte in chunk length" &&
 				(bytes.Contains(d.raw, []byte(" ;")) || bytes.Contains(d.raw, []byte("\t;")))
-		}},
-	{"net/url refuses percent escapes that are none; here they are the application's to judge",
-		theyRefuse("invalid URL escape")},
-	{"net/url parses the IPv6 address of an absolute form; here its characters are checked",
-		theyRefuse("invalid host: ParseAddr")},
-	{"an empty line before the request line is skipped here (RFC 9112 §2.2), refused there",
+		},
+	},
+	{
+		"net/url refuses percent escapes that are none; here they are the application's to judge",
+		theyRefuse("invalid URL escape"),
+	},
+	{
+		"net/url parses the IPv6 address of an absolute form; here its characters are checked",
+		theyRefuse("invalid host: ParseAddr"),
+	},
+	{
+		"an empty line before the request line is skipped here (RFC 9112 §2.2), refused there",
 		func(d *difference) bool {
 			return theyRefuse("malformed HTTP request")(d) && bytes.HasPrefix(d.raw, []byte("\r\n"))
-		}},
-	{"a minor version above 1 is 1.1 here, kept as it is there",
+		},
+	},
+	{
+		"a minor version above 1 is 1.1 here, kept as it is there",
 		func(d *difference) bool {
 			return d.what == "version" && d.ours.version == "HTTP/1.1" && d.theirs.version > "HTTP/1.1"
-		}},
-	{"an absolute form on HTTP/1.0 without Host gives a host there; here there is no field that it could replace",
-		func(d *difference) bool { return d.what == "host" && d.ours.version == "HTTP/1.0" && d.ours.host == "" }},
+		},
+	},
+	{
+		"an absolute form on HTTP/1.0 without Host gives a host there; here there is no field that it could replace",
+		func(d *difference) bool { return d.what == "host" && d.ours.version == "HTTP/1.0" && d.ours.host == "" },
+	},
 }
 
 func refusedFor(errs ...*Error) func(*difference) bool {

@@ -164,6 +164,9 @@ func Unix(path string, permissions uint32, backlog int) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
+	if permissions != 0 {
+		_ = unix.Fchmod(fd, permissions) // on Linux it holds from the first moment on, less what the umask takes
+	}
 	if err := bindListen(fd, &unix.SockaddrUnix{Name: path}, backlog); err != nil {
 		return nil, err
 	}

@@ -1,12 +1,28 @@
 package pool
 
 import (
-	"errors"
-	"time"
-
-	"github.com/awaitd/awaitd/internal/fault"
+	"github.com/awaitd/awaitd/internal/worker"
 )
 
-var errNotStarted = errors.New("the new worker ended before it was ready")
+// unready is the end of a worker that never became ready.
+type unready struct {
+	ending worker.Ending
+	silent bool // it never said a word
+	python worker.Interpreter
+}
 
-func startTimeout(target string, limit time.Duration) error { return fault.StartTimeout(target, limit) }
+// Error says how it ended, in the application's own words if there are any.
+func (u *unready) Error() string {
+	if u.ending.Fault != nil {
+		return u.ending.Fault.Error()
+	}
+	return "the new worker ended before it was ready: " + u.ending.How
+}
+
+// Unwrap returns what is the user's to mend, if it is.
+func (u *unready) Unwrap() error {
+	if u.ending.Fault != nil {
+		return u.ending.Fault
+	}
+	return nil
+}

@@ -177,6 +177,7 @@ func (w *fakeWorker) die() {
 }
 
 func (e *workerEnd) word(at int) *atomic.Uint64 { return (*atomic.Uint64)(unsafe.Pointer(&e.mem[at])) }
+
 func (e *workerEnd) flag(at int) *atomic.Uint32 { return (*atomic.Uint32)(unsafe.Pointer(&e.mem[at])) }
 
 // peek returns the next frame in the to-worker ring, or nil.

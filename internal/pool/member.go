@@ -1,9 +1,11 @@
 package pool
 
 import (
+	"errors"
 	"sync"
 	"time"
 
+	"github.com/awaitd/awaitd/internal/fault"
 	"github.com/awaitd/awaitd/internal/wire"
 	"github.com/awaitd/awaitd/internal/worker"
 )
@@ -22,6 +24,7 @@ type member struct {
 // instance is one worker process with its links.
 type instance struct {
 	process *worker.Process
+	python  worker.Interpreter
 	target  *Target
 	bell    *wire.Bell
 	links   []*wire.Link
@@ -39,13 +42,16 @@ func (m *member) run(ready func()) {
 	backoff := time.Duration(0)
 	for !m.pool.pausing(backoff) {
 		i, err := m.boot()
+		if again, ok := errors.AsType[*unready](err); ok {
+			if err = m.pool.judge(again); err == nil {
+				m.pool.opts.Log.Error("a worker ended before it was ready", "worker", m.name, "how", again.ending.How)
+				backoff = longer(backoff)
+				continue
+			}
+		}
 		if err != nil {
 			m.pool.fail(err)
 			return
-		}
-		if i == nil {
-			backoff = longer(backoff)
-			continue
 		}
 		m.adopt(i)
 		if ready != nil {
@@ -107,15 +113,12 @@ func (m *member) exchange(old *instance) error {
 	if err != nil {
 		return err
 	}
-	if i == nil {
-		return errNotStarted
-	}
 	m.adopt(i)
 	m.pool.done.Go(func() { m.retire(old, m.pool.opts.Grace) }) // ends within the grace
 	return nil
 }
 
-// boot starts a worker and waits until it is ready. Without an instance and without an error it may be tried again.
+// boot starts a worker and waits until it is ready. If that is the worker's failure, the error is an unready.
 func (m *member) boot() (*instance, error) {
 	p := m.pool
 	i, err := m.start()
@@ -129,13 +132,8 @@ func (m *member) boot() (*instance, error) {
 		p.booted()
 		return i, nil
 	case <-i.process.Done:
-		ending, silent := i.process.Ending(), i.process.Silent()
 		i.free()
-		if err := p.failedBoot(ending, silent); err != nil {
-			return nil, err
-		}
-		p.opts.Log.Error("a worker ended before it was ready", "worker", m.name, "how", ending.How)
-		return nil, nil
+		return nil, &unready{i.process.Ending(), i.process.Silent(), i.python}
 	case <-p.stop:
 		i.process.Kill("the server stops")
 		<-i.process.Done
@@ -145,7 +143,8 @@ func (m *member) boot() (*instance, error) {
 		i.process.Kill("not ready in time")
 		<-i.process.Done
 		i.free()
-		return nil, startTimeout(p.opts.Setup.Target, p.opts.BootTimeout)
+		late := worker.Ending{Fault: fault.StartTimeout(p.opts.Setup.Target, p.opts.BootTimeout), How: "killed: not ready in time"}
+		return nil, &unready{ending: late}
 	}
 }
 
@@ -161,12 +160,12 @@ func (m *member) start() (*instance, error) {
 		bell.Close()
 		return nil, err
 	}
-	i := &instance{bell: bell, links: links, target: &Target{name: m.name}}
+	i := &instance{bell: bell, links: links, target: &Target{name: m.name}, python: p.python()}
 	setup := p.opts.Setup
 	setup.Name = m.name
 	i.process, err = worker.Start(worker.Spec{
-		Setup: setup, Python: p.python(), Version: p.opts.Version, Environ: p.opts.Environ, Dir: p.opts.Dir,
-		Out: p.opts.Out, Prefix: p.prefix(m.name), Log: p.opts.Log,
+		Setup: setup, Python: i.python, Version: p.opts.Version, Environ: p.opts.Environ, Dir: p.opts.Dir,
+		Out: p.opts.Out, Prefix: p.prefix(m.name), Log: p.opts.Log, Reaper: p.opts.Reaper,
 		Loops: []worker.Loop{{Bell: bell, Links: links}},
 	})
 	if err != nil {

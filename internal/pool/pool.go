@@ -37,8 +37,9 @@ type Options struct {
 	BootTimeout      time.Duration
 	Grace            time.Duration // for a worker to finish what it has, when it is replaced
 
-	Out io.Writer // workers' output
-	Log *slog.Logger
+	Out    io.Writer // workers' output
+	Log    *slog.Logger
+	Reaper *worker.Reaper
 }
 
 const (
@@ -189,13 +190,15 @@ func (p *Pool) python() worker.Interpreter {
 	return p.interpreter
 }
 
-// failedBoot judges a worker that ended before it was ready. It returns the error that ends the pool, or nil to try again.
-func (p *Pool) failedBoot(e worker.Ending, silent bool) error {
+// judge decides about a worker that was never ready. It returns the error that ends the pool, or nil to try again.
+func (p *Pool) judge(u *unready) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.boots++
-	if silent {
-		with, ok, err := worker.Borrow(p.interpreter, p.opts.Search, p.opts.Version)
+	if u.silent && u.python.Package == "" {
+		if p.interpreter.Package != "" {
+			return nil // another worker's end has led to it meanwhile
+		}
+		with, ok, err := worker.Borrow(p.interpreter, p.opts.Search, p.opts.Version, p.opts.Reaper)
 		if ok {
 			p.interpreter = with
 			return nil
@@ -204,15 +207,16 @@ func (p *Pool) failedBoot(e worker.Ending, silent bool) error {
 			return err
 		}
 	}
+	p.boots++
 	switch {
-	case e.Fault != nil && !p.served:
-		return e.Fault // it would fail the same way again
+	case u.ending.Fault != nil && !p.served:
+		return u.ending.Fault // it would fail the same way again
 	case p.boots < bootLimit:
 		return nil
-	case e.Fault != nil:
-		return e.Fault
+	case u.ending.Fault != nil:
+		return u.ending.Fault
 	}
-	return fault.CrashLoop(p.opts.Setup.Target, p.boots, e.How, "")
+	return fault.CrashLoop(p.opts.Setup.Target, p.boots, u.ending.How, "")
 }
 
 // booted notes that a worker became ready.

@@ -7,7 +7,12 @@ import (
 
 func TestABufferComesInTheSmallestSizeThatFits(t *testing.T) {
 	for _, c := range []struct{ want, capacity int }{
-		{0, 1 << 10}, {1, 1 << 10}, {1 << 10, 1 << 10}, {1<<10 + 1, 8 << 10}, {8<<10 + 1, 80 << 10}, {80 << 10, 80 << 10},
+		{0, 1 << 10},
+		{1, 1 << 10},
+		{1 << 10, 1 << 10},
+		{1<<10 + 1, 8 << 10},
+		{8<<10 + 1, 80 << 10},
+		{80 << 10, 80 << 10},
 		{80<<10 + 1, 80<<10 + 1},
 	} {
 		var b buffers

@@ -70,7 +70,7 @@ func startInstant(t *testing.T, a *instantApp, n int) (*Reactor, []int) {
 	do(t, r, func() {
 		d := &door{h: h, Door: Door{UnixPath: "/run/test.sock"}}
 		for range n {
-			fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+			fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 			if err != nil {
 				t.Errorf("only %d connections: %v", len(clients), err)
 				return
@@ -113,8 +113,10 @@ func TestARequestAllocatesNothing(t *testing.T) {
 	}{
 		{"GET, whole answer", "GET /path?query HTTP/1.1\r\nHost: example.org\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n", "Hello, world!", func(*instantApp) {}},
 		{"POST with a body", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello", "Hello, world!", func(*instantApp) {}},
-		{"chunked both ways", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "0\r\n\r\n",
-			func(a *instantApp) { a.answer.End, a.parts = false, make([]byte, 10_000) }},
+		{
+			"chunked both ways", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "0\r\n\r\n",
+			func(a *instantApp) { a.answer.End, a.parts = false, make([]byte, 10_000) },
+		},
 		{"two in a packet", "GET / HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n", "Hello, world!", func(a *instantApp) {}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -87,8 +87,11 @@ func (p *poller) wake() {
 	_ = p.change(unix.Kevent_t{Ident: wakeIdent, Filter: unix.EVFILT_USER, Fflags: unix.NOTE_TRIGGER, Udata: p.bell.pointer()})
 }
 
+// look returns how many events there are now, without waiting.
+func (p *poller) look() int { return p.wait(0) }
+
 // poll waits at most timeout for events (0: not at all, negative: for ever) and returns how many there are.
-func (p *poller) poll(timeout time.Duration) int {
+func (p *poller) wait(timeout time.Duration) int {
 	var limit *unix.Timespec
 	if timeout >= 0 {
 		ts := unix.NsecToTimespec(int64(timeout))

@@ -67,19 +67,25 @@ func (p *poller) wake() {
 	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(p.bell), uintptr(unsafe.Pointer(&one)), 8)
 }
 
-// poll waits at most timeout for events (0: not at all, negative: for ever) and returns how many there are. A look without
-// waiting bypasses Go's scheduler; a wait tells it that the thread may block.
-func (p *poller) poll(timeout time.Duration) int {
-	var n uintptr
-	var errno unix.Errno
-	list := uintptr(unsafe.Pointer(&p.list[0]))
-	if timeout == 0 {
-		n, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epoll), list, maxEvents, 0, 0, 0)
-	} else {
-		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epoll), list, maxEvents, milliseconds(timeout), 0, 0)
-	}
+// look returns how many events there are now. It waits for nothing, so it bypasses Go's scheduler.
+func (p *poller) look() int {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epoll), uintptr(unsafe.Pointer(&p.list[0])), maxEvents,
+		0, 0, 0)
+	return count(n, errno)
+}
+
+// wait waits at most timeout for events (negative: for ever) and returns how many there are. Go's scheduler is told: the wait
+// must not hold a processor. (Hiding short waits from it was tried, and gained nothing.)
+func (p *poller) wait(timeout time.Duration) int {
+	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epoll), uintptr(unsafe.Pointer(&p.list[0])), maxEvents,
+		milliseconds(timeout), 0, 0)
+	return count(n, errno)
+}
+
+// count is the number of events of a system call; EINTR is none: the next turn looks again.
+func count(n uintptr, errno unix.Errno) int {
 	if errno != 0 {
-		return 0 // EINTR: the next turn looks again
+		return 0
 	}
 	return int(n)
 }

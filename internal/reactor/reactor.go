@@ -187,7 +187,7 @@ func (r *Reactor) Run() {
 // turn is one round: sources, descriptors, timers, posted work, and a flush; it sleeps when there was nothing to do.
 func (r *Reactor) turn() {
 	worked := r.source.Poll()
-	n := r.poll(0)
+	n := r.look()
 	if n == 0 && worked == 0 && len(r.again) == 0 {
 		n = r.sleep()
 	}
@@ -212,7 +212,7 @@ func (r *Reactor) sleep() int {
 		r.sleeps.Store(false)
 		return 0
 	}
-	n := r.poll(r.wheel.timeout(time.Now()))
+	n := r.wait(r.wheel.timeout(time.Now()))
 	r.source.Disarm()
 	r.sleeps.Store(false)
 	return n

@@ -135,9 +135,10 @@ func TestAnAlarmGoesOffOnce(t *testing.T) {
 func TestAWatchedDoorbellCallsForEachRingUntilItIsStopped(t *testing.T) {
 	r := startReactor(t, &idleSource{})
 	var p [2]int
-	if err := unix.Pipe2(p[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
+	if err := unix.Pipe(p[:]); err != nil {
 		t.Fatal(err)
 	}
+	_ = unix.SetNonblock(p[0], true)
 	rings := make(chan struct{}, 100)
 	var stop func()
 	do(t, r, func() {

@@ -41,6 +41,7 @@ type Server struct {
 	python   worker.Interpreter
 	sockets  []*listen.Socket
 	closing  sync.Once // of the sockets
+	reaper   *worker.Reaper
 	pool     *pool.Pool
 	stations []*station
 	running  sync.WaitGroup
@@ -133,6 +134,7 @@ func (s *Server) build() error {
 		s.access = telemetry.NewAccessLog(s.out.Access)
 	}
 	size := ringSize(s.cfg.Reactors, s.cfg.Workers)
+	s.reaper = worker.NewReaper()
 	s.pool = pool.New(s.poolOptions(size))
 	settings := s.httpConfig(size)
 	for range s.cfg.Reactors {
@@ -169,7 +171,7 @@ func (s *Server) poolOptions(ring int) pool.Options {
 		},
 		Search: s.search(), Interpreter: s.python, Version: config.Version, Environ: c.Environ, Dir: c.Dir,
 		RingSize: ring, LimitConcurrency: c.LimitConcurrency, LimitQueue: c.LimitQueue, QueueWait: c.TimeoutQueue,
-		BootTimeout: c.TimeoutStartup, Grace: c.TimeoutGracefulShutdown, Out: s.out.Log, Log: s.log,
+		BootTimeout: c.TimeoutStartup, Grace: c.TimeoutGracefulShutdown, Out: s.out.Log, Log: s.log, Reaper: s.reaper,
 	}
 }
 
@@ -257,6 +259,7 @@ func (s *Server) close() {
 		st.reactor.Close()
 	}
 	s.closeSockets()
+	s.reaper.Close()
 	if s.access != nil {
 		s.access.Close()
 	}

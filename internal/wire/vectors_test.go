@@ -38,9 +38,9 @@ type vectorFrame struct {
 	Path, Query   string
 	Fields        [][2]string
 	Credit        uint32
-	Client        *string
+	Client        string
 	ClientPort    uint16 `json:"client_port"`
-	Server        *string
+	Server        string
 	ServerPort    uint16 `json:"server_port"`
 	Extra         [][2]any
 	Body          string
@@ -199,15 +199,15 @@ func insertExtras(frame, extras []byte, body int) []byte {
 	return out
 }
 
-func address(t *testing.T, text *string, port uint16) exchange.Address {
+func address(t *testing.T, text string, port uint16) exchange.Address {
 	t.Helper()
 	switch {
-	case text == nil:
+	case text == "":
 		return exchange.Address{}
-	case *text == "unix":
+	case text == "unix":
 		return exchange.Address{Family: exchange.Unix}
 	}
-	ip, err := netip.ParseAddr(*text)
+	ip, err := netip.ParseAddr(text)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -119,17 +119,23 @@ const probeTime = 20 * time.Second
 // Borrow is asked after a worker ended without a word. If the interpreter lacks awaitd, it returns the same interpreter with
 // the package of the server's own installation, if that fits; else an error that says what is missing. ok is false when the
 // interpreter has awaitd, and the reason was another.
-func Borrow(i Interpreter, s Search, version string) (with Interpreter, ok bool, err error) {
+func Borrow(i Interpreter, s Search, version string, r *Reaper) (with Interpreter, ok bool, err error) {
 	if i.Package != "" {
 		return i, false, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), probeTime)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, i.Path, "-c", probe).Output()
+	var out strings.Builder
+	cmd := exec.CommandContext(ctx, i.Path, "-c", probe)
+	cmd.Stdout = &out
+	if err = r.start(cmd); err == nil {
+		err = cmd.Wait()
+		r.ended(cmd)
+	}
 	if err != nil {
 		return i, false, fault.BadInterpreter(i.Path, err)
 	}
-	lines := strings.Fields(string(out))
+	lines := strings.Fields(out.String())
 	if len(lines) != 2 || lines[1] == "True" {
 		return i, false, nil
 	}

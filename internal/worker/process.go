@@ -28,6 +28,7 @@ type Spec struct {
 	Out     io.Writer // where its lines go
 	Prefix  string    // before each line
 	Log     *slog.Logger
+	Reaper  *Reaper
 	// Loops are the worker's loops, each with one link for every endpoint, in the order of Setup.Loops.
 	Loops []Loop
 }
@@ -56,6 +57,7 @@ type Process struct {
 	report  *Report
 	problem *fault.Fault
 	killed  string // why we ended it
+	gone    bool   // it has ended: its id may be another's soon
 	status  error
 }
 
@@ -96,7 +98,7 @@ func (p *Process) launch(theirs *os.File) error {
 	}
 	defer w.Close()
 	cmd.Stdout, cmd.Stderr = w, w
-	if err := cmd.Start(); err != nil {
+	if err := p.spec.Reaper.start(cmd); err != nil {
 		_ = r.Close()
 		return err
 	}
@@ -218,8 +220,13 @@ const outputGrace = 500 * time.Millisecond
 
 // wait notes how the process ended, and ends its process group.
 func (p *Process) wait(heard <-chan struct{}) {
+	awaitExit(p.PID())
+	p.mu.Lock()
+	_ = syscall.Kill(-p.PID(), syscall.SIGKILL) // its id is its own until it is reaped
+	p.gone = true
+	p.mu.Unlock()
 	err := p.cmd.Wait()
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	p.spec.Reaper.ended(p.cmd)
 	_ = p.control.conn.SetReadDeadline(time.Now().Add(outputGrace)) // a child may hold the other end
 	<-heard
 	flushed := make(chan struct{})
@@ -287,9 +294,12 @@ func (p *Process) Stop() {
 // Kill ends the worker and its process group at once. The first reason given counts.
 func (p *Process) Kill(reason string) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gone {
+		return
+	}
 	if p.killed == "" {
 		p.killed = reason
 	}
-	p.mu.Unlock()
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	_ = syscall.Kill(-p.PID(), syscall.SIGKILL)
 }

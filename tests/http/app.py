@@ -250,7 +250,7 @@ async def never_receives(x: Exchange) -> None:
 
 @route
 async def script(x: Exchange) -> None:
-    """Sends the messages of the field x-script: [status, [[name, value], …]], "body", ["body", more], or an exception's name."""
+    """Sends the messages of the field x-script: [status, [[name, value], …]], "body", ["body", more], {"raise": text}, …"""
     for step in json.loads(dict(x.fields)["x-script"]):
         match step:
             case str():

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from harness import Server, StartServer, eventually
 from rawhttp import Connection, fetch
 
@@ -159,19 +160,14 @@ def test_send_alone_tells_that_the_client_is_gone_and_nothing_is_logged(server: 
 # spec: http 16
 @pytest.mark.parametrize("leave", ["close", "reset"])
 def test_a_request_whose_client_left_in_the_queue_is_never_started(start_server: StartServer, leave: str) -> None:
-    server = start_server("app:app", HERE, "--limit-concurrency", "2")
-    with Connection(server) as blocking, Connection(server) as queued, Connection(server) as last:
-        blocking.request("GET", "/hello?gate=full&note=blocking")
-        event(server, "blocking", "begun")
-        blocking_too = Connection(server)
-        blocking_too.request("GET", "/hello?gate=fuller&note=blocking2")
+    server = start_server("app:app", HERE, "--limit-concurrency", "1", "--limit-queue", "1")
+    with Connection(server) as blocking, Connection(server) as queued:
+        assert blocking.request("GET", "/until-disconnect").head().status == 200
         queued.request("GET", "/hello?note=queued")
-        last.request("GET", "/open-gate?gate=full")  # behind it in the queue
+        assert fetch(server, "/hello").status == 503  # so it is in the queue
         getattr(queued, leave)()
-        blocking_too.close()  # makes room
-        assert last.response().status == 200
-        assert blocking.response().status == 200
-        assert noted(server, "queued") == []
+        assert server.stdout.wait_for("note=queued HTTP/1.1. 499 ")
+    assert noted(server, "queued") == []
 
 
 # spec: http 17

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from harness import Server, StartServer
 from rawhttp import Connection, fetch
 

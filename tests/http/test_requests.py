@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from harness import ROOT, Server, StartServer
 from rawhttp import Connection, Response, fetch
 

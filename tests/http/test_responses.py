@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from harness import Server, StartServer
 from rawhttp import Connection, Response, fetch
 
@@ -181,7 +182,8 @@ def test_a_head_that_is_too_large_is_a_500(server: Server) -> None:
 
 # spec: http 10
 def test_bytes_are_latin_1_both_ways_and_names_lower_case(server: Server) -> None:
-    raw = "GET /caf%C3%A9/\xe9?q=\xfc HTTP/1.1\r\nHOST: test\r\nX-Name: \xe4\xf6 \xff\r\nx-name: two\r\nX-NAME: \xe4\xf6 \xff\r\n\r\n"
+    fields = "HOST: test\r\nX-Name: \xe4\xf6 \xff\r\nx-name: two\r\nX-NAME: \xe4\xf6 \xff\r\n"
+    raw = f"GET /caf%C3%A9/\xe9?q=\xfc HTTP/1.1\r\n{fields}\r\n"
     scope = json.loads(one(server, raw).body)
     assert scope["headers"] == [["host", "test"], ["x-name", "\xe4\xf6 \xff"], ["x-name", "two"], ["x-name", "\xe4\xf6 \xff"]]
     assert (scope["raw_path"], scope["query_string"]) == ("/caf%C3%A9/\xe9", "q=\xfc")

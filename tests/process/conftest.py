@@ -1,0 +1,33 @@
+"""What the tests of process life have in common: the application beside them, and named pipes to meet it at."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from harness import Server, StartServer
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Path:
+    """A named pipe. Who opens it waits for who opens the other side."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    return path
+
+
+@pytest.fixture
+def run(launch: StartServer, tmp_path: Path) -> StartServer:
+    """`run("--workers", "2")` starts the application with options and waits until it is ready."""
+
+    def start(*options: str, target: str = "app:app", app_dir: Path = HERE, ready: bool = True, **env: str) -> Server:
+        address = [] if {"--uds", "--bind", "--fd"} & set(options) else ["--port", "0"]
+        notes = {"NOTES": str(tmp_path / "notes")}
+        server = launch(target, "--app-dir", str(app_dir), *address, *options, env=notes | env)
+        if ready:
+            server.wait_ready()
+        return server
+
+    return start

@@ -1,0 +1,210 @@
+"""A worker that starts like a real one and then breaks the rules of the wire (docs/reference/wire.md).
+
+FAULTY_HELLO   a dict that changes the hello
+FAULTY_CASE    what it does with the first request it gets: a name in CASES, or `fuzz:SEED`
+FAULTY_MARK    a file: it is faulty only as long as this file is not there, and makes it; later ones answer as they should
+"""
+
+import ast
+import json
+import mmap
+import os
+import random
+import select
+import socket
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+PAGE = 4096
+TO_WORKER, TO_SERVER = 64, 320
+TAIL, WAITING, PRODUCER_WAITING = 64, 128, 192
+OPEN, DATA, END, RESET, WINDOW, HEAD, INFORM, FILE, PONG = 1, 2, 3, 4, 5, 6, 7, 8, 16
+END_STREAM = 1
+
+
+class Control:
+    def __init__(self) -> None:
+        self.socket = socket.socket(fileno=3)
+        self.received = b""
+        self.descriptors: list[int] = []
+
+    def send(self, type: str, **content: Any) -> None:
+        body = json.dumps({"type": type, **content}).encode()
+        self.socket.sendall(struct.pack("<I", len(body)) + body)
+
+    def receive(self) -> dict[str, Any]:
+        while len(self.received) < 4 or len(self.received) < 4 + struct.unpack_from("<I", self.received)[0]:
+            data, descriptors, _, _ = socket.recv_fds(self.socket, 65536, 253)
+            if not data:
+                sys.exit(0)
+            self.received += data
+            self.descriptors += descriptors
+        end = 4 + struct.unpack_from("<I", self.received)[0]
+        message, self.received = self.received[4:end], self.received[end:]
+        return dict(json.loads(message))
+
+
+class Link:
+    """The worker's side of a link, without any of the checks that the real one makes before it writes."""
+
+    def __init__(self, memfd: int, size: int, bell: int) -> None:
+        self.size, self.bell = size, bell
+        self.memory = mmap.mmap(memfd, PAGE + 2 * size)
+        self.head = self.tail = 0
+
+    def word(self, offset: int, value: int, form: str = "<Q") -> None:
+        struct.pack_into(form, self.memory, offset, value)
+
+    def read(self, take: bool = True) -> Iterator[tuple[int, int, bytes]]:
+        """Type, stream and bytes of the frames that have come."""
+        self.word(TO_WORKER + WAITING, 1, "<I")
+        (tail,) = struct.unpack_from("<Q", self.memory, TO_WORKER + TAIL)
+        while self.head < tail:
+            at = PAGE + self.head % self.size
+            size, stream = struct.unpack_from("<II", self.memory, at)
+            frame = bytes(self.memory[at : at + size])
+            if stream != 0xFFFFFFFF and frame[8] == OPEN:
+                self.word(at + 16, 1, "<I")  # the claim
+            self.head += size
+            if take:
+                self.word(TO_WORKER, self.head)
+            if stream != 0xFFFFFFFF:
+                yield frame[8], stream, frame
+
+    def put(self, data: bytes) -> None:
+        """Writes bytes as they are, round the end of the ring if need be, and shows them."""
+        for n, byte in enumerate(data):
+            self.memory[PAGE + self.size + (self.tail + n) % self.size] = byte
+        self.show(self.tail + len(data))
+
+    def show(self, tail: int) -> None:
+        self.tail = tail
+        self.word(TO_SERVER + TAIL, tail & (1 << 64) - 1)
+        os.eventfd_write(self.bell, 1)
+
+
+def frame(type: int, stream: int, payload: bytes = b"", *, flags: int = 0, aux: int = 0, length: int | None = None,
+          size: int | None = None) -> bytes:  # fmt: skip
+    whole = payload + bytes(-len(payload) % 8)
+    return struct.pack("<IIBBHI", 16 + len(whole) if size is None else size, stream, type, flags, aux,
+                       len(payload) if length is None else length) + whole  # fmt: skip
+
+
+def head(stream: int, body: bytes = b"", *, status: int = 200, flags: int = 0, count: int = 0, table: bytes = b"",
+         length: int | None = None) -> bytes:  # fmt: skip
+    payload = struct.pack("<H6x", count) + table + body
+    return frame(HEAD, stream, payload, flags=flags, aux=status, length=len(body) if length is None else length)
+
+
+def good(stream: int, body: bytes) -> bytes:
+    return head(stream, body, flags=END_STREAM)
+
+
+# What a faulty worker does when a request has come on a stream: each writes something that the server must not believe.
+CASES: dict[str, Callable[[Link, int], None]] = {
+    "size zero": lambda link, s: link.put(frame(HEAD, s, size=0)),
+    "size not a multiple of 8": lambda link, s: link.put(frame(HEAD, s, bytes(16), size=25)),
+    "size below a header": lambda link, s: link.put(frame(HEAD, s, size=8)),
+    "size past what was published": lambda link, s: link.put(frame(HEAD, s, size=64)),
+    "size past the ring": lambda link, s: link.put(frame(HEAD, s, size=link.size + 8)),
+    "size giant": lambda link, s: link.put(frame(HEAD, s, size=0xFFFFFFF8)),
+    "size over a quarter of the ring": lambda link, s: link.put(frame(DATA, s, bytes(link.size // 4))),
+    "pad past what was published": lambda link, s: link.put(struct.pack("<II", 4096, 0xFFFFFFFF)),
+    "pad of nothing": lambda link, s: link.put(struct.pack("<II", 0, 0xFFFFFFFF)),
+    "tail before the head": lambda link, s: link.show(-8),
+    "tail past the ring": lambda link, s: link.show(link.size + 8),
+    "tail giant": lambda link, s: link.show(1 << 63),
+    "tail not a multiple of 8": lambda link, s: link.show(12),
+    "head of its ring past what was published": lambda link, s: (link.word(TO_WORKER, 1 << 40), link.put(frame(WINDOW, s, length=1)))[1],
+    "unknown type": lambda link, s: link.put(frame(99, s)),
+    "type of the server's": lambda link, s: link.put(frame(OPEN, s, bytes(96))),
+    "type zero": lambda link, s: link.put(frame(0, s)),
+    "HEAD too short": lambda link, s: link.put(frame(HEAD, s, aux=200)),
+    "HEAD with more fields than bytes": lambda link, s: link.put(head(s, count=0xFFFF)),
+    "HEAD with field bytes past the frame": lambda link, s: link.put(head(s, count=1, table=struct.pack("<HH", 60000, 60000))),
+    "HEAD with a body past the frame": lambda link, s: link.put(head(s, length=4096)),
+    "HEAD with a giant body": lambda link, s: link.put(head(s, length=0xFFFFFFFF)),
+    "HEAD with more than its credit": lambda link, s: [link.put(head(s)), *(link.put(frame(DATA, s, bytes(32768))) for _ in range(3))][0],
+    "second HEAD": lambda link, s: link.put(head(s) + head(s)),
+    "DATA before HEAD": lambda link, s: link.put(frame(DATA, s, b"data")),
+    "DATA past the frame": lambda link, s: link.put(head(s) + frame(DATA, s, b"data", length=4096)),
+    "END before HEAD": lambda link, s: link.put(frame(END, s)),
+    "END with trailers past the frame": lambda link, s: link.put(head(s) + frame(END, s, aux=9, length=4096)),
+    "END with fields past its trailers": lambda link, s: link.put(head(s) + frame(END, s, bytes(8), aux=0xFFFF)),
+    "WINDOW of nothing": lambda link, s: link.put(frame(WINDOW, s, length=0)),
+    "WINDOW too large": lambda link, s: link.put(frame(WINDOW, s, length=0xFFFFFFFF)),
+    "WINDOW again and again": lambda link, s: link.put(frame(WINDOW, s, length=1 << 29) * 3),
+    "INFORM with a final status": lambda link, s: link.put(frame(INFORM, s, bytes(8), aux=200, length=0)),
+    "INFORM after HEAD": lambda link, s: link.put(head(s) + frame(INFORM, s, bytes(8), aux=103, length=0)),
+    "FILE too short": lambda link, s: link.put(head(s) + frame(FILE, s)),
+    "FILE of a descriptor never sent": lambda link, s: link.put(head(s) + frame(FILE, s, struct.pack("<QQQ", 0, 1, 7), aux=1, length=8)),
+    "FILE before HEAD": lambda link, s: link.put(frame(FILE, s, struct.pack("<QQ", 0, 1) + b"/etc/passwd", length=11)),
+    "FILE of a negative range": lambda link, s: link.put(
+        head(s) + frame(FILE, s, struct.pack("<QQ", 1 << 63, 1) + b"/etc/hosts", length=10)
+    ),
+}  # fmt: skip
+
+
+def fuzz(link: Link, stream: int, seed: int) -> None:
+    """Frames that are nearly right, and bytes that are nothing, by a seeded choice."""
+    chance = random.Random(seed)
+    for _ in range(chance.randrange(1, 40)):
+        payload = chance.randbytes(chance.choice([0, 8, 16, 100, 5000]))
+        some = bytearray(
+            frame(
+                chance.choice([*range(20), chance.randrange(256)]),
+                chance.choice([stream, stream, stream, stream + 1, 0, 0xFFFFFFFF, chance.getrandbits(32)]),
+                payload,
+                flags=chance.choice([0, 0, 1, 2, 3, 255]),
+                aux=chance.choice([0, 1, 200, 204, 304, 103, 1000, 65535]),
+                length=chance.choice([None, 0, 1, len(payload), 70000, 0xFFFFFFFF]),
+            )
+        )
+        if chance.random() < 0.3:
+            some[chance.randrange(len(some))] = chance.randrange(256)
+        link.put(bytes(some))
+    if chance.random() < 0.5:
+        link.word(chance.choice([TO_WORKER, TO_SERVER + TAIL, TO_SERVER, TO_WORKER + TAIL]), chance.getrandbits(64))
+    for offset in (TO_WORKER + WAITING, TO_WORKER + PRODUCER_WAITING, TO_SERVER + WAITING, TO_SERVER + PRODUCER_WAITING):
+        if chance.random() < 0.2:
+            link.word(offset, chance.getrandbits(32), "<I")
+    os.eventfd_write(link.bell, 1)
+    link.put(frame(99, stream))  # at the latest now
+
+
+def main() -> None:
+    control = Control()
+    hello = {"wire": 1, "awaitd": "dev", "python": "3.0", "executable": sys.executable, "pid": os.getpid()}
+    control.send("hello", **(hello | ast.literal_eval(os.environ.get("FAULTY_HELLO", "{}"))))
+    setup = control.receive()
+    doorbell, *rest = control.descriptors
+    links = [
+        Link(memfd, of["ring_size"], bell)
+        for memfd, bell, of in zip(rest[::2], rest[1::2], setup["loops"][0]["links"], strict=True)
+    ]
+    mark = Path(os.environ["FAULTY_MARK"])
+    case = "" if mark.exists() else os.environ["FAULTY_CASE"]
+    mark.touch()
+    control.send("ready", interface="asgi3", loop="faulty", lifespan=False)
+    ready = select.poll()
+    ready.register(doorbell, select.POLLIN)
+    ready.register(control.socket, select.POLLIN)
+    while True:
+        for link in links:
+            for type, stream, _ in link.read():
+                if type == OPEN and case:
+                    fuzz(link, stream, int(case[5:])) if case.startswith("fuzz:") else CASES[case](link, stream)
+                elif type == OPEN:
+                    link.put(good(stream, b"good"))
+        for fd, _ in ready.poll():
+            if fd == doorbell:
+                os.eventfd_read(doorbell)
+            elif control.receive()["type"] == "stop":
+                sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

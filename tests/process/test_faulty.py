@@ -1,0 +1,73 @@
+"""The server trusts no worker: one that writes what it must not is killed, and nobody else notices.
+
+The worker is faulty/awaitd, in the place of the real package.
+"""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from harness import Server, StartServer, descriptors
+from rawhttp import Connection, fetch
+
+HERE = Path(__file__).parent
+SOURCE = (HERE / "faulty" / "awaitd" / "worker.py").read_text()
+CASES = re.findall(r'^    "(.+?)": lambda', SOURCE, re.M)
+SEEDS = range(1, 31)
+
+
+def start(run: StartServer, tmp_path: Path, case: str) -> Server:
+    env = {"PYTHONPATH": str(HERE / "faulty"), "FAULTY_CASE": case, "FAULTY_MARK": str(tmp_path / "mark")}
+    return run("--no-access-log", **env)
+
+
+def test_the_cases_are_all_there() -> None:
+    table = next(
+        node for node in ast.walk(ast.parse(SOURCE)) if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Dict)
+    )
+    assert isinstance(table.value, ast.Dict)
+    assert len(table.value.keys) == len(CASES) > 30
+
+
+# spec: process 4
+@pytest.mark.parametrize("case", CASES)
+def test_a_worker_that_breaks_a_rule_is_killed_for_it(run: StartServer, tmp_path: Path, case: str) -> None:
+    server = start(run, tmp_path, case)
+    with Connection(server) as connection, Connection(server) as other:
+        connection.request("GET", "/")
+        answer = connection.rest_or_response()
+        if answer.status != 200:  # else its head was out: the body is broken off
+            assert answer.status == 502
+            assert "error id: " in answer.text
+        server.wait_for('a worker broke the rules of the wire and is killed worker=worker-1 error="wire violation: ')
+        assert other.get("/").text == "good"
+        assert other.get("/").text == "good"
+    assert server.stop() == 0
+    assert server.stderr.text().count("broke the rules") == 1
+    assert "panic" not in server.stderr.text()
+
+
+# spec: process 4
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_frames(run: StartServer, tmp_path: Path, seed: int) -> None:
+    server = start(run, tmp_path, f"fuzz:{seed}")
+    before = descriptors(server.pid)
+    with Connection(server) as connection:
+        connection.request("POST", "/", b"x" * 1000)
+        connection.rest_or_response()
+    server.wait_for("a worker ended and is replaced")
+    with Connection(server) as other:
+        assert other.get("/").text == "good"
+    assert descriptors(server.pid) <= before + 3
+    assert server.stop() == 0
+
+
+# spec: process 4
+def test_a_frame_for_a_stream_that_is_not_there_is_skipped(run: StartServer, tmp_path: Path) -> None:
+    server = start(run, tmp_path, "fuzz:0")
+    with Connection(server) as connection:
+        connection.request("GET", "/")
+        connection.rest_or_response()
+    assert fetch(server, "/").text == "good"
