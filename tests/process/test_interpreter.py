@@ -105,11 +105,8 @@ def test_an_interpreter_without_awaitd_borrows_that_of_the_wheel(launch: StartSe
 @pytest.mark.parametrize(
     ("hello", "error"),
     [
-        (
-            {"wire": 99},
-            f"error: `{sys.prefix}/bin/python` has an awaitd of another version: it speaks wire 99, this server 1\nhint: ",
-        ),
-        ({"awaitd": "0.0.9"}, f"error: `{sys.prefix}/bin/python` has no awaitd {VERSION}\nhint: "),
+        ({"wire": 99}, "has an awaitd of another version: it speaks wire 99, this server 1"),
+        ({"awaitd": "0.0.9"}, f"has no awaitd {VERSION}"),
     ],
     ids=["wire", "package"],
 )
@@ -117,4 +114,4 @@ def test_versions_are_compared_at_the_start(launch: StartServer, hello: dict[str
     env = {"PYTHONPATH": str(FAULTY), "FAULTY_HELLO": repr(hello)}
     server = launch("app:app", "--app-dir", str(HERE), "--port", "0", env=env)
     assert server.wait() == 2
-    assert server.stderr.text().startswith(error)
+    assert server.stderr.text().startswith(f"error: `{sys.prefix}/bin/python` {error}\nhint: ")

@@ -24,7 +24,7 @@ def test_the_ready_line_names_the_address_and_the_interpreter(run: StartServer) 
     server = run()
     python = re.escape(f"{sys.prefix}/bin/python")
     version = re.escape(".".join(map(str, sys.version_info[:3])))
-    line = rf"^awaitd \S+ ready on http://127\.0\.0\.1:\d+: app:app, 1 worker \(asgi3, (asyncio|uvloop)\), Python {version} at {python}$"
+    line = rf"^awaitd \S+ ready on http://127\.0\.0\.1:\d+: app:app, 1 worker \(asgi3, \w+\), Python {version} at {python}$"
     assert re.search(line, server.stderr.text(), re.M)
     assert server.stderr.text().count("ready on") == 1
     assert fetch(server, "/pid").status == 200

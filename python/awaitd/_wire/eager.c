@@ -105,9 +105,10 @@ static int run_captured(AsyncLoop *l)
 
 static PyObject *construct(AsyncLoop *l, Exchange *x)
 {
-    PyObject *arguments[] = {(PyObject *)x, l->event_loop, Py_True};
+    State *s = l->state;
+    PyObject *arguments[] = {(PyObject *)x, l->event_loop, s->task_name, Py_True};
     bool eager = l->mode == TASK_EAGER;
-    return PyObject_Vectorcall(l->state->task_type, arguments, 1, eager ? l->state->eager_keywords : l->state->loop_keyword);
+    return PyObject_Vectorcall(s->task_type, arguments, 1, eager ? s->eager_keywords : s->plain_keywords);
 }
 
 static PyObject *start_captured(AsyncLoop *l, Exchange *x)

@@ -53,10 +53,11 @@ static int module_exec(PyObject *module)
         import_attribute(&s->task_type, "asyncio", "Task") < 0)
         return -1;
     s->empty_bytes = PyBytes_FromStringAndSize(NULL, 0);
-    s->loop_keyword = Py_BuildValue("(s)", "loop");
-    s->eager_keywords = Py_BuildValue("(ss)", "loop", "eager_start");
+    s->plain_keywords = Py_BuildValue("(ss)", "loop", "name");
+    s->eager_keywords = Py_BuildValue("(sss)", "loop", "name", "eager_start");
+    s->task_name = PyUnicode_InternFromString("request");
     s->ready = wait_ready(s);
-    if (!s->empty_bytes || !s->loop_keyword || !s->eager_keywords || !s->ready)
+    if (!s->empty_bytes || !s->plain_keywords || !s->eager_keywords || !s->task_name || !s->ready)
         return -1;
     return PyModule_AddIntConstant(module, "VERSION", WIRE_VERSION);
 }
@@ -118,7 +119,8 @@ static int module_clear(PyObject *module)
     Py_CLEAR(s->cancelled_error);
     Py_CLEAR(s->task_type);
     Py_CLEAR(s->empty_bytes);
-    Py_CLEAR(s->loop_keyword);
+    Py_CLEAR(s->plain_keywords);
+    Py_CLEAR(s->task_name);
     Py_CLEAR(s->eager_keywords);
 #define STRING(identifier, text) Py_CLEAR(s->str.identifier);
     STATE_STRINGS(STRING)

@@ -112,8 +112,9 @@ typedef struct state {
     PyObject *task_type;           /* asyncio.Task */
     PyObject *ready;               /* an awaitable that is finished, with None */
     PyObject *empty_bytes;
-    PyObject *loop_keyword;   /* ("loop",) */
-    PyObject *eager_keywords; /* ("loop", "eager_start") */
+    PyObject *plain_keywords; /* ("loop", "name") */
+    PyObject *eager_keywords; /* ("loop", "name", "eager_start") */
+    PyObject *task_name;      /* one for all: making up "Task-17" takes longer than starting the task */
     struct state_strings str;
     PyObject *methods[METHOD_COUNT];
     PyObject *names[NAME_CACHE];   /* header names, bytes */
