@@ -197,6 +197,18 @@ def serve(target: str, app_dir: Path, *options: str, env: Mapping[str, str]) -> 
             assert code == 0 or (peer and code == -signal.SIGTERM), f"exit code {code}:\n{server.output()}"
 
 
+@contextmanager
+def stopped(server: Server) -> Iterator[None]:
+    """The server's threads stand still; what is sent to it meanwhile is there at once when it goes on."""
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        tasks = Path(f"/proc/{server.pid}/task")
+        eventually(lambda: all(") T " in (task / "stat").read_text() for task in tasks.iterdir()))
+        yield
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+
+
 def binary() -> str:
     """The awaitd under test."""
     beside, tree = Path(sys.executable).parent / "awaitd", ROOT / "bin" / "awaitd"
@@ -209,7 +221,8 @@ def binary() -> str:
 def _environment() -> dict[str, str]:
     """Ours without AWAITD_*: to the server those are settings, and one it does not know is an error."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("AWAITD_")}
-    return ours | {"PYTHONUNBUFFERED": "1"}
+    # Compiled files are told from their sources by the second: too coarse for tests that change an application.
+    return ours | {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def _awaitd(target: str, app_dir: Path, options: list[str]) -> list[str]:

@@ -118,9 +118,7 @@ func (l *link) refresh() {
 		return
 	}
 	head, err := l.wire.Out.Consumed()
-	if l.check(err) {
-		return
-	}
+	l.check(err) // head is where it was last found sane
 	for s := l.untaken.front(); s != nil && s.end <= head; s = l.untaken.front() {
 		l.untaken.pop()
 		s.took()

@@ -70,11 +70,13 @@ func (w *watcher) run(notify *fsnotify.Watcher, f filter, delay time.Duration) {
 			if !ok {
 				return
 			}
-			if e.Has(fsnotify.Create) && isDir(e.Name) && !skipped(filepath.Base(e.Name)) {
-				_ = watchTree(notify, e.Name)
+			name := e.Name
+			if e.Has(fsnotify.Create) && isDir(name) && !skipped(filepath.Base(name)) {
+				_ = watchTree(notify, name)
+				name = f.first(name) // what came into it before it was watched
 			}
-			if e.Op != fsnotify.Chmod && f.wants(e.Name) {
-				changed = e.Name
+			if e.Op != fsnotify.Chmod && f.wants(name) {
+				changed = name
 				settled = time.After(delay)
 			}
 		case <-notify.Errors:
@@ -103,6 +105,23 @@ type filter struct{ include, exclude []string }
 
 func (f filter) wants(path string) bool {
 	return matches(f.include, path) && !matches(f.exclude, path)
+}
+
+// first returns a file that counts in a folder, or below it; empty if there is none.
+func (f filter) first(root string) (found string) {
+	_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return nil
+		case d.IsDir() && skipped(d.Name()):
+			return filepath.SkipDir
+		case !d.IsDir() && f.wants(path):
+			found = path
+			return filepath.SkipAll
+		}
+		return nil
+	})
+	return found
 }
 
 func matches(patterns []string, path string) bool {

@@ -1,15 +1,13 @@
 """Connections: pipelining, 100-continue, and clients that are slow, leave halfway or vanish."""
 
 import json
-import os
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from harness import Server, StartServer, cpu_seconds, descriptors, eventually, resident
+from harness import Server, StartServer, cpu_seconds, descriptors, eventually, resident, stopped
 from rawhttp import Connection, fetch
 
 HERE = Path(__file__).parent
@@ -221,9 +219,8 @@ def test_slow_readers(server: Server) -> None:
 # spec: http 11
 def test_a_client_that_has_finished_sending_gets_its_whole_answer(server: Server) -> None:
     with undisturbed(server), Connection(server) as connection:
-        os.kill(server.pid, signal.SIGSTOP)  # so that it sees the request and the end at the same time
-        connection.send(get("/flood?blocks=200&note=half")).finish_sending()
-        os.kill(server.pid, signal.SIGCONT)
+        with stopped(server):  # so that it sees the request and the end at the same time
+            connection.send(get("/flood?blocks=200&note=half")).finish_sending()
         event(server, "half", "flowing")
         assert len(connection.response().body) == 200 * 65536
 

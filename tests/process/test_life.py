@@ -1,16 +1,16 @@
 """A server's life from the command line to its exit code: start, Ctrl-C at any time, stop in good order."""
 
-import os
 import re
 import signal
 import socket
 import stat
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from harness import Server, StartServer, alive, eventually, family
+from harness import Server, StartServer, alive, eventually, family, stopped
 from meeting import blocked
 from rawhttp import Connection, fetch
 
@@ -117,32 +117,15 @@ def test_stop_finishes_what_runs_and_takes_nothing_new(run: StartServer, tmp_pat
 # spec: process 8
 def test_stop_answers_what_has_arrived_by_then(run: StartServer) -> None:
     server = run()
-    with Connection(server) as idle:
+    with Connection(server) as idle, ExitStack() as stack:
         assert idle.get("/pid").status == 200
         with stopped(server):
             idle.request("GET", "/pid")
-            with Connection(server) as waiting:
-                waiting.request("GET", "/pid")
-                server.process.terminate()
-                os.kill(server.pid, signal.SIGCONT)
-                assert idle.response()["connection"] == "close"
-                assert waiting.response()["connection"] == "close"
+            waiting = [stack.enter_context(Connection(server)).request("GET", "/pid") for _ in range(200)]
+            server.process.terminate()
+        assert [connection.response().status for connection in (idle, *waiting)] == [200] * 201
+        assert all(connection.ends() for connection in (idle, *waiting))
     assert server.wait() == 0
-
-
-class stopped:
-    """The server's threads stand still; what is sent to it meanwhile arrives at once when it goes on."""
-
-    def __init__(self, server: Server) -> None:
-        self.pid = server.pid
-
-    def __enter__(self) -> None:
-        os.kill(self.pid, signal.SIGSTOP)
-        tasks = Path(f"/proc/{self.pid}/task")
-        eventually(lambda: all(") T " in (task / "stat").read_text() for task in tasks.iterdir()))
-
-    def __exit__(self, *_: object) -> None:
-        os.kill(self.pid, signal.SIGCONT)
 
 
 # spec: process 8

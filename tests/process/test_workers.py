@@ -71,6 +71,41 @@ def test_what_a_dead_worker_had_not_taken_runs_on_another(run: StartServer, pipe
         assert {(answer.status, answer.text) for answer in answers} == {(200, str(pid_of(server)))}
 
 
+# spec: process 5
+def test_the_end_of_one_worker_costs_no_more_than_what_it_had_started(run: StartServer) -> None:
+    server = run("--workers", "2")
+    victim = pid_of(server)
+    failed = 0
+    with ExitStack() as stack:
+        connections = [stack.enter_context(Connection(server)) for _ in range(16)]
+        for turn in range(40):
+            for connection in connections:
+                connection.request("GET", "/pid")
+            if turn == 10:
+                os.kill(victim, signal.SIGKILL)
+            statuses = [connection.response().status for connection in connections]
+            assert set(statuses) <= {200, 502}
+            failed += statuses.count(502)
+    assert failed <= 16
+    server.wait_for("a worker ended and is replaced")
+
+
+# spec: process 12
+def test_a_full_queue_and_a_long_wait_are_answered_with_503(run: StartServer, tmp_path: Path) -> None:
+    server = run("--limit-concurrency", "1", "--limit-queue", "1", "--timeout-queue", "0.2")
+    with Connection(server) as busy, Connection(server) as idle, Connection(server) as queued:
+        assert busy.request("GET", f"/wait?file={tmp_path}/go").head().status == 200
+        queued.request("GET", "/version")
+        full = idle.get("/version")
+        assert (full.status, full["retry-after"]) == (503, "1")
+        late = queued.response()
+        assert (late.status, late["retry-after"]) == (503, "1")
+        (tmp_path / "go").touch()
+        while busy.chunk():
+            pass
+        assert queued.get("/version").status == idle.get("/version").status == 200
+
+
 # spec: process 3
 def test_a_crash_loop_stops(run: StartServer, tmp_path: Path) -> None:
     (tmp_path / "crashing.py").write_text("import os, sys\nprint('crashing', file=sys.stderr)\nos.kill(os.getpid(), 11)\n")

@@ -54,7 +54,7 @@ class Link:
     def __init__(self, memfd: int, size: int, bell: int) -> None:
         self.size, self.bell = size, bell
         self.memory = mmap.mmap(memfd, PAGE + 2 * size)
-        self.head = self.tail = 0
+        self.head = self.tail = self.claim = 0
 
     def word(self, offset: int, value: int, form: str = "<Q") -> None:
         struct.pack_into(form, self.memory, offset, value)
@@ -68,7 +68,8 @@ class Link:
             size, stream = struct.unpack_from("<II", self.memory, at)
             frame = bytes(self.memory[at : at + size])
             if stream != PAD and frame[8] == OPEN:
-                self.word(at + 16, 1, "<I")  # the claim
+                self.claim = at + 16
+                self.word(self.claim, 1, "<I")
             self.head += size
             if take:
                 self.word(TO_WORKER, self.head)
@@ -77,9 +78,14 @@ class Link:
 
     def put(self, data: bytes) -> None:
         """Writes bytes as they are, round the end of the ring if need be, and shows them."""
-        for n, byte in enumerate(data):
-            self.memory[PAGE + self.size + (self.tail + n) % self.size] = byte
+        start, at = PAGE + self.size, self.tail % self.size
+        first = data[: self.size - at]
+        self.memory[start + at : start + at + len(first)] = first
+        self.memory[start : start + len(data) - len(first)] = data[len(first) :]
         self.show(self.tail + len(data))
+
+    def room(self) -> int:
+        return self.size - self.tail + int(struct.unpack_from("<Q", self.memory, TO_SERVER)[0])
 
     def show(self, tail: int) -> None:
         self.tail = tail
@@ -106,13 +112,22 @@ def good(stream: int, body: bytes) -> bytes:
 
 def lie_about_the_head(link: Link, stream: int) -> None:
     link.word(TO_WORKER, 1 << 40)
-    link.put(frame(WINDOW, stream, length=1))
+    link.put(frame(WINDOW, stream, length=1 << 20))  # so much that the server has to look for room
+
+
+def undo_the_claim(link: Link, stream: int) -> None:
+    link.word(link.claim, 0, "<I")
+    link.put(frame(HEAD, stream, size=0))
 
 
 def overspend(link: Link, stream: int) -> None:
+    """Goes on and on, without waiting for credit, while the client does not read."""
     link.put(head(stream))
-    for _ in range(3):
-        link.put(frame(DATA, stream, bytes(32768)))
+    data = frame(DATA, stream, bytes(32768 - 16))
+    while True:
+        while link.room() < len(data):
+            pass
+        link.put(data)
 
 
 def file(stream: int, name: bytes, offset: int = 0, *, aux: int = 0) -> bytes:
@@ -135,6 +150,7 @@ CASES: dict[str, Callable[[Link, int], None]] = {
     "tail giant": lambda link, s: link.show(1 << 63),
     "tail not a multiple of 8": lambda link, s: link.show(12),
     "head of its ring past what was published": lie_about_the_head,
+    "claim undone": undo_the_claim,
     "unknown type": lambda link, s: link.put(frame(99, s)),
     "type of the server's": lambda link, s: link.put(frame(OPEN, s, bytes(96))),
     "type zero": lambda link, s: link.put(frame(0, s)),
@@ -187,7 +203,7 @@ def fuzz(link: Link, stream: int, seed: int) -> None:
         if chance.random() < 0.2:
             link.word(offset, chance.getrandbits(32), "<I")
     os.eventfd_write(link.bell, 1)
-    link.put(frame(99, stream))  # at the latest now
+    link.put(frame(99, stream, size=0))  # at the latest now
 
 
 def main() -> None:
