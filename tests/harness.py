@@ -42,12 +42,13 @@ class Output:
         self._stream = stream
         self._news = threading.Condition()
         self._ended = False
+        self._reading = threading.Lock()
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
     def _read(self) -> None:
         for line in self._stream:
-            with self._news:
+            with self._reading, self._news:
                 self.lines.append(line)
                 self.bytes += len(line)
                 self._news.notify_all()
@@ -74,6 +75,12 @@ class Output:
     def text(self) -> str:
         with self._news:
             return "".join(self.lines)
+
+    @contextmanager
+    def unread(self) -> Iterator[None]:
+        """Reads nothing meanwhile, so that the pipe fills."""
+        with self._reading:
+            yield
 
     def clear(self) -> None:
         """Forgets what is here, so that wait_for finds only what comes."""

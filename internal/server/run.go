@@ -116,6 +116,7 @@ func (s *Server) force(signals <-chan os.Signal) {
 				s.log.Warn("stopping at once")
 				s.pool.Kill()
 				s.closeSockets()
+				s.lines.Close()
 				os.Exit(fault.Runtime)
 			}
 		}

@@ -36,6 +36,7 @@ type Output struct {
 type Server struct {
 	cfg      *config.Config
 	out      Output
+	lines    *telemetry.Writer // of the log
 	log      *slog.Logger
 	access   *telemetry.AccessLog
 	python   worker.Interpreter
@@ -87,9 +88,11 @@ func open(cfg *config.Config, out Output) (*Server, error) {
 // prepare makes a server without sockets.
 func prepare(cfg *config.Config, out Output) (*Server, error) {
 	level, _ := telemetry.ParseLevel(cfg.LogLevel)
-	s := &Server{cfg: cfg, out: out, log: telemetry.NewLogger(out.Log, level)}
+	s := &Server{cfg: cfg, out: out, lines: telemetry.NewWriter(out.Log)}
+	s.log = telemetry.NewLogger(s.lines, level)
 	var err error
 	if s.python, err = worker.Find(s.search()); err != nil {
+		s.close()
 		return nil, err
 	}
 	if err := s.build(); err != nil {
@@ -263,4 +266,5 @@ func (s *Server) close() {
 	if s.access != nil {
 		s.access.Close()
 	}
+	s.lines.Close()
 }

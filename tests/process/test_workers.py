@@ -192,6 +192,20 @@ def test_a_worker_that_writes_100_mb_blocks_nobody(run: StartServer) -> None:
     eventually(lambda: server.stderr.bytes > 100_000_000)
 
 
+# spec: process 14
+def test_a_log_that_nobody_reads_does_not_stop_the_server(run: StartServer) -> None:
+    server = run("--workers", "2")
+    with Connection(server) as talking:
+        with server.stderr.unread():
+            talking.request("GET", "/talk?lines=500")  # more than fits into the pipes: the worker waits, nobody else
+            for _ in range(50):
+                assert fetch(server, "/nothing").status == 500  # of which the other worker and the server speak
+            assert fetch(server, "/version").status == 200
+        assert talking.response().text == "talked"
+    assert server.stop() == 0
+    assert server.stderr.text().count("answered 500") == 50
+
+
 # spec: process 15
 def test_nothing_survives_the_server(run: StartServer, pipe: Path) -> None:
     server = run("--workers", "2")
