@@ -9,6 +9,7 @@ type unready struct {
 	ending worker.Ending
 	silent bool // it never said a word
 	python worker.Interpreter
+	speak  func() // lets out what it printed before its first word
 }
 
 // Error says how it ended, in the application's own words if there are any.

@@ -133,7 +133,7 @@ func (m *member) boot() (*instance, error) {
 		return i, nil
 	case <-i.process.Done:
 		i.free()
-		return nil, &unready{i.process.Ending(), i.process.Silent(), i.python}
+		return nil, &unready{i.process.Ending(), i.process.Silent(), i.python, i.process.Speak}
 	case <-p.stop:
 		i.process.Kill("the server stops")
 		<-i.process.Done

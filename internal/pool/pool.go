@@ -207,6 +207,9 @@ func (p *Pool) judge(u *unready) error {
 			return err
 		}
 	}
+	if u.silent {
+		u.speak()
+	}
 	p.boots++
 	switch {
 	case u.ending.Fault != nil && !p.served:

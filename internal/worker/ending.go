@@ -59,3 +59,6 @@ func describe(err error) string {
 	}
 	return exit.Error()
 }
+
+// Speak passes on what a silent worker had printed: Python's own words about why it could not start.
+func (p *Process) Speak() { p.early.Open() }

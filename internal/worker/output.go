@@ -3,6 +3,7 @@ package worker
 import (
 	"bytes"
 	"io"
+	"sync"
 )
 
 // maxLine is the longest line of a worker's output that is kept whole; a longer one is passed on in parts.
@@ -42,5 +43,43 @@ func copyLines(w io.Writer, prefix string, r io.Reader) {
 		if err != nil {
 			return
 		}
+	}
+}
+
+// early holds back what a process prints before it has said hello: if its interpreter turns out to lack awaitd, what Python says
+// about that is not worth repeating. Output that grows beyond maxLine is let through.
+type early struct {
+	mu   sync.Mutex
+	w    io.Writer
+	held []byte
+	open bool
+}
+
+// Write holds p back, or passes it on.
+func (e *early) Write(p []byte) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.open {
+		e.held = append(e.held, p...)
+		if len(e.held) > maxLine {
+			e.release()
+		}
+		return len(p), nil
+	}
+	return e.w.Write(p)
+}
+
+// Open lets through what was held back, and all that follows.
+func (e *early) Open() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.release()
+}
+
+func (e *early) release() {
+	e.open = true
+	if len(e.held) > 0 {
+		_, _ = e.w.Write(e.held)
+		e.held = nil
 	}
 }

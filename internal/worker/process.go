@@ -50,6 +50,7 @@ type Process struct {
 	cmd     *exec.Cmd
 	control *control
 	output  sync.WaitGroup
+	early   early // its output, held back until it says hello
 
 	mu      sync.Mutex
 	state   State
@@ -73,7 +74,7 @@ func Start(spec Spec) (*Process, error) {
 	defer theirs.Close()
 	p := &Process{
 		Ready: make(chan struct{}), Drained: make(chan struct{}), Done: make(chan struct{}),
-		spec: spec, control: c,
+		spec: spec, control: c, early: early{w: spec.Out},
 	}
 	if err := p.launch(theirs); err != nil {
 		c.close()
@@ -104,7 +105,7 @@ func (p *Process) launch(theirs *os.File) error {
 	}
 	p.cmd = cmd
 	p.output.Go(func() { // ends when the last process that has the pipe closes it, or when wait gives up on that
-		copyLines(p.spec.Out, p.spec.Prefix, r)
+		copyLines(&p.early, p.spec.Prefix, r)
 		_ = r.Close()
 	})
 	return nil
@@ -173,6 +174,7 @@ func (p *Process) hearHello(h *hello) error {
 	if !p.enter(Booting) {
 		return errors.New("it said hello twice")
 	}
+	p.early.Open()
 	p.mu.Lock()
 	p.info.Python = h.Python
 	switch {
