@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "exchange.h"
+#include "links.h"
 
 enum {
     TURN_REQUESTS = 64,  /* then timers and the application's own sockets have their chance */
@@ -327,29 +328,16 @@ static PyObject *extensions(void)
     return Py_BuildValue("{s{}s{}s{}}", "http.response.trailers", "http.response.early_hint", "http.response.pathsend");
 }
 
-/* links: [(memfd, ring size, doorbell towards the server), ...]; the doorbells are taken over. */
 static int attach_links(AsyncLoop *l, PyObject *links)
 {
-    Py_ssize_t count = PyList_GET_SIZE(links);
-    l->links = PyMem_Calloc((size_t)count, sizeof *l->links);
-    l->blocked = PyMem_Calloc((size_t)count, sizeof *l->blocked);
-    if (!l->links || !l->blocked) {
-        PyErr_NoMemory();
+    l->links = links_attach(links);
+    if (!l->links)
         return -1;
-    }
-    for (Py_ssize_t i = 0; i < count; i++) {
-        int memfd, doorbell;
-        unsigned int size;
-        if (!PyArg_ParseTuple(PyList_GET_ITEM(links, i), "iIi", &memfd, &size, &doorbell))
-            return -1;
-        const char *problem = link_attach(&l->links[i], memfd, size, doorbell);
-        if (problem) {
-            PyErr_SetString(PyExc_OSError, problem);
-            return -1;
-        }
-        l->link_count++;
-    }
-    return 0;
+    l->link_count = PyList_GET_SIZE(links);
+    l->blocked = PyMem_Calloc((size_t)l->link_count, sizeof *l->blocked);
+    if (!l->blocked)
+        PyErr_NoMemory();
+    return l->blocked ? 0 : -1;
 }
 
 static int loop_init(PyObject *self, PyObject *args, PyObject *kwargs)
@@ -425,9 +413,7 @@ static void loop_dealloc(PyObject *self)
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     loop_clear(self);
-    for (Py_ssize_t i = 0; i < l->link_count; i++)
-        link_detach(&l->links[i]);
-    PyMem_Free(l->links);
+    links_detach(l->links, l->link_count);
     PyMem_Free(l->blocked);
     Py_CLEAR(l->module);
     type->tp_free(self);

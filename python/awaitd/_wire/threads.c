@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "call.h"
+#include "links.h"
 
 static bool add_pending(ThreadLoop *l, struct pending p)
 {
@@ -364,24 +365,10 @@ static PyObject *when_idle(PyObject *self, PyObject *callback)
 
 static int attach_links(ThreadLoop *l, PyObject *links)
 {
-    Py_ssize_t count = PyList_GET_SIZE(links);
-    l->links = PyMem_RawCalloc((size_t)count, sizeof *l->links);
-    if (!l->links) {
-        PyErr_NoMemory();
+    l->links = links_attach(links);
+    if (!l->links)
         return -1;
-    }
-    for (Py_ssize_t i = 0; i < count; i++) {
-        int memfd, doorbell;
-        unsigned int size;
-        if (!PyArg_ParseTuple(PyList_GET_ITEM(links, i), "iIi", &memfd, &size, &doorbell))
-            return -1;
-        const char *problem = link_attach(&l->links[i], memfd, size, doorbell);
-        if (problem) {
-            PyErr_SetString(PyExc_OSError, problem);
-            return -1;
-        }
-        l->link_count++;
-    }
+    l->link_count = PyList_GET_SIZE(links);
     return 0;
 }
 
@@ -442,9 +429,7 @@ static void loop_dealloc(PyObject *self)
         pthread_mutex_destroy(&l->lock);
         pthread_cond_destroy(&l->follow);
     }
-    for (Py_ssize_t i = 0; i < l->link_count; i++)
-        link_detach(&l->links[i]);
-    PyMem_RawFree(l->links);
+    links_detach(l->links, l->link_count);
     free(l->pending);
     Py_CLEAR(l->module);
     type->tp_free(self);
