@@ -58,6 +58,7 @@ typedef struct async_loop { /* one event loop with its links */
     Py_ssize_t link_count;
     Py_ssize_t next_link;     /* where the next turn starts */
     uint64_t published;       /* when the turn last published, in nanoseconds */
+    int unpublished;          /* requests taken since */
     struct exchange *running; /* doubly linked */
     struct exchange *held;    /* with a response start to be flushed at the end of the turn */
     Py_ssize_t in_flight;     /* exchanges whose application or stream has not ended */

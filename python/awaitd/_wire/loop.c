@@ -11,10 +11,11 @@
 #include "links.h"
 
 enum {
-    TURN_REQUESTS = 64,  /* then timers and the application's own sockets have their chance */
-    TURN_NS = 2000000,   /* the same for slow applications */
-    PUBLISH_NS = 500000, /* a response waits no longer for its neighbours: each wake-up of the server costs 10-20 us */
-    TURN_FRAMES = 1024,  /* frames that start nothing */
+    TURN_REQUESTS = 64,    /* then timers and the application's own sockets have their chance */
+    TURN_NS = 2000000,     /* the same for slow applications */
+    PUBLISH_REQUESTS = 16, /* answered, and the server may go on with them while the next are made */
+    PUBLISH_NS = 500000,   /* a response waits no longer for its neighbours: each wake-up of the server costs 10-20 us */
+    TURN_FRAMES = 1024,    /* frames that start nothing */
 };
 
 static uint64_t now(void)
@@ -170,9 +171,10 @@ static int take_request(AsyncLoop *l, struct link *k, const uint8_t *frame, uint
     int result = start(l, x);
     Py_DECREF(x);
     uint64_t time = now();
-    if (time - l->published > PUBLISH_NS) {
+    if (++l->unpublished >= PUBLISH_REQUESTS || time - l->published > PUBLISH_NS) {
         link_publish(k);
         l->published = time;
+        l->unpublished = 0;
     }
     b->spent = --b->requests <= 0 || time > b->deadline;
     return result;
