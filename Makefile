@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export GOFLAGS := -buildvcs=false
 BOARD_PORT ?= 8000
 
-.PHONY: run test unit e2e conformance fuzz bench lint fmt gen wheel smoke pythons docs clean ci develop
+.PHONY: run test unit e2e conformance fuzz bench lint fmt gen wheel smoke pythons clean ci develop
 
 run: .venv/board develop  ## serve the example application on http://127.0.0.1:8000
 	awaitd main:app --app-dir examples/board --port $(BOARD_PORT)

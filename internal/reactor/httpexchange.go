@@ -176,12 +176,10 @@ func (x *httpExchange) Credit(n int) {
 	x.credit += n
 	if x.held100 && !x.responded {
 		x.held100 = false
-		c.send(continueLine, nil, "")
+		c.send(nil, nil, http1.Continue)
 	}
 	c.input()
 }
-
-var continueLine = []byte("HTTP/1.1 100 Continue\r\n\r\n")
 
 // Inform sends an interim response, to clients that know them. It takes no credit, so one that finds output waiting is dropped.
 func (x *httpExchange) Inform(r *exchange.Response) {
