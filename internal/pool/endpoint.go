@@ -33,7 +33,6 @@ type Endpoint struct {
 	scratch  wire.Scratch
 	response exchange.Response // the one that is being passed on: it would escape to the heap for each request
 	spare    []*stream
-	encode   []byte // an OPEN is put together here
 	ticket   uint64 // counts dispatches: the higher, the more recent
 }
 
@@ -109,14 +108,14 @@ func (e *Endpoint) Open(req *exchange.Request, r exchange.Responder) (exchange.S
 	if e.pool.stopping.Load() {
 		return nil, exchange.Stopping
 	}
-	open, taken, err := wire.AppendOpen(e.encode[:0], e.pool.maxFrame, 0, req, e.pool.window)
-	e.encode = open[:0]
+	s := e.newStream(r)
+	open, taken, err := wire.AppendOpen(s.open, e.pool.maxFrame, 0, req, e.pool.window)
+	s.open = open
 	if err != nil {
+		e.recycle(s)
 		return nil, exchange.HeadTooLarge
 	}
 	req.Body = req.Body[taken:]
-	s := e.newStream(r)
-	s.open = append(s.open, open...)
 	if e.queue.len() == 0 && e.dispatch(s) {
 		return s, exchange.None
 	}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from test_receive import _log
@@ -19,6 +20,20 @@ def test_it_is_a_real_task_with_its_own_context(asgi):
 def test_it_starts_at_once_and_leaves_the_loop_as_it_was(asgi):
     assert asgi.get("/eager")[2] == "0"
     assert _log(asgi, 1) == [False]
+
+
+def test_it_is_among_all_tasks(asgi):
+    # spec: http 23
+    for _ in range(3):
+        assert json.loads(asgi.get("/among_tasks")[2]) == [True, True, False]
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="asyncio keeps its set in C")
+def test_finished_tasks_leave_the_set_even_while_it_is_iterated(asgi):
+    asgi.get("/tasks_while_iterated")
+    for _ in range(3):
+        assert asgi.get("/hello")[2] == "hello"
+    assert asgi.get("/tasks_while_iterated")[2] == "0"
 
 
 def test_finalizers_that_use_the_loop_lose_nothing(asgi):

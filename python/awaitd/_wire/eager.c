@@ -81,6 +81,14 @@ static PyObject *capture(PyObject *self, PyObject *const *args, Py_ssize_t count
 
 static PyMethodDef capture_method = {"call_soon", (PyCFunction)(void (*)(void))capture, METH_FASTCALL | METH_KEYWORDS, NULL};
 
+/* asyncio's set of all tasks calls this, while a task is constructed. */
+static PyObject *add_task(PyObject *self, PyObject *task)
+{
+    return registry_add(&((AsyncLoop *)self)->registry, task);
+}
+
+static PyMethodDef add_task_method = {"add", add_task, METH_O, NULL};
+
 /* Runs the captured step inside its context. -1 only for what ends the process. */
 static int run_captured(AsyncLoop *l)
 {
@@ -111,23 +119,40 @@ static PyObject *construct(AsyncLoop *l, Exchange *x)
     return PyObject_Vectorcall(s->task_type, arguments, 1, eager ? s->eager_keywords : s->plain_keywords);
 }
 
-static PyObject *start_captured(AsyncLoop *l, Exchange *x)
+/* Constructs the task, with its first step captured. */
+static PyObject *construct_captured(AsyncLoop *l, Exchange *x)
 {
     PyObject *key = l->state->str.call_soon;
     if (PyDict_SetItem(l->event_loop_dict, key, l->capture) < 0)
         return NULL;
+    registry_enter(&l->registry);
     l->capturing_for = (PyObject *)x;
     PyObject *task = construct(l, x);
     l->capturing_for = NULL;
     PyObject *raised = task ? NULL : PyErr_GetRaisedException();
+    registry_leave(&l->registry);
     if (PyDict_DelItem(l->event_loop_dict, key) < 0)
         PyErr_Clear();
+    if (raised)
+        PyErr_SetRaisedException(raised);
+    return task;
+}
+
+static PyObject *start_captured(AsyncLoop *l, Exchange *x)
+{
+    PyObject *task = construct_captured(l, x);
     if (!task) {
+        PyObject *raised = PyErr_GetRaisedException();
         forget(l);
         PyErr_SetRaisedException(raised);
         return NULL;
     }
-    if (run_captured(l) < 0)
+    PyObject *reference = registry_take(&l->registry, task);
+    int result = run_captured(l);
+    if (reference && result == 0 && x->app_ended)
+        registry_drop(&l->registry, reference);
+    Py_XDECREF(reference);
+    if (result < 0)
         Py_CLEAR(task);
     return task;
 }
@@ -158,8 +183,10 @@ int task_setup(AsyncLoop *l)
     if (!l->call_soon || !l->capture)
         return -1;
     l->eager = Py_Version >= 0x030C0000;
-    if (!l->eager)
+    if (!l->eager) {
         l->event_loop_dict = instance_dict(l);
+        registry_open(&l->registry, PyCFunction_New(&add_task_method, (PyObject *)l));
+    }
     return 0;
 }
 

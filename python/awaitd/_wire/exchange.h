@@ -11,6 +11,7 @@
 
 #include "fields.h"
 #include "link.h"
+#include "registry.h"
 #include "state.h"
 
 enum { WINDOW = 64 << 10, MESSAGE_MAX = 64 << 10 };
@@ -46,6 +47,7 @@ typedef struct async_loop { /* one event loop with its links */
     PyObject *capture;         /* 3.11: the capturing call_soon */
     PyObject *call_soon;       /* the event loop's own, bound */
     PyObject *captured_step, *captured_context, *capturing_for;
+    struct registry registry; /* 3.11 */
     PyTypeObject *step_type;  /* 3.11: TaskStepMethWrapper, learned from the first task; borrowed */
     PyObject *scope;          /* template of an HTTP scope */
     PyObject *lifespan_state; /* dict or NULL */

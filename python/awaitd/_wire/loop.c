@@ -386,7 +386,7 @@ static int loop_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(l->on_idle);
     for (Exchange *x = l->running; x; x = x->next)
         Py_VISIT(x);
-    return 0;
+    return registry_visit(&l->registry, visit, arg);
 }
 
 static int loop_clear(PyObject *self)
@@ -405,6 +405,7 @@ static int loop_clear(PyObject *self)
     Py_CLEAR(l->root_path);
     Py_CLEAR(l->report);
     Py_CLEAR(l->on_idle);
+    registry_close(&l->registry);
     return 0;
 }
 

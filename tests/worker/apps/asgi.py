@@ -349,6 +349,34 @@ async def eager(scope, receive, send):
     LOG.append("call_soon" in vars(asyncio.get_running_loop()))
 
 
+WAITING = []
+
+
+@case
+async def among_tasks(scope, receive, send):
+    """Is this task among all tasks, before and after it has waited? Is asyncio's set as it was?"""
+    me = asyncio.current_task()
+    seen = [me in asyncio.all_tasks()]
+    await asyncio.sleep(0)
+    seen.append(me in asyncio.all_tasks())
+    await reply(send, json.dumps([*seen, "add" in vars(asyncio.tasks._all_tasks)]).encode())
+
+
+@case
+async def tasks_while_iterated(scope, receive, send):
+    """Holds the set of all tasks in an iteration that later requests happen in."""
+    if not WAITING:
+        WAITING.append(iter(asyncio.tasks._all_tasks))
+        next(WAITING[0])
+        await reply(send, b"")
+    else:
+        WAITING.pop().close()
+        gc.collect()
+        await asyncio.sleep(0)
+        done = [t for t in asyncio.tasks._all_tasks if t.done() and t.get_name() != "lifespan"]
+        await reply(send, b"%d" % len(done))
+
+
 class Garbage:
     """Schedules tasks and callbacks when it is collected."""
 
