@@ -54,9 +54,11 @@ type Config struct {
 	LimitRequestFields    int
 	LimitRequestFieldSize int
 	LimitRequestBody      int64 // 0 unlimited
+	LimitBuffered         int64 // of all connections together
 
 	TimeoutHeader           time.Duration
 	TimeoutBody             time.Duration
+	TimeoutSend             time.Duration
 	TimeoutKeepAlive        time.Duration
 	TimeoutGracefulShutdown time.Duration
 

@@ -224,6 +224,13 @@ var Table = []Setting{
 		Why:   "Bodies are passed on as they come and take no memory, so only the application knows what is too much.",
 		Value: func(c *Config) Value { return size[int64]{&c.LimitRequestBody, 0, math.MaxInt64} },
 	},
+	{
+		Name: "limit-buffered", Key: "limits.buffered", Arg: "SIZE", Default: "256MiB", Unit: "bytes", Group: Limits,
+		Prose: "Memory for what slow clients have sent in part, or not yet taken, all together. From half of it on a response may be " +
+			"4 KiB ahead of its client instead of 64; with all of it in use, a request that comes in pieces is answered with 503.",
+		Why:   "4,000 slow readers at full speed; more of them go on, slower, and the machine keeps its memory.",
+		Value: func(c *Config) Value { return size[int64]{&c.LimitBuffered, 1 << 20, math.MaxInt64} },
+	},
 
 	{
 		Name: "timeout-header", Key: "timeouts.header", Arg: "TIME", Default: "10s", Unit: "seconds", Group: Timeouts,
@@ -236,6 +243,12 @@ var Table = []Setting{
 		Prose: "Silence allowed between two pieces of a request's body while the application waits for it.",
 		Why:   "A slow upload goes on for as long as it moves; half a minute without a byte is a client that is gone.",
 		Value: func(c *Config) Value { return duration{&c.TimeoutBody, time.Millisecond, maxTimeout} },
+	},
+	{
+		Name: "timeout-send", Key: "timeouts.send", Arg: "TIME", Default: "1m", Unit: "seconds", Group: Timeouts,
+		Prose: "Time in which a client has to take some of the response that waits for it; then it is cut off.",
+		Why:   "A slow reader goes on for as long as it reads at all; nginx's number.",
+		Value: func(c *Config) Value { return duration{&c.TimeoutSend, time.Millisecond, maxTimeout} },
 	},
 	{
 		Name: "timeout-keep-alive", Key: "timeouts.keep_alive", Arg: "TIME", Default: "75s", Unit: "seconds", Group: Timeouts,

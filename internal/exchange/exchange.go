@@ -75,6 +75,8 @@ type Request struct {
 	ContentLength int64
 	// ID names the exchange in logs and error pages.
 	ID uint64
+	// Window is how many bytes of response body the protocol has room for at first; Stream.Grant makes room for more.
+	Window int
 
 	Client, Server Address
 	// UnixPath is the path of the unix socket listened on; empty for other families.

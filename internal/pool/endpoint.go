@@ -109,8 +109,8 @@ func (e *Endpoint) Open(req *exchange.Request, r exchange.Responder) (exchange.S
 		return nil, exchange.Stopping
 	}
 	s := e.newStream(r)
-	open, taken, err := wire.AppendOpen(s.open, e.pool.maxFrame, 0, req, e.pool.window)
-	s.open = open
+	open, taken, err := wire.AppendOpen(s.open, e.pool.maxFrame, 0, req, uint32(req.Window))
+	s.open, s.window = open, req.Window
 	if err != nil {
 		e.recycle(s)
 		return nil, exchange.HeadTooLarge

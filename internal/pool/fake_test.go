@@ -80,7 +80,7 @@ type setting struct {
 
 func newSetting(t testing.TB, endpoints int) *setting {
 	s := &setting{t: t, shared: &shared{
-		window: 1000, maxFrame: wire.MinRing / 4, limitQueue: 100, queueWait: time.Second,
+		maxFrame: wire.MinRing / 4, limitQueue: 100, queueWait: time.Second,
 		openers: make(chan struct{}, maxOpeners), log: slog.New(slog.DiscardHandler),
 	}}
 	for range endpoints {
@@ -333,7 +333,7 @@ func (c *fakeClient) Fail(r exchange.Reason)            { c.call(); c.failed = r
 
 // request is a small request.
 func request(path, body string) *exchange.Request {
-	req := &exchange.Request{Kind: exchange.HTTP, Version: exchange.HTTP11, End: true, Body: []byte(body), ContentLength: int64(len(body))}
+	req := &exchange.Request{Kind: exchange.HTTP, Version: exchange.HTTP11, End: true, Window: 1000, Body: []byte(body), ContentLength: int64(len(body))}
 	req.Buf = []byte("GET" + path)
 	req.Method, req.Path = exchange.Span{Start: 0, End: 3}, exchange.Span{Start: 3, End: uint32(3 + len(path))}
 	return req

@@ -74,7 +74,6 @@ func (l *link) start(s *stream) bool {
 	l.used = l.endpoint.ticket
 	s.link, s.state = l, sent
 	s.end = l.wire.Out.Position()
-	s.window = int(l.endpoint.pool.window)
 	l.untaken.push(s)
 	return true
 }

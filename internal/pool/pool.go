@@ -43,9 +43,6 @@ type Options struct {
 }
 
 const (
-	// streamWindow is how much of a response may be on its way for one stream: enough to keep a fast client busy over a few
-	// turns of both loops, little enough that thousands of slow ones can be borne.
-	streamWindow = 64 << 10
 
 	// asyncConcurrency is how many exchanges an asynchronous worker has at once by default: enough for any that mostly wait,
 	// a bound for one whose database has stopped answering.
@@ -78,7 +75,6 @@ type Pool struct {
 // New makes a pool. Endpoints are made next, then Start.
 func New(o Options) *Pool {
 	p := &Pool{opts: o, fatal: make(chan error, 1), stop: make(chan struct{}), interpreter: o.Interpreter}
-	p.window = streamWindow
 	p.maxFrame = o.RingSize / 4
 	p.limitQueue = int64(o.LimitQueue)
 	p.queueWait = o.QueueWait

@@ -8,7 +8,6 @@ import (
 
 // shared is what the endpoints of one pool have in common: limits, and a few counters.
 type shared struct {
-	window     uint32 // bytes of response that may be on their way for one stream
 	maxFrame   int
 	limitQueue int64
 	queueWait  time.Duration

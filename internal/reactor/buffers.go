@@ -4,6 +4,7 @@ package reactor
 // when they are gone; an idle one holds none.
 type buffers struct {
 	stock [len(bufferSizes)][][]byte
+	lent  int // bytes out on loan
 }
 
 // bufferSizes are the capacities lent out: a small head, a usual one, a stream's window, the largest head with a window.
@@ -17,6 +18,7 @@ func (b *buffers) get(n int) []byte {
 		if n > size {
 			continue
 		}
+		b.lent += size
 		stock := b.stock[i]
 		if last := len(stock) - 1; last >= 0 {
 			b.stock[i] = stock[:last]
@@ -24,11 +26,13 @@ func (b *buffers) get(n int) []byte {
 		}
 		return make([]byte, 0, size)
 	}
+	b.lent += n
 	return make([]byte, 0, n)
 }
 
 // put takes a buffer back.
 func (b *buffers) put(buf []byte) {
+	b.lent -= cap(buf)
 	for i, size := range bufferSizes {
 		if cap(buf) == size && len(b.stock[i]) < keepBuffers {
 			b.stock[i] = append(b.stock[i], buf)

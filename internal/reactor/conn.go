@@ -27,7 +27,8 @@ type conn struct {
 	proto protocol
 	out   []byte    // pending output, borrowed
 	sent  int       // how much of out has left
-	seen  int64     // progress of the output when stalled looked last
+	moved int64     // bytes of pending output that have left
+	seen  int64     // moved, when the stall timer was set
 	file  *filePart // goes out after out
 	timer timer
 	fd    int32
@@ -129,6 +130,9 @@ func (c *conn) send(head, body []byte, tail string) {
 	if len(head)+len(body)+len(tail) == 0 {
 		return
 	}
+	if !c.pending() {
+		defer c.stallTimer()
+	}
 	c.out = c.r.pieces.add(c.out, head)
 	c.out = c.r.pieces.add(c.out, body)
 	if tail != "" {
@@ -181,6 +185,7 @@ func (c *conn) flushBytes() bool {
 		return false
 	}
 	c.sent += max(n, 0)
+	c.moved += int64(max(n, 0))
 	if c.sent < len(c.out) {
 		c.canWrite = false
 		return false
@@ -206,30 +211,32 @@ func (c *conn) pending() bool { return len(c.out) > 0 || c.file != nil }
 func (c *conn) shut(linger bool) {
 	c.linger = linger && !c.hung
 	c.closing = true
-	c.r.wheel.stop(&c.timer)
 	if !c.pending() {
+		c.r.wheel.stop(&c.timer)
 		c.finish()
 		return
 	}
 	c.stallTimer()
 }
 
-// stallTime is how long a peer may take none of the output that is left when an exchange is over, as nginx's send_timeout has it.
-// Without it a client that never reads would keep its descriptor for ever.
-const stallTime = 60 * time.Second
-
-// stallTimer starts that time; the owner's expire asks stalled.
-func (c *conn) stallTimer() { c.r.wheel.set(&c.timer, c.r.now.Add(stallTime)) }
-
-// stalled says whether the peer has taken nothing of the pending output since the last look.
-func (c *conn) stalled() bool {
-	before := c.seen
-	c.seen = int64(c.sent)
-	if c.file != nil {
-		c.seen += c.file.offset
+// stallTimer starts the time in which the peer has to take some of the pending output; the owner's expire asks stalled. Without
+// it a client that never reads would keep its descriptor, and an application that waits for it, for ever.
+func (c *conn) stallTimer() {
+	c.seen = c.moved
+	if c.r.stall > 0 {
+		c.r.wheel.set(&c.timer, c.r.now.Add(c.r.stall))
 	}
-	return c.seen == before
 }
+
+// waitOver ends a wait for input. While output is pending, the timer is the stall timer.
+func (c *conn) waitOver() {
+	if !c.pending() {
+		c.r.wheel.stop(&c.timer)
+	}
+}
+
+// stalled says whether the peer has taken nothing of the pending output since the timer was set.
+func (c *conn) stalled() bool { return c.seen == c.moved }
 
 // finish ends a connection whose output has left.
 func (c *conn) finish() {

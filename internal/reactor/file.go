@@ -1,13 +1,22 @@
 package reactor
 
-import "github.com/awaitd/awaitd/internal/exchange"
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/awaitd/awaitd/internal/exchange"
+)
 
 // filePart is a part of an open file on its way to the peer, without passing through this process's memory.
 type filePart struct {
 	fd     int
 	offset int64
 	left   int64
+	warm   int64  // up to here it is in the page cache, or was just now
 	tail   string // goes out behind it
+	cold   bool   // being read into the page cache: not the reactor's to touch until then
+	gone   bool   // meanwhile the connection was closed
 }
 
 // fileChunk is how much of a file one turn sends at most, so that a fast peer does not keep the others waiting.
@@ -16,6 +25,7 @@ const fileChunk = 1 << 20
 // sendFile sends a part of a file behind pending output, and then tail. The connection closes the descriptor.
 func (c *conn) sendFile(f *filePart) {
 	c.file = f
+	c.stallTimer()
 	if len(c.out) == 0 && c.canWrite {
 		c.flushFile()
 	}
@@ -25,7 +35,10 @@ func (c *conn) sendFile(f *filePart) {
 func (c *conn) flushFile() {
 	f := c.file
 	for budget := int64(fileChunk); f.left > 0; {
-		n, again := copyFile(int(c.fd), f.fd, &f.offset, min(f.left, budget))
+		if f.cold || !c.warmed(f) {
+			return
+		}
+		n, again := copyFile(int(c.fd), f.fd, &f.offset, min(f.left, budget, f.warm-f.offset))
 		switch {
 		case n < 0 && again:
 			c.canWrite = false
@@ -38,6 +51,7 @@ func (c *conn) flushFile() {
 			return
 		}
 		f.left -= n
+		c.moved += n
 		if budget -= n; budget <= 0 && f.left > 0 {
 			c.r.later(resumeFile{c})
 			return
@@ -62,11 +76,70 @@ func (r resumeFile) resume() {
 	}
 }
 
+// warmed says whether the next part of the file can be sent without waiting for a disk. If not, it is read on a goroutine, and
+// the file goes on when that is done.
+func (c *conn) warmed(f *filePart) bool {
+	if f.warm > f.offset {
+		return true
+	}
+	end := f.offset + min(f.left, warmChunk)
+	if isCached(f.fd, f.offset, end) {
+		f.warm = end
+		return true
+	}
+	f.cold = true
+	r := c.r
+	go func() { // ends when the part is read
+		readers <- struct{}{}
+		readAhead(f.fd, f.offset, end)
+		<-readers
+		r.Post(func() { c.thawed(f, end) })
+	}()
+	return false
+}
+
+// Reading ahead: how much at once, and by how many goroutines, for a stalled disk must not cost a thread for every file.
+const (
+	warmChunk  = 256 << 10
+	maxReaders = 32
+)
+
+var readers = make(chan struct{}, maxReaders)
+
+// thawed goes on with a file whose next part is in the page cache now.
+func (c *conn) thawed(f *filePart, end int64) {
+	f.cold, f.warm = false, end
+	if f.gone {
+		closeSocket(f.fd)
+		return
+	}
+	if c.canWrite && len(c.out) == 0 {
+		c.flushFile()
+	}
+}
+
+// readAhead reads a part of a file, for the page cache.
+func readAhead(fd int, from, to int64) {
+	buf := make([]byte, 64<<10)
+	for from < to {
+		n, err := unix.Pread(fd, buf[:min(int64(len(buf)), to-from)], from)
+		if n <= 0 && !errors.Is(err, unix.EINTR) {
+			return // sendfile will say the same
+		}
+		from += int64(max(n, 0))
+	}
+}
+
 // dropFile closes the file, sent or not.
 func (c *conn) dropFile() {
-	if c.file != nil {
-		closeSocket(c.file.fd)
-		c.file = nil
+	f := c.file
+	c.file = nil
+	switch {
+	case f == nil:
+	case f.cold:
+		f.gone = true // the goroutine still reads from it
+	default:
+		closeSocket(f.fd)
 	}
 }
 

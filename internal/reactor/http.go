@@ -16,12 +16,15 @@ type HTTPConfig struct {
 	BodyLimit     int64         // largest request body, 0 for none (413)
 	HeaderTimeout time.Duration // from a head's first byte to its last (408), 0 for none
 	BodyTimeout   time.Duration // the longest wait for the next part of a body (408), 0 for none
+	SendTimeout   time.Duration // the longest a client may take none of what waits for it, 0 for none
 	KeepAlive     time.Duration // how long an idle connection is kept; 0: none is
+	BufferLimit   int           // bytes of buffers on one reactor, 0 for no limit
 	Server        []byte        // "server: awaitd\r\n", or nothing
 	Date          bool
 	Extra         []byte // header lines for every response, each with its CRLF
 	Access        *telemetry.AccessLog
 	Log           *slog.Logger
+	Refusals      *telemetry.Refusals
 }
 
 // HTTP speaks HTTP/1.1 on one reactor: it owns all its connections, whatever listener they came from, and hands their requests
@@ -41,6 +44,7 @@ type HTTP struct {
 
 // NewHTTP makes the HTTP/1.1 side of a reactor, before it runs.
 func NewHTTP(r *Reactor, cfg *HTTPConfig, app exchange.Application) *HTTP {
+	r.stall = cfg.SendTimeout
 	return &HTTP{r: r, cfg: cfg, app: app, ids: idSource(rand.Uint64())}
 }
 
@@ -86,6 +90,25 @@ func (s *HTTP) giveBack(x *httpExchange) {
 		s.spare = append(s.spare, x)
 	}
 }
+
+// Windows: how much of a response may be on its way for one stream.
+const (
+	// fullWindow keeps a fast client busy over a few turns of both loops, and thousands of slow ones can be borne.
+	fullWindow = 64 << 10
+	// narrowWindow is for when buffers are short: most answers still fit, and many more slow clients can be borne.
+	narrowWindow = 4 << 10
+)
+
+// window is how much may be on its way for a stream just now.
+func (h *HTTP) window() int {
+	if limit := h.cfg.BufferLimit; limit > 0 && h.r.pieces.lent > limit/2 {
+		return narrowWindow
+	}
+	return fullWindow
+}
+
+// full says whether no more input may be kept.
+func (h *HTTP) full() bool { return h.cfg.BufferLimit > 0 && h.r.pieces.lent > h.cfg.BufferLimit }
 
 // dateLine returns the Date field for now; it is made once a second.
 func (s *HTTP) dateLine(now time.Time) []byte {

@@ -1,6 +1,12 @@
 package reactor
 
-import "github.com/awaitd/awaitd/internal/http1"
+import (
+	"log/slog"
+
+	"github.com/awaitd/awaitd/internal/exchange"
+	"github.com/awaitd/awaitd/internal/http1"
+	"github.com/awaitd/awaitd/internal/telemetry"
+)
 
 // httpConn is one HTTP/1.1 connection. While it is idle it holds nothing but itself: the head being read, the exchange and all
 // buffers are borrowed.
@@ -67,6 +73,10 @@ func (c *httpConn) parseHead(x *httpExchange, buf []byte) bool {
 		x.open(buf[n:])
 		return true
 	}
+	if c.h.full() {
+		c.refuse(errBuffersFull)
+		return false
+	}
 	if len(c.in) == 0 {
 		c.in = c.r.pieces.add(nil, buf)
 	}
@@ -127,36 +137,41 @@ func (c *httpConn) readBody() bool {
 // minBodyRead is the least that is read of a body at once, however small the credit: framing needs room, too.
 const minBodyRead = 4 << 10
 
-// refuse answers a malformed head, or one over a limit, and ends the connection.
-func (c *httpConn) refuse(err *http1.Error) {
-	c.answer(err.Status, err.Reason)
-}
+// refuse answers a request that breaks a rule or a limit, and ends the connection.
+func (c *httpConn) refuse(err *http1.Error) { c.answer(err, refusalOfStatus(err.Status)) }
 
 // answer sends a short fixed response of the server's own and ends the connection; a running exchange is cancelled.
-func (c *httpConn) answer(status int, text string) {
-	x := c.x
-	o := c.options(true)
-	var head *http1.Head
+func (c *httpConn) answer(err *http1.Error, kind telemetry.Refusal) {
+	c.h.cfg.Refusals.Note(kind, c.r.now, slog.Int("status", err.Status), slog.String("reason", err.Reason), c.peer())
+	x, status := c.x, err.Status
+	o := c.options(status, true)
+	head := &http1.Head{Version: exchange.HTTP11}
 	if x != nil && x.opened {
 		head = &x.head
 	}
-	out := http1.AppendError(c.r.write[:0], head, status, &o, text)
+	out := http1.AppendError(c.r.write[:0], head, status, &o, err.Reason)
 	c.r.write = out[:0]
 	c.send(out, nil, "")
 	if c.closed {
 		return // the client left just now, and x went with it
 	}
 	if x != nil {
-		x.status = status
+		x.status, x.written = status, bodyOf(head, err.Reason)
 		x.abandon()
 		c.release()
 	}
 	c.shut(true)
 }
 
-// options are the fields the server adds to a response.
-func (c *httpConn) options(closing bool) http1.HeadOptions {
+// peer is who is connected, for the log.
+func (c *httpConn) peer() slog.Attr { return slog.String("client", string(c.client.AppendTo(nil))) }
+
+// options are the fields the server adds to a response with a status.
+func (c *httpConn) options(status int, closing bool) http1.HeadOptions {
 	o := http1.HeadOptions{Server: c.h.cfg.Server, Extra: c.h.cfg.Extra, Close: closing}
+	if status == 503 {
+		o.Extra = append(o.Extra[:len(o.Extra):len(o.Extra)], "retry-after: 1\r\n"...)
+	}
 	if c.h.cfg.Date {
 		o.Date = c.h.dateLine(c.r.now)
 	}
@@ -212,6 +227,10 @@ func (c *httpConn) drained() {
 	case c.x.sending:
 		c.x.fileSent()
 	default:
+		c.r.wheel.stop(&c.timer)
+		if c.x.wantsBody() {
+			c.x.bodyTimer()
+		}
 		c.x.grant()
 	}
 }
@@ -255,15 +274,25 @@ func (c *httpConn) expire() {
 	}
 	x := c.x
 	switch {
-	case x == nil && c.pending() && !c.stalled():
+	case c.pending() && !c.stalled():
 		c.stallTimer()
+	case c.pending():
+		c.lapse(telemetry.SendTimeout)
 	case x == nil || (!x.opened && !x.parser.Started()):
 		c.lose() // idle: nothing is owed
 	case !x.opened:
-		c.answer(408, "the request took too long to arrive")
+		c.answer(errHeaderTimeout, telemetry.HeaderTimeout)
 	case x.wantsBody() && !x.responded:
-		c.answer(408, "the request body took too long to arrive")
+		c.answer(errBodyTimeout, telemetry.BodyTimeout)
 	case x.wantsBody():
-		c.lose()
+		c.lapse(telemetry.BodyTimeout)
 	}
+}
+
+// lapse cuts a connection off whose client took too long in the middle of a response. By a reset: what the kernel still holds for
+// it is dropped, and the client can't take the cut for the end.
+func (c *httpConn) lapse(kind telemetry.Refusal) {
+	c.h.cfg.Refusals.Note(kind, c.r.now, c.peer())
+	resetOnClose(int(c.fd))
+	c.lose()
 }

@@ -1,7 +1,6 @@
 package reactor
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/awaitd/awaitd/internal/exchange"
@@ -23,6 +22,7 @@ type httpExchange struct {
 	held   []byte // decoded body that the application had no room for yet
 	credit int    // bytes of body the application takes now
 	owed   int    // bytes of response that were received and not granted again
+	window int    // bytes of response that may be on their way
 
 	waits     bool // a part of the head is here, the rest is not
 	opened    bool // the head is complete and was handed over
@@ -66,7 +66,7 @@ func (x *httpExchange) open(rest []byte) {
 	c.r.wheel.stop(&c.timer)
 	x.note()
 	if limit := c.h.cfg.BodyLimit; limit > 0 && x.req.ContentLength > limit {
-		c.answer(413, "the request body is too large")
+		c.refuse(errBodyTooLarge)
 		return
 	}
 	x.describe()
@@ -94,6 +94,8 @@ func (x *httpExchange) describe() {
 	x.req.Kind = exchange.HTTP
 	x.req.ID = c.h.ids.next()
 	x.req.Client, x.req.Server, x.req.UnixPath = c.client, c.server, c.unix
+	x.window = c.h.window()
+	x.req.Window = x.window
 }
 
 // firstBody decodes the part of the body that came with the head.
@@ -112,8 +114,6 @@ func (x *httpExchange) firstBody(rest []byte) ([]byte, *http1.Error) {
 	x.req.Body, x.req.End = data, done
 	return rest[n:], err
 }
-
-var errBodyTooLarge = &http1.Error{Status: 413, Reason: "the request body is too large"}
 
 func (x *httpExchange) overLimit() bool {
 	limit := x.c.h.cfg.BodyLimit
@@ -144,7 +144,7 @@ func (x *httpExchange) passBody(buf []byte) bool {
 		return false
 	}
 	if len(data) > 0 || done {
-		c.r.wheel.stop(&c.timer)
+		c.waitOver()
 		x.credit -= len(data)
 		x.bodyDone = done
 		x.stream.Data(data, done)
@@ -165,7 +165,7 @@ func (x *httpExchange) badBody(err *http1.Error) {
 // bodyTimer starts the wait for the next part of the body.
 func (x *httpExchange) bodyTimer() {
 	c := x.c
-	if t := c.h.cfg.BodyTimeout; t > 0 {
+	if t := c.h.cfg.BodyTimeout; t > 0 && !c.pending() {
 		c.r.wheel.set(&c.timer, c.r.now.Add(t))
 	}
 }
@@ -202,7 +202,7 @@ func (x *httpExchange) Respond(r *exchange.Response) {
 	if x.responded {
 		return
 	}
-	o := c.options(x.mustClose(r.End))
+	o := c.options(r.Status, x.mustClose(r.End))
 	out, err := x.writer.Begin(c.r.write[:0], &x.head, r, &o)
 	if err != nil {
 		x.invalid(err)
@@ -281,13 +281,20 @@ func (x *httpExchange) put(out, p []byte, end bool) {
 	}
 }
 
-// grant lets the application send as much again as has left.
+// grant lets the application send as much again as has left; more or less, if the window has changed.
 func (x *httpExchange) grant() {
-	if x.owed > 0 && x.stream != nil && !x.c.pending() {
-		n := x.owed
-		x.owed = 0
-		x.stream.Grant(n)
+	if x.owed == 0 || x.stream == nil || x.c.pending() {
+		return
 	}
+	window := x.c.h.window()
+	n := x.owed + window - x.window
+	if n <= 0 { // the window shrinks by what is owed, and by the rest later
+		x.window -= x.owed
+		x.owed = 0
+		return
+	}
+	x.owed, x.window = 0, window
+	x.stream.Grant(n)
 }
 
 // ended finishes an exchange whose response is complete.
@@ -328,6 +335,7 @@ func (x *httpExchange) Fail(reason exchange.Reason) {
 		return
 	}
 	if x.responded {
+		c.h.cfg.Refusals.Add(failures[reason].kind)
 		c.h.cfg.Log.Debug("a response was cut off", "reason", reason, "id", exchangeID(x.req.ID))
 		framed := x.writer.KeepAlive()
 		c.release()
@@ -339,41 +347,6 @@ func (x *httpExchange) Fail(reason exchange.Reason) {
 		return
 	}
 	x.answerFailure(reason)
-}
-
-// answerFailure sends the server's own answer: a short body with the error's id.
-func (x *httpExchange) answerFailure(reason exchange.Reason) {
-	c := x.c
-	status := statusOf(reason)
-	o := c.options(x.mustClose(true))
-	if status == 503 {
-		o.Extra = append(o.Extra[:len(o.Extra):len(o.Extra)], "retry-after: 1\r\n"...)
-	}
-	o.Close = o.Close || !x.head.KeepAlive
-	id := exchangeID(x.req.ID)
-	out := http1.AppendError(c.r.write[:0], &x.head, status, &o, strconv.Itoa(status)+" "+http1.StatusText(status)+"\nerror id: "+id)
-	c.r.write = out[:0]
-	x.status, x.responded = status, true
-	c.h.cfg.Log.Warn("answered "+strconv.Itoa(status), "reason", reason, "id", id)
-	c.send(out, nil, "")
-	if !c.closed {
-		c.next(!o.Close && x.skipBody())
-	}
-}
-
-// statusOf maps a reason to what the client is told.
-func statusOf(reason exchange.Reason) int {
-	switch reason {
-	case exchange.WorkerDied:
-		return 502
-	case exchange.Overloaded, exchange.QueueWait, exchange.Stopping:
-		return 503
-	case exchange.Deadline:
-		return 504
-	case exchange.HeadTooLarge:
-		return 431
-	}
-	return 500
 }
 
 // abandon ends an exchange whose client is gone.

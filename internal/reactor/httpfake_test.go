@@ -15,6 +15,7 @@ import (
 	"github.com/awaitd/awaitd/internal/exchange"
 	"github.com/awaitd/awaitd/internal/http1"
 	"github.com/awaitd/awaitd/internal/listen"
+	"github.com/awaitd/awaitd/internal/telemetry"
 )
 
 // fakeApp is an application that does what a test says. All of it but the channels belongs to the reactor's goroutine.
@@ -36,7 +37,7 @@ func (a *fakeApp) Open(req *exchange.Request, r exchange.Responder) (exchange.St
 	n := min(a.take, len(req.Body))
 	x := &fakeExchange{
 		app: a, r: r, method: string(req.Method.Of(req.Buf)), path: string(req.Path.Of(req.Buf)),
-		body: bytes.Clone(req.Body[:n]), end: req.End && n == len(req.Body), continues: req.WantsContinue,
+		body: bytes.Clone(req.Body[:n]), end: req.End && n == len(req.Body), continues: req.WantsContinue, window: req.Window,
 	}
 	req.Body = req.Body[n:]
 	a.opened <- x
@@ -55,6 +56,7 @@ type fakeExchange struct {
 	credit       int // left of what was given
 	over         int // bytes beyond the credit
 	granted      int
+	window       int // granted at first
 	cancels      int
 }
 
@@ -132,10 +134,11 @@ func (l *lockedBuffer) String() string {
 
 // usual are the settings that tests begin with.
 func usual(log io.Writer) *HTTPConfig {
+	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	return &HTTPConfig{
 		Limits:        http1.Limits{Line: 4 << 10, Fields: 100, FieldSize: 8 << 10, Head: 60 << 10},
 		HeaderTimeout: time.Minute, BodyTimeout: time.Minute, KeepAlive: time.Minute,
-		Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		SendTimeout: time.Minute, Log: logger, Refusals: telemetry.NewRefusals(logger),
 	}
 }
 

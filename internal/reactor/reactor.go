@@ -67,6 +67,7 @@ type Reactor struct {
 	read   []byte // what a read goes to; bytes that stay are copied out of it
 	write  []byte // where a response is put together
 	pieces buffers
+	stall  time.Duration // the longest a peer may take none of the output that waits for it; 0 for ever
 
 	mu      sync.Mutex
 	posted  []func()

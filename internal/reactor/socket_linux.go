@@ -110,6 +110,27 @@ func hostOrder(port uint16) uint16 {
 	return uint16(b[0])<<8 | uint16(b[1])
 }
 
+// cachedStep is how far apart the pages are that isCached looks at; the kernel reads ahead in windows of this size or more.
+const cachedStep = 64 << 10
+
+// isCached says whether a part of a file can be read without waiting for a disk: preadv2(2) with RWF_NOWAIT says so of a page. A
+// file system that doesn't know the flag is taken at its word, as memory has it.
+func isCached(fd int, from, to int64) bool {
+	for at := from; at < to; at += cachedStep {
+		if !isCachedAt(fd, at) {
+			return false
+		}
+	}
+	return isCachedAt(fd, to-1)
+}
+
+func isCachedAt(fd int, at int64) bool {
+	var b [1]byte
+	vec := unix.Iovec{Base: &b[0], Len: 1}
+	_, _, errno := unix.RawSyscall6(unix.SYS_PREADV2, uintptr(fd), uintptr(unsafe.Pointer(&vec)), 1, uintptr(at), 0, unix.RWF_NOWAIT)
+	return errno != unix.EAGAIN
+}
+
 // copyFile sends up to n bytes of a file to a socket and moves offset. It returns what writeSocket does, and 0 at the end of
 // the file.
 func copyFile(socket, file int, offset *int64, n int64) (sent int64, again bool) {

@@ -39,6 +39,7 @@ type Server struct {
 	lines    *telemetry.Writer // of the log
 	log      *slog.Logger
 	access   *telemetry.AccessLog
+	refusals *telemetry.Refusals
 	python   worker.Interpreter
 	sockets  []*listen.Socket
 	closing  sync.Once // of the sockets
@@ -90,6 +91,7 @@ func prepare(cfg *config.Config, out Output) (*Server, error) {
 	level, _ := telemetry.ParseLevel(cfg.LogLevel)
 	s := &Server{cfg: cfg, out: out, lines: telemetry.NewWriter(out.Log)}
 	s.log = telemetry.NewLogger(s.lines, level)
+	s.refusals = telemetry.NewRefusals(s.log)
 	var err error
 	if s.python, err = worker.Find(s.search()); err != nil {
 		s.close()
@@ -189,7 +191,8 @@ func (s *Server) httpConfig(ring int) *reactor.HTTPConfig {
 			Head: ring/4 - headRoom,
 		},
 		BodyLimit: c.LimitRequestBody, HeaderTimeout: c.TimeoutHeader, BodyTimeout: c.TimeoutBody,
-		KeepAlive: c.TimeoutKeepAlive, Date: c.DateHeader, Access: s.access, Log: s.log,
+		SendTimeout: c.TimeoutSend, KeepAlive: c.TimeoutKeepAlive, BufferLimit: int(c.LimitBuffered / int64(c.Reactors)),
+		Date: c.DateHeader, Access: s.access, Log: s.log, Refusals: s.refusals,
 	}
 	if c.ServerHeader {
 		h.Server = []byte("server: awaitd\r\n")
@@ -243,6 +246,13 @@ func (s *Server) sayReady() {
 	}
 }
 
+// saySummary says what was refused, if anything was.
+func (s *Server) saySummary() {
+	if what := s.refusals.String(); what != "" {
+		s.log.Info("refused in this run: " + what)
+	}
+}
+
 // closeSockets closes the listening sockets, once.
 func (s *Server) closeSockets() {
 	s.closing.Do(func() {
@@ -262,6 +272,7 @@ func (s *Server) close() {
 		st.reactor.Close()
 	}
 	s.closeSockets()
+	s.saySummary()
 	s.reaper.Close()
 	if s.access != nil {
 		s.access.Close()

@@ -198,11 +198,26 @@ async def sink(x: Exchange) -> None:
 
 
 @route
+async def sip(x: Exchange) -> None:
+    """Takes a message of the body each `every` seconds."""
+    more = True
+    while more:
+        message = await x.receive()
+        more = message.get("more_body", False)
+        await asyncio.sleep(float(x.query["every"]))
+    await x.note(message["type"])
+
+
+@route
 async def flood(x: Exchange) -> None:
     """Sends `blocks` blocks of 64 KiB, without waiting for anything but send()."""
     await x.start(200, *([("content-length", str(int(x.query["blocks"]) * len(BLOCK)))] if "length" in x.query else []))
     for n in range(int(x.query["blocks"])):
-        await x.send(BLOCK, more=True)
+        try:
+            await x.send(BLOCK, more=True)
+        except OSError:
+            await x.note("lost")
+            return
         if n == 0:
             await x.note("flowing")
     await x.send()

@@ -1,8 +1,11 @@
 """Back-pressure: what is sent faster than it is read waits where it is, not in anybody's memory."""
 
 import json
+import socket
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -78,3 +81,70 @@ def test_a_large_upload_to_a_slow_application(server: Server) -> None:
     upload(server, 64 * MIB, "warm-up")
     with flat(server):
         upload(server, GIB, "large-up")
+
+
+WATCHED = 20  # seconds
+READERS = WRITERS = 200
+RATE = 100_000  # bytes per second of each
+TICK = 0.25
+
+
+class Crowd:
+    """Clients that read and clients that send, each of a gigabyte, at its own pace."""
+
+    def __init__(self, server: Server) -> None:
+        self.readers, self.writers = [], []
+        for n in range(READERS):
+            reader = Connection(server)
+            reader.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BLOCK)  # little is hidden in the kernel
+            reader.request("GET", f"/flood?blocks={GIB // BLOCK}&length=1&note=reader-{n}")
+            self.readers.append(reader)
+        for n in range(WRITERS):
+            writer = Connection(server)
+            writer.send(f"POST /sip?every=0.65&note=writer-{n} HTTP/1.1\r\nhost: test\r\ncontent-length: {GIB}\r\n\r\n")
+            self.writers.append(writer)
+        for one in (*self.readers, *self.writers):
+            one.socket.setblocking(False)
+
+    def tick(self) -> None:
+        """The readers take what a tick allows; the writers send all that is taken from them, and their applications are slow."""
+        for reader in self.readers:
+            with suppress(BlockingIOError):
+                reader.socket.recv(int(RATE * TICK))
+        for writer in self.writers:
+            with suppress(BlockingIOError):
+                writer.socket.send(bytes(BLOCK))
+
+    def cut(self) -> None:
+        for one in (*self.readers, *self.writers):
+            one.reset()
+
+
+# spec: http 24
+def test_four_hundred_slow_streams_at_once(start_server: StartServer) -> None:
+    """Memory stays below the formula of docs/reference/server-behavior.md, at each moment, and others are served."""
+    server = start_server("app:app", HERE, "--no-access-log")
+    fetch(server, "/hello")
+    pids = family(server.pid)
+    before = [resident(pid) for pid in pids]
+    crowd = Crowd(server)
+    pause, curve = threading.Event(), []
+    until = time.monotonic() + WATCHED
+    while time.monotonic() < until:
+        crowd.tick()
+        assert fetch(server, "/hello").status == 200
+        curve.append([resident(pid) - size for pid, size in zip(pids, before, strict=True)])
+        pause.wait(TICK)
+    streams = READERS + WRITERS
+    highest = [max(point[i] for point in curve) / MIB for i in range(2)]
+    assert highest[0] < streams * 80 / 1024 + 16, f"MiB, of the server: {highest}"
+    assert highest[1] < streams * 128 / 1024 + 16, f"MiB, of the worker: {highest}"
+    half = len(curve) // 2
+    for i in range(2):  # a garbage collector's memory goes up and down, but no higher
+        early, late = max(point[i] for point in curve[:half]), max(point[i] for point in curve[half:])
+        assert late - early < 8 * MIB, f"{early / MIB} MiB at first, {late / MIB} later"
+    crowd.cut()
+    for n in (0, READERS - 1):
+        assert json.loads(fetch(server, f"/event?of=reader-{n}&is=lost").body)
+        assert json.loads(fetch(server, f"/event?of=writer-{n}&is=http.disconnect").body)
+    assert fetch(server, "/hello").status == 200

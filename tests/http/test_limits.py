@@ -159,3 +159,34 @@ def test_a_client_that_reads_slowly_is_not_idle(server: Server) -> None:
             assert other.get("/event?of=slowly&is=flowing").status == 200
             assert other.ends()  # after the time for an idle connection
         assert len(connection.read(blocks * 65536)) == blocks * 65536
+
+
+# spec: http 3
+def test_a_client_that_takes_nothing_is_cut_off_and_the_application_hears_of_it(start_server: StartServer) -> None:
+    server = start_server("app:app", HERE, "--no-access-log", "--timeout-send", "0.3")
+    with Connection(server) as connection:
+        connection.request("GET", "/never-receives?note=stuck")
+        assert fetch(server, "/event?of=stuck&is=ClientDisconnected").status == 200
+        server.wait_for(r"refused: send timeout client=127\.0\.0\.1:\d+")
+        with pytest.raises(ConnectionResetError):
+            connection.rest()
+    assert fetch(server, "/hello").status == 200
+
+
+# spec: http 3
+def test_refusals_are_logged_by_the_burst_and_counted(start_server: StartServer) -> None:
+    server = start_server("app:app", HERE, "--no-access-log", "--timeout-header", "0.2", "--limit-request-body", "10")
+    for _ in range(3):
+        with Connection(server) as connection:
+            assert connection.send("GET /" + "a" * 9000).response().status == 414
+    with Connection(server) as connection:
+        assert connection.send("GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n").response().status == 400
+    with Connection(server) as connection:
+        assert connection.request("POST", "/echo", bytes(11)).response().status == 413
+    with Connection(server) as connection:
+        assert connection.send("GET / HTTP/1.1\r\nhost: ").response().status == 408
+    server.wait_for("refused: request line too long status=414")
+    server.wait_for('refused: malformed request status=400 reason="more than one Host" client=127.0.0.1')
+    server.wait_for("refused: request body too large status=413")
+    server.wait_for("refused: header timeout status=408")
+    assert server.output().count("request line too long status=") == 1

@@ -52,6 +52,17 @@ def test_ctrl_c_while_serving(run: StartServer, number: signal.Signals, tmp_path
     assert (tmp_path / "notes").read_text() == "lifespan shutdown\n" * 2
 
 
+# spec: http 3
+def test_what_was_refused_is_summed_up_at_the_end(run: StartServer) -> None:
+    server = run()
+    for request in ["GET / HTTP/1.1\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /" + "a" * 9000]:
+        with Connection(server) as connection:
+            assert connection.send(request).response().status >= 400
+    interrupt(server)
+    assert server.wait() == 0
+    assert "refused in this run: 2 malformed request, 1 request line too long\n" in server.output()
+
+
 # spec: process 1
 # spec: process 8
 def test_the_second_ctrl_c_forces(run: StartServer) -> None:

@@ -1,0 +1,89 @@
+package reactor
+
+import (
+	"log/slog"
+	"strconv"
+
+	"github.com/awaitd/awaitd/internal/exchange"
+	"github.com/awaitd/awaitd/internal/http1"
+	"github.com/awaitd/awaitd/internal/telemetry"
+)
+
+// What the server itself answers: limits, timeouts, failures. Each has a status, a count, and a line in the log.
+
+var (
+	errBodyTooLarge  = &http1.Error{Status: 413, Reason: "the request body is too large"}
+	errHeaderTimeout = &http1.Error{Status: 408, Reason: "the request took too long to arrive"}
+	errBodyTimeout   = &http1.Error{Status: 408, Reason: "the request body took too long to arrive"}
+	errBuffersFull   = &http1.Error{Status: 503, Reason: "too many slow clients"}
+)
+
+// refusalOfStatus says what a request was refused for that broke a rule or a limit.
+func refusalOfStatus(status int) telemetry.Refusal {
+	switch status {
+	case 413:
+		return telemetry.BodyTooLarge
+	case 414:
+		return telemetry.LineTooLong
+	case 431:
+		return telemetry.HeadTooLarge
+	case 503:
+		return telemetry.BuffersFull
+	}
+	return telemetry.Malformed
+}
+
+// failures maps each reason for a failed exchange to what the client is told and what is counted.
+var failures = map[exchange.Reason]struct {
+	status int
+	kind   telemetry.Refusal
+}{
+	exchange.AppError:     {500, telemetry.AppFailed},
+	exchange.TooLarge:     {500, telemetry.AppFailed},
+	exchange.WorkerDied:   {502, telemetry.WorkerDied},
+	exchange.Overloaded:   {503, telemetry.QueueFull},
+	exchange.QueueWait:    {503, telemetry.QueueTimeout},
+	exchange.Stopping:     {503, telemetry.Stopping},
+	exchange.Deadline:     {504, telemetry.DeadlineOver},
+	exchange.HeadTooLarge: {431, telemetry.HeadTooLarge},
+}
+
+// answerFailure sends the server's own answer: a short body with the error's id.
+func (x *httpExchange) answerFailure(reason exchange.Reason) {
+	c := x.c
+	failure := failures[reason]
+	status := failure.status
+	o := c.options(status, x.mustClose(true))
+	o.Close = o.Close || !x.head.KeepAlive
+	id := exchangeID(x.req.ID)
+	text := strconv.Itoa(status) + " " + http1.StatusText(status) + "\nerror id: " + id
+	out := http1.AppendError(c.r.write[:0], &x.head, status, &o, text)
+	c.r.write = out[:0]
+	x.status, x.responded, x.written = status, true, bodyOf(&x.head, text)
+	x.noteFailure(failure.kind, reason, id)
+	c.send(out, nil, "")
+	if !c.closed {
+		c.next(!o.Close && x.skipBody())
+	}
+}
+
+// bodyOf is how many bytes of body http1.AppendError makes of a text.
+func bodyOf(h *http1.Head, text string) int64 {
+	if h.HEAD {
+		return 0
+	}
+	return int64(len(text) + len("\n"))
+}
+
+// noteFailure counts and logs an answer of the server's own. What concerns one request alone has a line of its own, with the
+// error's id; what many requests meet at once has one for a burst.
+func (x *httpExchange) noteFailure(kind telemetry.Refusal, reason exchange.Reason, id string) {
+	cfg := x.c.h.cfg
+	switch kind {
+	case telemetry.AppFailed, telemetry.WorkerDied, telemetry.DeadlineOver:
+		cfg.Refusals.Add(kind)
+		cfg.Log.Warn("answered "+strconv.Itoa(x.status), "reason", reason, "id", id)
+	default:
+		cfg.Refusals.Note(kind, x.c.r.now, slog.Int("status", x.status), slog.String("id", id), x.c.peer())
+	}
+}

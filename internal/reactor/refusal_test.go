@@ -1,0 +1,191 @@
+package reactor
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/awaitd/awaitd/internal/exchange"
+	"github.com/awaitd/awaitd/internal/telemetry"
+)
+
+// flood answers with more than the kernel's buffers hold.
+func (x *fakeExchange) flood() { x.respond(200, strings.Repeat("x", 16<<20), true) }
+
+// spec: http 3
+func TestAClientThatTakesNothingIsCutOff(t *testing.T) {
+	s := startSite(t, func(c *HTTPConfig) { c.SendTimeout = 2 * tick })
+	for _, end := range []bool{true, false} {
+		c := s.dial()
+		c.get("/")
+		x := s.next()
+		s.do(func() {
+			if end {
+				x.flood()
+			} else {
+				x.respond(200, strings.Repeat("x", 16<<20), false)
+			}
+		})
+		if !end {
+			await(t, s.app.cancelled, "the cancellation")
+		}
+		for s.live() > 0 {
+			settle(t, s.r)
+		}
+		if n, err := io.Copy(io.Discard, c.r); err == nil || n >= 16<<20 {
+			t.Fatalf("%d bytes, then %v", n, err)
+		}
+	}
+	if n := s.h.cfg.Refusals.Count(telemetry.SendTimeout); n != 2 {
+		t.Errorf("%d counted", n)
+	}
+	if !strings.Contains(s.log.String(), "send timeout") {
+		t.Error("nothing in the log")
+	}
+}
+
+func (s *site) live() (n int) {
+	s.do(func() { n = s.h.live })
+	return n
+}
+
+// spec: http 24
+func TestWithShortBuffersWindowsAreNarrow(t *testing.T) {
+	s := startSite(t, func(c *HTTPConfig) { c.BufferLimit = 1 << 20 })
+	slow := s.dial()
+	slow.get("/")
+	x := s.next()
+	if x.window != fullWindow {
+		t.Fatal(x.window)
+	}
+	s.do(x.flood)
+	c := s.dial()
+	c.get("/")
+	x = s.next()
+	if x.window != narrowWindow {
+		t.Fatal(x.window)
+	}
+	s.do(func() { x.respond(200, strings.Repeat("x", narrowWindow), false) })
+	c.want("HTTP/1.1 200")
+	s.do(func() {
+		if x.granted != narrowWindow {
+			t.Errorf("%d granted", x.granted)
+		}
+	})
+	_ = slow.SetLinger(0)
+	_ = slow.Close()
+	for s.live() > 1 {
+		settle(t, s.r)
+	}
+	s.do(func() { // there is room again: the window opens
+		x.r.Data([]byte("x"), false)
+		if x.granted != fullWindow+1 {
+			t.Errorf("%d granted in all", x.granted)
+		}
+		if s.h.r.pieces.lent != 0 {
+			t.Errorf("%d bytes lent", s.h.r.pieces.lent)
+		}
+	})
+}
+
+// A window that shrinks takes back no credit: what was granted may still be used, and is not granted again.
+func TestAWindowShrinksByWhatIsOwed(t *testing.T) {
+	s := startSite(t, func(c *HTTPConfig) { c.BufferLimit = 1 << 20 })
+	c := s.dial()
+	c.get("/")
+	x := s.next()
+	s.do(func() { x.respond(200, "", false) })
+	slow := s.dial()
+	slow.get("/")
+	s.do(s.next().flood)
+	s.do(func() {
+		x.r.Data(make([]byte, 32<<10), false)
+		if x.granted != 0 {
+			t.Errorf("%d granted", x.granted)
+		}
+		x.r.Data(make([]byte, 32<<10), false)
+		if x.granted != narrowWindow {
+			t.Errorf("%d granted in all", x.granted)
+		}
+	})
+}
+
+// spec: http 24
+func TestWithFullBuffersAHeadInPiecesIsRefused(t *testing.T) {
+	s := startSite(t, func(c *HTTPConfig) { c.BufferLimit = 1 << 20 })
+	slow := s.dial()
+	slow.get("/")
+	s.do(s.next().flood)
+	c := s.dial()
+	c.write("GET / HT")
+	r, _ := c.read("GET")
+	if r.StatusCode != 503 || r.Header.Get("Retry-After") == "" {
+		t.Error(r.Status, r.Header)
+	}
+	whole := s.dial()
+	whole.get("/")
+	x := s.next()
+	s.do(func() { x.respond(200, "ok", true) })
+	whole.read("GET")
+	if n := s.h.cfg.Refusals.Count(telemetry.BuffersFull); n != 1 {
+		t.Errorf("%d counted", n)
+	}
+}
+
+func TestEveryReasonHasItsAnswer(t *testing.T) {
+	for reason := exchange.None + 1; reason.String() != "unknown"; reason++ {
+		if failures[reason].status < 400 {
+			t.Errorf("%s has no status", reason)
+		}
+	}
+}
+
+// A file that is not in memory is read by others than the reactor.
+func TestAColdFileDoesNotStopTheReactor(t *testing.T) {
+	const size = 3*warmChunk + 100
+	path := filepath.Join(t.TempDir(), "cold")
+	content := strings.Repeat("0123456789abcdef", size/16+1)[:size]
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := startSite(t)
+	for _, closed := range []bool{false, true} {
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = f.Sync()
+		_ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED)
+		fd, err := unix.Dup(int(f.Fd()))
+		_ = f.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := s.dial()
+		c.get("/")
+		x := s.next()
+		s.do(func() {
+			if isCached(fd, 0, size) {
+				t.Log("this file system keeps files in memory")
+			}
+			x.respond(200, "", false, "content-length: 786532")
+			x.r.File(exchange.File{Descriptor: fd, Count: -1})
+			if closed {
+				s.h.Abort()
+			}
+		})
+		if closed {
+			for s.live() > 0 {
+				settle(t, s.r)
+			}
+			continue
+		}
+		if _, body := c.read("GET"); body != content {
+			t.Fatalf("%d bytes", len(body))
+		}
+	}
+}
