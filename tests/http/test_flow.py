@@ -107,7 +107,7 @@ class Crowd:
             one.socket.setblocking(False)
 
     def tick(self) -> None:
-        """The readers take what a tick allows; the writers send all that is taken from them, and their applications are slow."""
+        """Readers take what a tick allows; writers send all that is taken from them: their applications are slow."""
         for reader in self.readers:
             with suppress(BlockingIOError):
                 reader.socket.recv(int(RATE * TICK))

@@ -1,0 +1,24 @@
+"""Answers every request with what it was, as the application sees it."""
+
+import json
+
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    body, more = b"", True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        body, more = body + message["body"], message["more_body"]
+    seen = {
+        "method": scope["method"],
+        "path": scope["raw_path"].decode("latin-1"),
+        "query": scope["query_string"].decode("latin-1"),
+        "version": scope["http_version"],
+        "fields": [[name.decode("latin-1"), value.decode("latin-1")] for name, value in scope["headers"]],
+        "content": body.decode("latin-1"),
+    }
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+    await send({"type": "http.response.body", "body": json.dumps(seen).encode()})
