@@ -52,12 +52,6 @@ var peerFlags = map[string]peerFlag{
 	"--quic-bind":            planned(true),
 	"--insecure-bind":        instead("--bind"),
 
-	"--proxy-headers":       planned(false),
-	"--no-proxy-headers":    planned(false),
-	"--forwarded-allow-ips": planned(true),
-	"--proxy-protocol":      planned(true),
-	"--proxy-allow-from":    planned(true),
-
 	"--ws":                     planned(true),
 	"--no-ws":                  planned(false),
 	"--ws-max-size":            planned(true),

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path"
 	"path/filepath"
@@ -82,6 +83,23 @@ func checkGlob(text string) error {
 		return must("a pattern such as *.html", text)
 	}
 	return nil
+}
+
+// checkNetwork checks who may be trusted: an IP address, a network (RFC 4632), a word for all.
+func checkNetwork(text string) error {
+	if text == "*" || text == "unix" {
+		return nil
+	}
+	if network, err := netip.ParsePrefix(text); err == nil {
+		if network != network.Masked() {
+			return must("a network by its first address, such as "+network.Masked().String(), text)
+		}
+		return nil
+	}
+	if ip, err := netip.ParseAddr(text); err == nil && ip.Zone() == "" {
+		return nil
+	}
+	return must("an IP address, a network such as 10.0.0.0/8, `unix` or `*`", text)
 }
 
 // checkHeader checks Name:Value (RFC 9110 §5.5, §5.6.2).

@@ -32,6 +32,11 @@ type Config struct {
 	FD             int // inherited listening descriptor, -1 none
 	Backlog        int
 
+	ProxyHeaders      bool
+	ForwardedAllowIPs []string // addresses, networks, `unix`, `*`
+	ProxyProtocol     bool
+	ProxyAllowFrom    []string
+
 	Workers        int // 1 or more
 	Threads        int
 	Loop           string // auto, asyncio, uvloop, module:factory

@@ -33,6 +33,7 @@ type Group string
 const (
 	Application Group = "Application"
 	Address     Group = "Address"
+	Proxies     Group = "Proxies"
 	Workers     Group = "Workers"
 	Development Group = "Development"
 	Limits      Group = "Limits"
@@ -43,7 +44,7 @@ const (
 )
 
 // Groups lists the groups in the order they are shown.
-var Groups = []Group{Application, Address, Workers, Development, Limits, Timeouts, Logs, Headers, Sources}
+var Groups = []Group{Application, Address, Proxies, Workers, Development, Limits, Timeouts, Logs, Headers, Sources}
 
 // Flag returns the flag as it is typed: "--port"; for a positional setting, its argument's name.
 func (s *Setting) Flag() string {

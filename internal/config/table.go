@@ -116,6 +116,35 @@ var Table = []Setting{
 	},
 
 	{
+		Name: "proxy-headers", Key: "proxies.headers", Default: "true", Group: Proxies,
+		Prose: "Take client, scheme and host from `X-Forwarded-For`, `-Proto` and `-Host`, or from `Forwarded` (RFC 7239), if a " +
+			"proxy sent them that `forwarded-allow-ips` trusts.",
+		Why:   "It does nothing until somebody is trusted.",
+		Value: func(c *Config) Value { return boolean{&c.ProxyHeaders} },
+	},
+	{
+		Name: "forwarded-allow-ips", Key: "proxies.trusted", Env: []string{"FORWARDED_ALLOW_IPS"}, Arg: "LIST", Group: Proxies,
+		Prose: "Proxies whose word is taken for who the client is: IP addresses, networks such as `10.0.0.0/8`, `unix` for " +
+			"whoever comes by a unix socket, `*` for all; by commas, may be repeated. They must set or remove every one of these headers.",
+		Value: func(c *Config) Value {
+			return list{field: &c.ForwardedAllowIPs, split: ",", inner: true, check: checkNetwork}
+		},
+	},
+	{
+		Name: "proxy-protocol", Key: "proxies.protocol", Default: "false", Group: Proxies,
+		Prose: "Connections from `proxy-allow-from` begin with a PROXY protocol header, version 1 or 2, that names the client.",
+		Value: func(c *Config) Value { return boolean{&c.ProxyProtocol} },
+	},
+	{
+		Name: "proxy-allow-from", Key: "proxies.protocol_from", Arg: "LIST", Default: "127.0.0.1,::1,unix", Group: Proxies,
+		Prose: "Who sends a PROXY protocol header, written as in `forwarded-allow-ips`. Others speak without one.",
+		Why:   "The header is believed, so whoever may send it must be named.",
+		Value: func(c *Config) Value {
+			return list{field: &c.ProxyAllowFrom, split: ",", inner: true, check: checkNetwork}
+		},
+	},
+
+	{
 		Name: "workers", Short: "w", Key: "workers.count", Env: []string{"WEB_CONCURRENCY"}, Arg: "N|auto", Default: "1",
 		Group: Workers,
 		Prose: "Worker processes; `auto`: as many as the CPUs that the container or machine gives.",

@@ -176,3 +176,15 @@ func TestAListReportsEveryBadItem(t *testing.T) {
 		t.Errorf("got %v, want two errors", err)
 	}
 }
+
+func TestNetworks(t *testing.T) {
+	var l []string
+	runValueCases(t, list{field: &l, split: ",", inner: true, check: checkNetwork}, []valueCase{
+		{text: "127.0.0.1, ::1,10.0.0.0/8,unix", shown: "127.0.0.1, ::1, 10.0.0.0/8, unix"},
+		{text: "*", shown: "*"},
+		{text: "2001:db8::/32", shown: "2001:db8::/32"},
+		{text: "10.1.2.3/8", err: "must be a network by its first address, such as 10.0.0.0/8, got `10.1.2.3/8`"},
+		{text: "localhost", err: "must be an IP address, a network such as 10.0.0.0/8, `unix` or `*`, got `localhost`"},
+		{text: "fe80::1%eth0", err: "must be an IP address, a network such as 10.0.0.0/8, `unix` or `*`, got `fe80::1%eth0`"},
+	})
+}

@@ -103,6 +103,7 @@ func (k PathKind) typeName() string {
 type list struct {
 	field *[]string
 	split string
+	inner bool // a flag's value is split, too, as the peers' flags are
 	path  PathKind
 	check func(string) error
 }
@@ -110,6 +111,9 @@ type list struct {
 func (v list) Set(texts ...string) error {
 	items := make([]string, 0, len(texts))
 	var wrong []error
+	if v.inner {
+		texts = strings.Split(strings.Join(texts, v.split), v.split)
+	}
 	for _, t := range texts {
 		t = strings.TrimSpace(t)
 		if v.check != nil {

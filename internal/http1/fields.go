@@ -86,7 +86,7 @@ func (p *Parser) noteHost(value []byte, number int) *Error {
 	switch {
 	case p.hostField != 0:
 		return ErrHostRepeated
-	case !validHost(value):
+	case !ValidHost(value):
 		return ErrHost
 	}
 	p.hostField = uint32(number)

@@ -8,9 +8,9 @@ const (
 	maxIPv6 = 45
 )
 
-// validHost tells whether b is uri-host [":" port] with a host that is not empty (RFC 9110 §4.2.1 and §7.2, RFC 3986 §3.2).
+// ValidHost tells whether b is uri-host [":" port] with a host that is not empty (RFC 9110 §4.2.1 and §7.2, RFC 3986 §3.2).
 // The port may be empty.
-func validHost(b []byte) bool {
+func ValidHost(b []byte) bool {
 	if len(b) > 0 && b[0] == '[' {
 		end := bytes.IndexByte(b, ']')
 		return end > 0 && validIPv6(b[1:end]) && validPort(b[end+1:])

@@ -93,7 +93,7 @@ func (p *Parser) absoluteForm(buf []byte, start, end int, req *exchange.Request)
 		path++
 	}
 	p.authority = span(slash+1, path)
-	if !validHost(p.authority.Of(buf)) {
+	if !ValidHost(p.authority.Of(buf)) {
 		return ErrTarget
 	}
 	if path < end && buf[path] == '/' {

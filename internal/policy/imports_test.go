@@ -17,7 +17,8 @@ import (
 const direction = `
 	exchange < http1, http2, websocket, proxyproto, uwsgi;
 	exchange < wire, listen, telemetry;
-	http1, http2, websocket, proxyproto, uwsgi, wire, listen, telemetry < reactor;
+	http1 < forwarded;
+	http1, http2, websocket, proxyproto, uwsgi, forwarded, wire, listen, telemetry < reactor;
 	fault < config;
 	fault, wire, telemetry < worker < pool;
 	everything < server;
@@ -169,7 +170,7 @@ func TestTheDirectionIsEnforced(t *testing.T) {
 
 // pure are the packages without input, output or time: what they may not import.
 var (
-	pure    = []string{"internal/exchange", "internal/http1", "internal/http2", "internal/websocket", "internal/proxyproto", "internal/uwsgi"}
+	pure    = []string{"internal/exchange", "internal/http1", "internal/http2", "internal/websocket", "internal/proxyproto", "internal/uwsgi", "internal/forwarded"}
 	impure  = []string{"net", "net/http", "os", "os/exec", "syscall", "time", "sync", "context", "golang.org/x/sys/unix"}
 	impures = func(all []source) findings {
 		found := findings{}

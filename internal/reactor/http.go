@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/awaitd/awaitd/internal/exchange"
+	"github.com/awaitd/awaitd/internal/forwarded"
 	"github.com/awaitd/awaitd/internal/http1"
 	"github.com/awaitd/awaitd/internal/telemetry"
 )
@@ -21,7 +22,8 @@ type HTTPConfig struct {
 	BufferLimit   int           // bytes of buffers on one reactor, 0 for no limit
 	Server        []byte        // "server: awaitd\r\n", or nothing
 	Date          bool
-	Extra         []byte // header lines for every response, each with its CRLF
+	Extra         []byte           // header lines for every response, each with its CRLF
+	Trust         *forwarded.Trust // whose word counts for who the client is; nil for nobody's
 	Access        *telemetry.AccessLog
 	Log           *slog.Logger
 	Refusals      *telemetry.Refusals
@@ -38,6 +40,7 @@ type HTTP struct {
 	dateAt   int64
 	ids      idSource
 	live     int // open connections
+	hinted   int // see httpExchange.hint
 	draining bool
 	idle     func() // called once, when draining and no connection is left
 }
@@ -53,6 +56,7 @@ type Door struct {
 	FD       int
 	Server   exchange.Address // what was bound; without a family if each connection has its own
 	UnixPath string
+	Proxies  *forwarded.Trust // who begins with a PROXY protocol header; nil for nobody
 }
 
 // Serve accepts connections from a listening socket. Only for the reactor's goroutine. The returned function ends it.
@@ -133,7 +137,7 @@ func (s *idSource) next() uint64 {
 // accept makes a connection of a socket.
 func (d *door) accept(fd int, client exchange.Address) {
 	h := d.h
-	c := &httpConn{h: h, unix: d.UnixPath}
+	c := &httpConn{h: h, unix: d.UnixPath, proxied: d.Proxies != nil && d.Proxies.Has(client)}
 	c.client, c.server = client, d.Server
 	if d.UnixPath != "" {
 		c.client = exchange.Address{}

@@ -16,6 +16,8 @@ type httpConn struct {
 	unix string        // path of the unix socket it came by
 	x    *httpExchange // from the first byte of a head to the last of its response
 	in   []byte        // received, not consumed: borrowed
+
+	proxied bool // a PROXY protocol header is yet to come
 }
 
 // input reads and handles what has arrived, until it has to wait for the peer or for the application.
@@ -41,7 +43,7 @@ func (c *httpConn) input() {
 // readHead goes on with a request's head. It reports false when more bytes are needed.
 func (c *httpConn) readHead() bool {
 	buf := c.in
-	if len(buf) == 0 || (c.x != nil && c.x.waits) {
+	if len(buf) == 0 || c.proxied || (c.x != nil && c.x.waits) {
 		n := 0
 		if c.canRead {
 			n = c.receive(c.r.read)
@@ -54,6 +56,9 @@ func (c *httpConn) readHead() bool {
 			c.in = c.r.pieces.add(c.in, buf)
 			buf = c.in
 		}
+	}
+	if c.proxied {
+		return c.readProxy(buf)
 	}
 	if c.x == nil {
 		c.x = c.h.borrow(c)

@@ -94,6 +94,7 @@ func (x *httpExchange) describe() {
 	x.req.Kind = exchange.HTTP
 	x.req.ID = c.h.ids.next()
 	x.req.Client, x.req.Server, x.req.UnixPath = c.client, c.server, c.unix
+	x.believe()
 	x.window = c.h.window()
 	x.req.Window = x.window
 }
@@ -387,7 +388,7 @@ func (x *httpExchange) log() {
 	}
 	now := time.Now()
 	c.h.cfg.Access.Log(&telemetry.Access{
-		Time: now, Client: c.client, Request: x.line, Status: x.status, Bytes: x.written,
+		Time: now, Client: x.req.Client, Request: x.line, Status: x.status, Bytes: x.written,
 		Took: now.Sub(x.started), Worker: x.worker,
 	})
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/awaitd/awaitd/internal/config"
 	"github.com/awaitd/awaitd/internal/fault"
+	"github.com/awaitd/awaitd/internal/forwarded"
 	"github.com/awaitd/awaitd/internal/http1"
 	"github.com/awaitd/awaitd/internal/listen"
 	"github.com/awaitd/awaitd/internal/pool"
@@ -192,7 +193,7 @@ func (s *Server) httpConfig(ring int) *reactor.HTTPConfig {
 		},
 		BodyLimit: c.LimitRequestBody, HeaderTimeout: c.TimeoutHeader, BodyTimeout: c.TimeoutBody,
 		SendTimeout: c.TimeoutSend, KeepAlive: c.TimeoutKeepAlive, BufferLimit: int(c.LimitBuffered / int64(c.Reactors)),
-		Date: c.DateHeader, Access: s.access, Log: s.log, Refusals: s.refusals,
+		Trust: s.trusted(c.ProxyHeaders, c.ForwardedAllowIPs), Date: c.DateHeader, Access: s.access, Log: s.log, Refusals: s.refusals,
 	}
 	if c.ServerHeader {
 		h.Server = []byte("server: awaitd\r\n")
@@ -203,11 +204,25 @@ func (s *Server) httpConfig(ring int) *reactor.HTTPConfig {
 	return h
 }
 
+// trusted is who a list of addresses and networks names; nil for nobody. The list was checked with the settings.
+func (s *Server) trusted(on bool, list []string) *forwarded.Trust {
+	if !on || len(list) == 0 {
+		return nil
+	}
+	t, err := forwarded.Parse(list)
+	if err != nil {
+		s.log.Error("nobody is trusted", "error", err)
+		return nil
+	}
+	return t
+}
+
 // accept has every reactor accept from every socket.
 func (s *Server) accept() error {
 	errs := make(chan error, len(s.stations))
+	proxies := s.trusted(s.cfg.ProxyProtocol, s.cfg.ProxyAllowFrom)
 	for _, st := range s.stations {
-		st.reactor.Post(func() { errs <- st.listen(s.sockets) })
+		st.reactor.Post(func() { errs <- st.listen(s.sockets, proxies) })
 	}
 	var first error
 	for range s.stations {
@@ -218,9 +233,9 @@ func (s *Server) accept() error {
 	return first
 }
 
-func (st *station) listen(sockets []*listen.Socket) error {
+func (st *station) listen(sockets []*listen.Socket, proxies *forwarded.Trust) error {
 	for _, socket := range sockets {
-		stop, err := st.http.Serve(reactor.Door{FD: socket.FD, Server: socket.Server(), UnixPath: socket.Path})
+		stop, err := st.http.Serve(reactor.Door{FD: socket.FD, Server: socket.Server(), UnixPath: socket.Path, Proxies: proxies})
 		if err != nil {
 			return err
 		}

@@ -22,3 +22,26 @@ async def app(scope, receive, send):
     }
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
     await send({"type": "http.response.body", "body": json.dumps(seen).encode()})
+
+
+async def peer(scope, receive, send):
+    """Answers with who the client is."""
+    if scope["type"] != "http":
+        return
+    client, server = scope["client"] or (None, None), scope["server"]
+    host = next((value.decode() for name, value in scope["headers"] if name == b"host"), None)
+    seen = {"client": client[0], "port": client[1], "server": server[0], "scheme": scope["scheme"], "host": host}
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": json.dumps(seen).encode()})
+
+
+def wsgi_peer(environ, start_response):
+    seen = {
+        "client": environ["REMOTE_ADDR"],
+        "port": int(environ["REMOTE_PORT"]),
+        "server": environ["SERVER_NAME"],
+        "scheme": environ["wsgi.url_scheme"],
+        "host": environ["HTTP_HOST"],
+    }
+    start_response("200 OK", [])
+    return [json.dumps(seen).encode()]

@@ -1,0 +1,86 @@
+package reactor
+
+import (
+	"log/slog"
+	"strings"
+
+	"github.com/awaitd/awaitd/internal/exchange"
+	"github.com/awaitd/awaitd/internal/proxyproto"
+	"github.com/awaitd/awaitd/internal/telemetry"
+)
+
+// Who the client is when proxies stand in between: by the header of the PROXY protocol, for a connection; by header fields, for a
+// request.
+
+// readProxy takes the PROXY protocol header off the connection's first bytes. It reports false when more bytes are needed.
+func (c *httpConn) readProxy(buf []byte) bool {
+	h, n, err := proxyproto.Parse(buf)
+	switch {
+	case err != nil: // nobody to answer: what speaks here is no HTTP
+		c.h.cfg.Refusals.Note(telemetry.Malformed, c.r.now, slog.String("reason", err.Error()), c.peer())
+		c.lose()
+		return false
+	case n == 0:
+		if len(c.in) == 0 {
+			c.in = c.r.pieces.add(nil, buf)
+		}
+		return true
+	}
+	c.proxied = false
+	if !h.Local {
+		c.client, c.server, c.unix = known(h.Client), known(h.Server), ""
+	}
+	c.keep(buf[n:])
+	return true
+}
+
+// known is an address of a proxy's client; a unix socket has none that would be of use.
+func known(a exchange.Address) exchange.Address {
+	if a.Family == exchange.Unix {
+		return exchange.Address{}
+	}
+	return a
+}
+
+// believe has the request's own fields say who its client is, if the peer is trusted to have written them.
+func (x *httpExchange) believe() {
+	trust := x.c.h.cfg.Trust
+	if trust == nil {
+		x.hint()
+		return
+	}
+	if x.c.unix != "" {
+		x.req.Client.Family = exchange.Unix
+	}
+	trust.Apply(&x.req)
+	if x.req.Client.Family == exchange.Unix {
+		x.req.Client.Family = exchange.NoAddress
+	}
+}
+
+// hints is in how many requests of a run a header is looked for that nobody is trusted to send.
+const hints = 1000
+
+// hint says, once, that X-Forwarded-For is ignored: whoever puts a proxy in front will wonder.
+func (x *httpExchange) hint() {
+	h := x.c.h
+	if h.hinted >= hints {
+		return
+	}
+	h.hinted++
+	const name = "x-forwarded-for"
+	for _, f := range x.req.Fields {
+		if f.Name.Len() == len(name) && strings.EqualFold(string(f.Name.Of(x.req.Buf)), name) {
+			h.hinted = hints
+			h.cfg.Log.Info("X-Forwarded-For is ignored; to trust this proxy: --forwarded-allow-ips "+x.c.address(), "id", exchangeID(x.req.ID))
+		}
+	}
+}
+
+// address is the peer as it would be trusted.
+func (c *httpConn) address() string {
+	if c.unix != "" {
+		return "unix"
+	}
+	return c.client.AddrPort().Addr().String()
+}
