@@ -34,21 +34,36 @@ def peer(server: Server, *fields: str, host: str = "direct.example") -> dict[str
         ([], "127.0.0.1", "http", "direct.example"),
         (["x-forwarded-for: 192.0.2.7"], "192.0.2.7", "http", "direct.example"),
         (["X-Forwarded-For: 203.0.113.9, 192.0.2.7, 10.1.2.3"], "192.0.2.7", "http", "direct.example"),
-        (["x-forwarded-for: 203.0.113.9", "x-forwarded-for: 192.0.2.7", "x-forwarded-for: 10.1.2.3"], "192.0.2.7", "http", "direct.example"),
+        (
+            ["x-forwarded-for: 203.0.113.9", "x-forwarded-for: 192.0.2.7", "x-forwarded-for: 10.1.2.3"],
+            "192.0.2.7",
+            "http",
+            "direct.example",
+        ),
         (["x-forwarded-for: 192.0.2.7:4711"], "192.0.2.7:4711", "http", "direct.example"),
         (["x-forwarded-for: [2001:db9::7]:4711"], "[2001:db9::7]:4711", "http", "direct.example"),
         (["x-forwarded-for: 2001:db9::7, 2001:db8::1"], "2001:db9::7", "http", "direct.example"),
         (["x-forwarded-for: 192.0.2.7, unknown, 10.1.2.3"], "10.1.2.3", "http", "direct.example"),
         (["x-forwarded-for: 10.9.9.9, 10.1.2.3"], "10.9.9.9", "http", "direct.example"),
         (["x-forwarded-proto: https"], "127.0.0.1", "https", "direct.example"),
-        (["x-forwarded-for: 192.0.2.7", "x-forwarded-proto: HTTPS", "x-forwarded-host: shop.example:8443"], "192.0.2.7", "https", "shop.example:8443"),
+        (
+            ["x-forwarded-for: 192.0.2.7", "x-forwarded-proto: HTTPS", "x-forwarded-host: shop.example:8443"],
+            "192.0.2.7",
+            "https",
+            "shop.example:8443",
+        ),
         (["x-forwarded-proto: gopher", "x-forwarded-host: no such host"], "127.0.0.1", "http", "direct.example"),
         (['forwarded: for=192.0.2.60;proto=https;host="shop.example"'], "192.0.2.60", "https", "shop.example"),
-        (['Forwarded: for=203.0.113.9, For="[2001:db9::17]:4711";Proto=https, for=10.1.2.3'], "[2001:db9::17]:4711", "https", "direct.example"),
+        (
+            ['Forwarded: for=203.0.113.9, For="[2001:db9::17]:4711";Proto=https, for=10.1.2.3'],
+            "[2001:db9::17]:4711",
+            "https",
+            "direct.example",
+        ),
         (["forwarded: for=192.0.2.60;proto=https", "x-forwarded-for: 192.0.2.7"], "192.0.2.7", "http", "direct.example"),
         (["forwarded: for=_hidden;proto=https"], "127.0.0.1", "https", "direct.example"),
     ],
-)  # fmt: skip
+)
 def test_a_trusted_proxy_is_believed(behind: Server, fields: list[str], client: str, scheme: str, host: str) -> None:
     seen = peer(behind, *fields)
     expected = client if ":" in client.partition("]")[2] or client.count(":") == 1 else None
@@ -104,10 +119,27 @@ PROXY = [
     (b"PROXY TCP4 192.0.2.7 198.51.100.1 4711 443\r\n", "192.0.2.7", 4711, "198.51.100.1"),
     (b"PROXY TCP6 2001:db8::7 2001:db8::1 4711 443\r\n", "2001:db8::7", 4711, "2001:db8::1"),
     (b"PROXY UNKNOWN\r\n", "127.0.0.1", None, "127.0.0.1"),
-    (v2(1, 0x11, socket.inet_aton("192.0.2.7") + socket.inet_aton("198.51.100.1") + struct.pack("!HH", 4711, 443)), "192.0.2.7", 4711, "198.51.100.1"),
-    (v2(1, 0x21, socket.inet_pton(socket.AF_INET6, "2001:db8::7") + socket.inet_pton(socket.AF_INET6, "2001:db8::1") + struct.pack("!HH", 4711, 443) + b"\x04\0\x03abc"), "2001:db8::7", 4711, "2001:db8::1"),
+    (
+        v2(1, 0x11, socket.inet_aton("192.0.2.7") + socket.inet_aton("198.51.100.1") + struct.pack("!HH", 4711, 443)),
+        "192.0.2.7",
+        4711,
+        "198.51.100.1",
+    ),
+    (
+        v2(
+            1,
+            0x21,
+            socket.inet_pton(socket.AF_INET6, "2001:db8::7")
+            + socket.inet_pton(socket.AF_INET6, "2001:db8::1")
+            + struct.pack("!HH", 4711, 443)
+            + b"\x04\0\x03abc",
+        ),
+        "2001:db8::7",
+        4711,
+        "2001:db8::1",
+    ),
     (v2(0, 0, b""), "127.0.0.1", None, "127.0.0.1"),
-]  # fmt: skip
+]
 
 
 @pytest.fixture(scope="module")
