@@ -5,21 +5,24 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export GOFLAGS := -buildvcs=false
 BOARD_PORT ?= 8000
 
-.PHONY: run test unit e2e conformance fuzz bench lint fmt gen wheel smoke pythons clean ci develop
+.PHONY: run test unit e2e frameworks conformance fuzz bench lint fmt gen wheel smoke pythons clean ci develop
 
 run: .venv/board develop  ## serve the example application on http://127.0.0.1:8000
 	awaitd main:app --app-dir examples/board --port $(BOARD_PORT)
 
-test: unit e2e  ## all tests
+test: unit e2e frameworks  ## all tests
 
 unit: .venv/test develop  ## Go's tests, the accelerator's, the build's
 	tests/go.sh ./...
 	python -m pytest -q tests/worker tests/packaging tests/launch
 	python -m pytest -q bench/tests
 
-e2e: .venv/test develop  ## the real binary with real workers, frameworks and a browser
+e2e: .venv/test develop  ## the real binary with real workers and a browser
 	tests/debian.sh chromium chromium-driver
 	python -m pytest -q tests/http tests/process tests/e2e
+
+frameworks: .venv/test develop  ## the same assertions over 17 frameworks, in an environment of their own
+	python -m pytest -q tests/frameworks
 
 conformance: .venv/test develop  ## the HTTP/1.1 corpus and the lines of the spec
 	go test -count=1 ./internal/http1
@@ -50,7 +53,7 @@ pythons: .venv/test  ## the worker's tests under every Python that can be had
 	python packaging/pythons.py
 
 clean:
-	rm -rf .venv build dist bin python/awaitd/*.so bench/.venv
+	rm -rf .venv build dist bin python/awaitd/*.so bench/.venv tests/frameworks/.venv
 
 ci: lint test smoke
 

@@ -2,7 +2,8 @@
 
 Environment:
 AWAITD_BIN          the binary under test (default: `awaitd` beside this Python, else bin/awaitd of this tree, else on PATH)
-AWAITD_TEST_SERVER  `uvicorn`: run tests/e2e over uvicorn (ASGI) and gunicorn (WSGI), to tell a test's fault from ours
+AWAITD_TEST_SERVER  `uvicorn`: run tests/e2e and tests/frameworks over uvicorn (ASGI) and gunicorn (WSGI), to tell a test's
+                    fault from ours
 """
 
 import os
@@ -188,9 +189,10 @@ def serve(target: str, app_dir: Path, *options: str, env: Mapping[str, str]) -> 
     """Starts a server, waits for its ready line, and in the end stops it and looks at its exit code."""
     # spec: process 1 (the ready line with the URL; SIGTERM ends it cleanly, exit code 0)
     peer = os.environ.get("AWAITD_TEST_SERVER") == "uvicorn"
-    command = (_peer if peer else _awaitd)(target, app_dir, list(options))
-    # The worker's interpreter is the one that runs the tests: as in a shell with this environment activated.
-    server = Server(command, {"VIRTUAL_ENV": sys.prefix} | dict(env))
+    # The worker's interpreter is the one that runs the tests, or what env names: as in a shell with this environment activated.
+    env = {"VIRTUAL_ENV": sys.prefix} | dict(env)
+    command = _peer(env["VIRTUAL_ENV"], target, app_dir, list(options)) if peer else _awaitd(target, app_dir, list(options))
+    server = Server(command, env)
     try:
         server.wait_ready()
         if peer:  # uvicorn with several workers names the address before it listens there; our ready line is a promise
@@ -238,14 +240,15 @@ def _awaitd(target: str, app_dir: Path, options: list[str]) -> list[str]:
     return [binary(), target, "--app-dir", str(app_dir), *address, *grace, *options]
 
 
-def _peer(target: str, app_dir: Path, options: list[str]) -> list[str]:
-    if "wsgi" in target:
+def _peer(venv: str, target: str, app_dir: Path, options: list[str]) -> list[str]:
+    python = f"{venv}/bin/python"
+    if "wsgi" in target or "--threads" in options:
         return [
-            *(sys.executable, "-m", "gunicorn", target, "--chdir", str(app_dir), "--bind", "127.0.0.1:0"),
+            *(python, "-m", "gunicorn", target, "--chdir", str(app_dir), "--bind", "127.0.0.1:0"),
             *("--graceful-timeout", str(GRACE), "--worker-class", "gthread", *options),
         ]
     return [
-        *(sys.executable, "-m", "uvicorn", target, "--app-dir", str(app_dir), "--port", "0"),
+        *(python, "-m", "uvicorn", target, "--app-dir", str(app_dir), "--port", "0"),
         *("--timeout-graceful-shutdown", str(GRACE), *options),
     ]
 

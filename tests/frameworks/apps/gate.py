@@ -1,0 +1,1 @@
+../../e2e/apps/gate.py
