@@ -24,9 +24,9 @@ e2e: .venv/test develop  ## the real binary with real workers and a browser
 frameworks: .venv/test develop  ## the same assertions over 17 frameworks, in an environment of their own
 	python -m pytest -q tests/frameworks
 
-conformance: .venv/test develop  ## the HTTP/1.1 corpus and the lines of the spec
-	go test -count=1 ./internal/http1
-	python -m pytest -q tests/http
+conformance: .venv/test develop  ## what must be true of HTTP/1.1 and ASGI, line by line
+	tests/debian.sh chromium chromium-driver
+	python tests/conformance.py
 
 fuzz: develop  ## every fuzz target, FUZZTIME each
 	tests/fuzz.sh $(or $(FUZZTIME),30s)

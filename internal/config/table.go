@@ -269,7 +269,7 @@ var Table = []Setting{
 	},
 	{
 		Name: "timeout-body", Key: "timeouts.body", Arg: "TIME", Default: "30s", Unit: "seconds", Group: Timeouts,
-		Prose: "Silence allowed between two pieces of a request's body while the application waits for it.",
+		Prose: "Silence allowed between two pieces of a request's body, once the application has asked for it and has room.",
 		Why:   "A slow upload goes on for as long as it moves; half a minute without a byte is a client that is gone.",
 		Value: func(c *Config) Value { return duration{&c.TimeoutBody, time.Millisecond, maxTimeout} },
 	},

@@ -1,6 +1,8 @@
 package http1
 
 import (
+	"bytes"
+
 	"fmt"
 
 	"github.com/awaitd/awaitd/internal/exchange"
@@ -24,6 +26,15 @@ func AppendInform(dst []byte, h *Head, r *exchange.Response) ([]byte, error) {
 		return dst, err
 	}
 	return append(out, "\r\n"...), nil
+}
+
+// Unread is what is known of a request whose head, which buf begins with, was refused or did not come to its end: whether the
+// answer may have a body.
+func Unread(buf []byte) Head {
+	for len(buf) >= 2 && buf[0] == '\r' && buf[1] == '\n' {
+		buf = buf[2:]
+	}
+	return Head{Version: exchange.HTTP11, HEAD: bytes.HasPrefix(buf, []byte("HEAD "))}
 }
 
 // AppendError appends a whole response of the server's own: text, or the reason phrase if it is empty, as text/plain. h is nil

@@ -71,6 +71,7 @@ func (c *httpConn) parseHead(x *httpExchange, buf []byte) bool {
 	n, err := x.parser.Parse(buf, &x.req, &x.head)
 	switch {
 	case err != nil:
+		x.head = http1.Unread(buf)
 		c.refuse(err)
 		return false
 	case n > 0:
@@ -79,6 +80,7 @@ func (c *httpConn) parseHead(x *httpExchange, buf []byte) bool {
 		return true
 	}
 	if c.h.full() {
+		x.head = http1.Unread(buf)
 		c.refuse(errBuffersFull)
 		return false
 	}
@@ -151,7 +153,7 @@ func (c *httpConn) answer(err *http1.Error, kind telemetry.Refusal) {
 	x, status := c.x, err.Status
 	o := c.options(status, true)
 	head := &http1.Head{Version: exchange.HTTP11}
-	if x != nil && x.opened {
+	if x != nil {
 		head = &x.head
 	}
 	out := http1.AppendError(c.r.write[:0], head, status, &o, err.Reason)
@@ -233,7 +235,10 @@ func (c *httpConn) drained() {
 		c.x.fileSent()
 	default:
 		c.r.wheel.stop(&c.timer)
-		if c.x.wantsBody() {
+		switch {
+		case c.x.bodyRead():
+			c.hungTimer()
+		case c.x.wantsBody():
 			c.x.bodyTimer()
 		}
 		c.x.grant()
@@ -248,11 +253,31 @@ func (c *httpConn) leave() {
 	}
 }
 
-// hangup is called when the client has finished sending. With a request under way it has left: HTTP has no use for half-closed
-// connections, and servers agree to take FIN for the end (docs/reference/server-behavior.md). A client that closed its side
-// before its request was even read is still answered.
+// hangup is called when the client has finished sending. With a request under way that mostly means that it has left, so a
+// request that waits for a worker is never started. But some say all they have to say like that, and then listen: what is
+// answered at once still goes out (docs/decisions/0002-client-fin.md).
 func (c *httpConn) hangup() bool {
-	return c.x == nil || !c.x.opened || c.x.wantsBody()
+	x := c.x
+	switch {
+	case x == nil || !x.opened || x.wantsBody():
+		return true
+	case !x.bodyRead():
+		return x.wholeBodyHere()
+	case x.stream != nil && x.stream.Worker() == "":
+		return false
+	}
+	c.hungTimer()
+	return true
+}
+
+// hungTime is how long an application has for its answer, or for its next part, after the client has finished sending.
+const hungTime = 2 * tick
+
+// hungTimer starts that time. While output is pending, writing tells whether the client is still there.
+func (c *httpConn) hungTimer() {
+	if c.hung && !c.pending() {
+		c.r.wheel.set(&c.timer, c.r.now.Add(hungTime))
+	}
 }
 
 // lost is called when the client is gone.
@@ -283,9 +308,12 @@ func (c *httpConn) expire() {
 		c.stallTimer()
 	case c.pending():
 		c.lapse(telemetry.SendTimeout)
+	case x != nil && x.opened && c.hung && x.bodyRead():
+		c.lose()
 	case x == nil || (!x.opened && !x.parser.Started()):
 		c.lose() // idle: nothing is owed
 	case !x.opened:
+		x.head = http1.Unread(c.in)
 		c.answer(errHeaderTimeout, telemetry.HeaderTimeout)
 	case x.wantsBody() && !x.responded:
 		c.answer(errBodyTimeout, telemetry.BodyTimeout)

@@ -131,6 +131,9 @@ func (x *httpExchange) passHeld() {
 	x.bodyDone = x.req.End && n == len(x.held)
 	x.stream.Data(x.held[:n], x.bodyDone)
 	x.held = x.held[:copy(x.held, x.held[n:])]
+	if x.bodyDone {
+		x.c.hungTimer()
+	}
 }
 
 // passBody decodes the next part of the body from buf and passes it on. It reports false when more bytes are needed.
@@ -149,6 +152,9 @@ func (x *httpExchange) passBody(buf []byte) bool {
 		x.credit -= len(data)
 		x.bodyDone = done
 		x.stream.Data(data, done)
+		if done {
+			c.hungTimer()
+		}
 	}
 	c.keep(buf[n:])
 	return true
@@ -227,6 +233,11 @@ func (x *httpExchange) bodyRead() bool { return x.bodyDone || x.req.End }
 // skippable says whether the rest of an unread request body is worth reading to keep the connection: when all of it is here.
 func (x *httpExchange) skippable() bool {
 	return x.head.Body == http1.FixedBody && !x.held100 && x.body.Remaining() <= int64(len(x.c.in))
+}
+
+// wholeBodyHere says whether the client has sent all of its body, though not all of it was read.
+func (x *httpExchange) wholeBodyHere() bool {
+	return x.head.Body == http1.FixedBody && x.body.Remaining() <= int64(len(x.c.in)+unread(int(x.c.fd)))
 }
 
 // invalid ends an exchange whose response can't be put on the wire.

@@ -240,6 +240,76 @@ func TestTimeoutsEndWhatTakesTooLong(t *testing.T) {
 	})
 }
 
+// spec: http 11
+func TestAClientThatHasSaidAllIsAnsweredIfThatIsSoon(t *testing.T) {
+	s := startSite(t)
+	for range 20 {
+		c := s.dial()
+		c.get("/")
+		x := s.next()
+		_ = c.CloseWrite()
+		settle(t, s.r)
+		s.do(func() { x.respond(200, "ok", true) })
+		if _, body := c.read("GET"); body != "ok" {
+			t.Fatal(body)
+		}
+		c.wantEnd()
+	}
+	c := s.dial()
+	c.get("/")
+	x := s.next()
+	s.do(func() { x.respond(200, strings.Repeat("x", 16<<20), false, "content-length: 16777217") })
+	_ = c.CloseWrite()
+	settle(t, s.r)
+	rang := make(chan struct{})
+	s.do(func() { s.r.After(3*hungTime, func() { close(rang) }) })
+	await(t, rang, "the alarm")
+	if n, err := io.CopyN(io.Discard, c.r, 16<<20); err != nil { // what is being sent is sent to its end
+		t.Fatal(n, err)
+	}
+	await(t, s.app.cancelled, "the cancellation") // and then there is nobody to wait for
+}
+
+// spec: http 11
+func TestAnUploadThatEndsInAHalfCloseIsWhole(t *testing.T) {
+	s := startSite(t)
+	c := s.dial()
+	body := strings.Repeat("u", 200_000)
+	c.write("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n" + body)
+	_ = c.CloseWrite()
+	x := s.next()
+	settle(t, s.r)
+	for got := 0; got < len(body); {
+		s.do(func() { x.give(10_000) })
+		s.do(func() { got = len(x.body) })
+	}
+	s.do(func() {
+		if string(x.body) != body || !x.end {
+			t.Errorf("%d bytes", len(x.body))
+		}
+		x.respond(200, "ok", true)
+	})
+	if _, text := c.read("POST"); text != "ok" {
+		t.Fatal(text)
+	}
+}
+
+// spec: http 6
+func TestARefusedHeadRequestHasNoBodyEither(t *testing.T) {
+	s := startSite(t, func(c *HTTPConfig) { c.HeaderTimeout = 2 * tick })
+	for _, request := range []string{
+		"HEAD / HTTP/1.1\r\n\r\n", "HEAD / HTTP/1.1\r\nbad field\r\n", "HEAD /" + strings.Repeat("a", 5000), "HEAD / HTTP/9.9\r\n\r\n",
+		"\r\nHEAD / HTTP/1.1\r\nHost: h\r\nExpect: x\r\n\r\n", "HEAD / HT",
+	} {
+		c := s.dial()
+		c.write(request)
+		if r, body := c.read("HEAD"); r.StatusCode < 400 || body != "" {
+			t.Error(request, r.Status, body)
+		}
+		c.wantEnd()
+	}
+}
+
 func TestASlowReaderGetsTheWholeResponseHoweverShortTheKeepAlive(t *testing.T) {
 	s := startSite(t, func(c *HTTPConfig) { c.KeepAlive = tick })
 	c := s.dial()

@@ -85,5 +85,6 @@ func (x *httpExchange) noteFailure(kind telemetry.Refusal, reason exchange.Reaso
 		cfg.Log.Warn("answered "+strconv.Itoa(x.status), "reason", reason, "id", id)
 	default:
 		cfg.Refusals.Note(kind, x.c.r.now, slog.Int("status", x.status), slog.String("id", id), x.c.peer())
+		cfg.Log.Debug("answered "+strconv.Itoa(x.status), "reason", reason, "id", id)
 	}
 }

@@ -80,6 +80,14 @@ func addressOf(sa unix.Sockaddr) exchange.Address {
 	return exchange.Address{}
 }
 
+const fionread = 0x4004667f // sys/filio.h
+
+// unread returns how many received bytes the kernel holds.
+func unread(fd int) int {
+	n, _ := unix.IoctlGetInt(fd, fionread)
+	return n
+}
+
 // isCached is true: this system does not tell.
 func isCached(int, int64, int64) bool { return true }
 

@@ -131,6 +131,12 @@ func isCachedAt(fd int, at int64) bool {
 	return errno != unix.EAGAIN
 }
 
+// unread returns how many received bytes the kernel holds.
+func unread(fd int) int {
+	n, _ := unix.IoctlGetInt(fd, unix.SIOCINQ)
+	return n
+}
+
 // copyFile sends up to n bytes of a file to a socket and moves offset. It returns what writeSocket does, and 0 at the end of
 // the file.
 func copyFile(socket, file int, offset *int64, n int64) (sent int64, again bool) {
