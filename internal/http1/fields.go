@@ -15,6 +15,7 @@ const (
 	connectionClose
 	connectionKeepAlive
 	wantsContinue
+	connectionUpgrade
 )
 
 // field reads one header field line, buf[start:end], which is not empty.
@@ -147,6 +148,8 @@ func connectionOptions(value []byte) (s seen) {
 			s |= connectionClose
 		case isFold(option, "keep-alive"):
 			s |= connectionKeepAlive
+		case isFold(option, "upgrade"):
+			s |= connectionUpgrade
 		}
 	}
 	return s

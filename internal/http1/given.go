@@ -11,11 +11,12 @@ const trailerSection = 0
 
 // given collects what the application's own fields say about matters that the server takes care of.
 type given struct {
-	status int
-	length int64 // Content-Length, or exchange.UnknownLength
-	close  bool  // Connection: close
-	date   bool
-	server bool
+	status  int
+	length  int64 // Content-Length, or exchange.UnknownLength
+	close   bool  // Connection: close
+	upgrade bool  // Connection: upgrade, which RFC 9110 §7.8 wants beside Upgrade
+	date    bool
+	server  bool
 }
 
 // appendFields checks the fields and appends those that go out.
@@ -52,7 +53,9 @@ func (g *given) note(name, value []byte) (keep bool, err error) {
 		g.server = g.server || isFold(name, "server")
 	case len("connection"): // and len("keep-alive")
 		if isFold(name, "connection") {
-			g.close = g.close || connectionOptions(value)&connectionClose != 0
+			options := connectionOptions(value)
+			g.close = g.close || options&connectionClose != 0
+			g.upgrade = g.upgrade || options&connectionUpgrade != 0
 			return false, nil
 		}
 		return !isFold(name, "keep-alive"), nil

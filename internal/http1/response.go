@@ -39,7 +39,7 @@ const (
 // part of the body.
 //
 // Framing and the connection are the server's business: the application's Transfer-Encoding, Connection, Keep-Alive and
-// Proxy-Connection are dropped, except that "Connection: close" is honoured. All other fields go out as given, in order.
+// Proxy-Connection are dropped, except that "Connection: close" is honoured and "upgrade" is kept. All other fields go out as given, in order.
 type ResponseWriter struct {
 	left      int64 // of the fixed length
 	excess    int64
@@ -65,6 +65,9 @@ func (w *ResponseWriter) Begin(dst []byte, h *Head, r *exchange.Response, o *Hea
 	out = w.frameBody(out, h, r, g.length)
 	w.keepAlive = h.KeepAlive && !o.Close && !g.close && w.framing != untilClose
 	out = appendConnection(out, h.Version, w.keepAlive)
+	if g.upgrade {
+		out = append(out, "connection: upgrade\r\n"...)
+	}
 	return g.appendOptions(out, o), nil
 }
 

@@ -130,8 +130,13 @@ func TestResponsesAreFramed(t *testing.T) {
 		},
 		{
 			name: "the application's other words on the connection are dropped", head: get,
-			r:    whole(response(200, "Connection", "upgrade", "Keep-Alive", "timeout=5", "Proxy-Connection", "close", "Transfer-Encoding", "gzip, chunked"), "a"),
+			r:    whole(response(200, "Connection", "x-hop", "Keep-Alive", "timeout=5", "Proxy-Connection", "close", "Transfer-Encoding", "gzip, chunked"), "a"),
 			want: "HTTP/1.1 200 OK|content-length: 1||a", keep: true,
+		},
+		{
+			name: "an upgrade that is asked for is named", head: get,
+			r:    whole(response(426, "Upgrade", "websocket", "Connection", "Upgrade"), ""),
+			want: "HTTP/1.1 426 Upgrade Required|Upgrade: websocket|content-length: 0|connection: upgrade||", keep: true,
 		},
 		{
 			name: "HEAD has no body but its length", head: head, r: whole(response(200), "hello"),

@@ -13,6 +13,7 @@ import (
 
 	"github.com/awaitd/awaitd/internal/exchange"
 	"github.com/awaitd/awaitd/internal/wire"
+	"github.com/awaitd/awaitd/internal/worker"
 )
 
 // fakeLoop is an event loop that turns only when the test says so, with a clock that only the test moves.
@@ -138,7 +139,7 @@ func (s *setting) worker(name string, limit int64) *fakeWorker {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	w := &fakeWorker{s: s, bell: bell, target: &Target{name: name, limit: limit}}
+	w := &fakeWorker{s: s, bell: bell, target: &Target{name: name, limit: limit, descriptors: worker.NewDescriptors()}}
 	w.target.violated = func(err error) { w.violated = err }
 	for _, e := range s.endpoints {
 		l, err := wire.NewLink(wire.MinRing, bell)
@@ -174,6 +175,7 @@ func (w *fakeWorker) die() {
 	for i, e := range w.s.endpoints {
 		e.drop(w.ends[i].link)
 	}
+	w.target.descriptors.Close()
 }
 
 func (e *workerEnd) word(at int) *atomic.Uint64 { return (*atomic.Uint64)(unsafe.Pointer(&e.mem[at])) }
@@ -327,9 +329,24 @@ func (c *fakeClient) Data(p []byte, end bool) {
 	}
 }
 func (c *fakeClient) Trailers([]byte, []exchange.Field) { c.call(); c.end() }
-func (c *fakeClient) File(f exchange.File)              { c.call(); _ = unix.Close(f.Descriptor); c.end() }
 func (c *fakeClient) Credit(n int)                      { c.call(); c.credit += n }
 func (c *fakeClient) Fail(r exchange.Reason)            { c.call(); c.failed = r; c.end() }
+
+// File takes a part of a small file.
+func (c *fakeClient) File(f exchange.File) {
+	c.call()
+	b := make([]byte, 100)
+	if f.Count >= 0 {
+		b = b[:min(f.Count, 100)]
+	}
+	n, err := unix.Pread(f.Descriptor, b, f.Offset)
+	if err != nil {
+		c.t.Error(err)
+	}
+	c.body = append(c.body, b[:max(n, 0)]...)
+	_ = unix.Close(f.Descriptor)
+	c.end()
+}
 
 // request is a small request.
 func request(path, body string) *exchange.Request {

@@ -1,19 +1,29 @@
 package pool
 
 import (
+	"errors"
+	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/awaitd/awaitd/internal/exchange"
 	"github.com/awaitd/awaitd/internal/wire"
+	"github.com/awaitd/awaitd/internal/worker"
 )
 
-// Files that applications send by path. Opening one may wait for a disk or a network, so it happens on a goroutine of its own,
-// never on the endpoint's; openers bounds how many there are.
+// Files that applications send, by path or by a descriptor that the worker passes over its control socket. Opening one, and
+// looking at it, may wait for a disk or a network, so it happens on a goroutine of its own, never on the endpoint's; openers
+// bounds how many there are.
 
-// maxOpeners is how many files are opened at once: a stalled disk must not cost a thread for every request.
-const maxOpeners = 64
+const (
+	// maxOpeners is how many files are opened at once: a stalled disk must not cost a thread for every request.
+	maxOpeners = 64
+
+	// comeTime is how long a descriptor may come after the FILE that names it. Workers pass it before.
+	comeTime = 10 * time.Second
+)
 
 // handleFile has a file opened, and then sent as the rest of the response's body.
 func (l *link) handleFile(s *stream, f wire.Frame) error {
@@ -25,25 +35,45 @@ func (l *link) handleFile(s *stream, f wire.Frame) error {
 		return wire.Violation("FILE before HEAD")
 	case f.Flags&wire.EndStream == 0:
 		return wire.Violation("a FILE that does not end its stream")
-	case r.Path == "":
-		return wire.Violation("a FILE by a descriptor that was not passed")
 	case s.opening:
 		return wire.Violation("a second FILE on one stream")
 	}
+	find := func() (int, error) { return l.endpoint.pool.openRegular(r.Path) }
+	if r.Path == "" {
+		passed, err := l.target.descriptors.Want(r.Token)
+		if err != nil {
+			return err
+		}
+		find = func() (int, error) { return l.endpoint.pool.takeRegular(passed) }
+	}
 	s.opening = true
-	e, id := l.endpoint, s.id
-	go func() { // ends when the file is open
-		e.pool.openers <- struct{}{}
-		fd, err := openRegular(r.Path)
-		<-e.pool.openers
-		e.loop.Post(func() { l.opened(id, fd, r, err) })
+	id := s.id
+	go func() { // ends when the file is open, or its descriptor has not come in time
+		fd, err := find()
+		l.endpoint.loop.Post(func() { l.opened(id, fd, r, err) })
 	}()
 	return nil
+}
+
+// skip lets go of what a frame of a stream that has ended brought along.
+func (l *link) skip(f wire.Frame) error {
+	if f.Type != wire.File {
+		return nil
+	}
+	r, err := wire.DecodeFile(f)
+	if err != nil || r.Path != "" {
+		return err
+	}
+	return l.target.descriptors.Drop(r.Token)
 }
 
 // opened goes on with a stream whose file is open, if it still is.
 func (l *link) opened(id uint32, fd int, r wire.FileRequest, err error) {
 	s := l.find(id)
+	if _, ok := errors.AsType[wire.Violation](err); ok {
+		l.check(err)
+		return
+	}
 	switch {
 	case s == nil && err == nil:
 		_ = unix.Close(fd)
@@ -59,18 +89,62 @@ func (l *link) opened(id uint32, fd int, r wire.FileRequest, err error) {
 }
 
 // openRegular opens a regular file; anything else, such as a FIFO, could stall whoever reads it.
-func openRegular(path string) (int, error) {
+func (s *shared) openRegular(path string) (int, error) {
+	s.openers <- struct{}{}
+	defer func() { <-s.openers }()
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return -1, &os.PathError{Op: "open", Path: path, Err: err}
 	}
-	var st unix.Stat_t
-	if err = unix.Fstat(fd, &st); err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
-		err = os.ErrInvalid
-	}
-	if err != nil {
-		_ = unix.Close(fd)
+	if err := checkRegular(fd); err != nil {
 		return -1, &os.PathError{Op: "send", Path: path, Err: err}
 	}
 	return fd, nil
+}
+
+// Why a file is not sent.
+var (
+	errNotRegular = errors.New("not a regular file")
+	errGone       = errors.New("the worker is gone")
+	errLost       = errors.New("its descriptor was lost: too many files are open")
+)
+
+const errNotPassed = wire.Violation("a FILE whose descriptor does not come")
+
+// takeRegular waits for a descriptor that the worker passes, of a regular file.
+func (s *shared) takeRegular(passed <-chan worker.Passed) (int, error) {
+	timeout := time.NewTimer(comeTime)
+	defer timeout.Stop()
+	var fd worker.Passed
+	select {
+	case p, ok := <-passed:
+		if !ok {
+			return -1, errGone
+		}
+		fd = p
+	case <-timeout.C:
+		return -1, errNotPassed
+	}
+	if fd < 0 {
+		return -1, errLost
+	}
+	s.openers <- struct{}{}
+	defer func() { <-s.openers }()
+	if err := checkRegular(int(fd)); err != nil {
+		return -1, fmt.Errorf("a descriptor that was passed: %w", err)
+	}
+	return int(fd), nil
+}
+
+// checkRegular closes what is no regular file.
+func checkRegular(fd int) error {
+	var st unix.Stat_t
+	err := unix.Fstat(fd, &st)
+	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
+		err = errNotRegular
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+	}
+	return err
 }

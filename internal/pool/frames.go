@@ -9,7 +9,7 @@ import (
 func (l *link) handle(f wire.Frame) error {
 	s := l.find(f.Stream)
 	if s == nil {
-		return nil // it crossed the stream's end on the way
+		return l.skip(f) // it crossed the stream's end on the way
 	}
 	if s.state == sent {
 		s.state = taken
@@ -94,11 +94,7 @@ func (l *link) handleEnd(s *stream, f wire.Frame) error {
 		return err
 	}
 	s.state = over
-	if len(fields) == 0 {
-		s.responder.Data(nil, true)
-	} else {
-		s.responder.Trailers(buf, fields)
-	}
+	s.responder.Trailers(buf, fields)
 	s.release()
 	return nil
 }

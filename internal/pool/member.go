@@ -160,13 +160,15 @@ func (m *member) start() (*instance, error) {
 		bell.Close()
 		return nil, err
 	}
-	i := &instance{bell: bell, links: links, target: &Target{name: m.name}, python: p.python()}
+	i := &instance{bell: bell, links: links, python: p.python()}
+	i.target = &Target{name: m.name, descriptors: worker.NewDescriptors()}
 	setup := p.opts.Setup
 	setup.Name = m.name
 	i.process, err = worker.Start(worker.Spec{
 		Setup: setup, Python: i.python, Version: p.opts.Version, Environ: p.opts.Environ, Dir: p.opts.Dir,
 		Out: p.opts.Out, Prefix: p.prefix(m.name), Log: p.opts.Log, Reaper: p.opts.Reaper,
-		Loops: []worker.Loop{{Bell: bell, Links: links}},
+		Descriptors: i.target.descriptors,
+		Loops:       []worker.Loop{{Bell: bell, Links: links}},
 	})
 	if err != nil {
 		i.free()
@@ -220,6 +222,7 @@ func (p *Pool) concurrency(kind string) int {
 func (m *member) remove(i *instance) {
 	m.pool.onAll(func(n int, e *Endpoint) { e.drop(i.links[n]) })
 	i.bell.Close()
+	i.target.descriptors.Close()
 	m.mu.Lock()
 	if m.current == i {
 		m.current = nil
@@ -275,6 +278,7 @@ func (i *instance) free() {
 		l.Close()
 	}
 	i.bell.Close()
+	i.target.descriptors.Close()
 }
 
 func (m *member) instance() *instance {

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"github.com/awaitd/awaitd/internal/worker"
 )
 
 // shared is what the endpoints of one pool have in common: limits, and a few counters.
@@ -49,4 +51,6 @@ type Target struct {
 	inFlight atomic.Int64
 	draining atomic.Bool // no new exchange is given to it
 	violated func(error) // has the worker killed
+
+	descriptors *worker.Descriptors // that it has passed
 }

@@ -72,10 +72,26 @@ type Report struct {
 
 // message is any message from the worker, by its type.
 type message struct {
-	Type string `json:"type"`
+	Type  string `json:"type"`
+	Token uint64 `json:"token"` // of a descriptor
 	hello
 	Info
 	Report
+	rights
+}
+
+// rights are the descriptors that came with a message.
+type rights struct {
+	descriptors []int
+	lost        bool // there were more than could be taken
+}
+
+// close closes them.
+func (r *rights) close() {
+	for _, fd := range r.descriptors {
+		_ = unix.Close(fd)
+	}
+	r.descriptors = nil
 }
 
 // control is the server's end of a control socket.
@@ -133,25 +149,60 @@ func (c *control) simple(kind string) error {
 
 var errMessageTooLong = errors.New("a control message is too long")
 
-// receive reads the next message. Descriptors that a worker sends along are closed.
+// receive reads the next message. Descriptors that came with it are the caller's.
 func (c *control) receive() (*message, error) {
-	var head [4]byte
-	if _, err := io.ReadFull(c.conn, head[:]); err != nil {
+	m := &message{}
+	if err := c.read(m); err != nil {
+		m.close()
 		return nil, err
+	}
+	return m, nil
+}
+
+func (c *control) read(m *message) error {
+	in := rightsReader{c.conn, &m.rights}
+	var head [4]byte
+	if _, err := io.ReadFull(in, head[:]); err != nil {
+		return err
 	}
 	n := binary.LittleEndian.Uint32(head[:])
 	if n > maxMessage {
-		return nil, errMessageTooLong
+		return errMessageTooLong
 	}
 	body := make([]byte, n)
-	if _, err := io.ReadFull(c.conn, body); err != nil {
-		return nil, err
+	if _, err := io.ReadFull(in, body); err != nil {
+		return err
 	}
-	m := &message{}
 	if err := json.Unmarshal(body, m); err != nil {
-		return nil, fmt.Errorf("a control message is no JSON: %w", err)
+		return fmt.Errorf("a control message is no JSON: %w", err)
 	}
-	return m, nil
+	return nil
+}
+
+// rightsReader reads from a control socket and keeps the descriptors that come along.
+type rightsReader struct {
+	conn *net.UnixConn
+	into *rights
+}
+
+// maxRights is how many descriptors are taken with one read; a message has at most one. The kernel closes what exceeds it.
+const maxRights = 2
+
+// Read reads once.
+func (r rightsReader) Read(b []byte) (int, error) {
+	var space [64]byte // for maxRights on any system
+	n, length, flags, _, err := r.conn.ReadMsgUnix(b, space[:unix.CmsgSpace(4*maxRights)])
+	r.into.lost = r.into.lost || flags&unix.MSG_CTRUNC != 0
+	messages, _ := unix.ParseSocketControlMessage(space[:length])
+	for _, m := range messages {
+		if fds, err := unix.ParseUnixRights(&m); err == nil {
+			r.into.descriptors = append(r.into.descriptors, fds...)
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		err = io.EOF // as io.ReadFull wants it
+	}
+	return n, err
 }
 
 // close ends the connection; the worker's watchdog ends the worker for it.

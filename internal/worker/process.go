@@ -20,15 +20,16 @@ import (
 
 // Spec is what a worker is started with.
 type Spec struct {
-	Setup   Setup
-	Python  Interpreter
-	Version string   // of awaitd; the worker's own must be the same
-	Environ []string // added to ours
-	Dir     string
-	Out     io.Writer // where its lines go
-	Prefix  string    // before each line
-	Log     *slog.Logger
-	Reaper  *Reaper
+	Setup       Setup
+	Python      Interpreter
+	Version     string   // of awaitd; the worker's own must be the same
+	Environ     []string // added to ours
+	Dir         string
+	Out         io.Writer // where its lines go
+	Prefix      string    // before each line
+	Log         *slog.Logger
+	Reaper      *Reaper
+	Descriptors *Descriptors // where those go that it passes; the caller closes them
 	// Loops are the worker's loops, each with one link for every endpoint, in the order of Setup.Loops.
 	Loops []Loop
 }
@@ -122,7 +123,12 @@ func (p *Process) listen(heard chan<- struct{}) {
 			}
 			return
 		}
-		if err := p.hear(m); err != nil {
+		err = p.hear(m)
+		m.close() // what belongs to no message
+		if err != nil {
+			if v, ok := errors.AsType[wire.Violation](err); ok {
+				p.spec.Log.Error("a worker broke the rules of the wire and is killed", "worker", p.spec.Setup.Name, "error", v)
+			}
 			p.Kill(err.Error())
 			return
 		}
@@ -155,8 +161,25 @@ func (p *Process) hear(m *message) error {
 		if p.State() == Draining {
 			p.drained()
 		}
+	case "descriptor":
+		return p.hearDescriptor(m)
 	}
 	return nil
+}
+
+// hearDescriptor hands on a descriptor that the worker passed.
+func (p *Process) hearDescriptor(m *message) error {
+	switch {
+	case len(m.descriptors) > 1:
+		return wire.Violation("a message with several descriptors")
+	case len(m.descriptors) == 1:
+		fd := m.descriptors[0]
+		m.descriptors = nil
+		return p.spec.Descriptors.Put(m.Token, Passed(fd))
+	case m.lost: // this process has no descriptor free
+		return p.spec.Descriptors.Put(m.Token, -1)
+	}
+	return wire.Violation("a descriptor message without a descriptor")
 }
 
 func (p *Process) drained() {

@@ -15,13 +15,26 @@ from ._errors import StartupError
 from ._interface import ASGI3
 from ._lifespan import Lifespan
 from ._loop import LoopFactory
-from ._report import reporter
+from ._report import debugger, is_debug, reporter
 from ._wire import AsyncLoop
 
 #: How long tasks of cut requests may take to end after they were cancelled, in seconds.
 CANCEL_GRACE = 1.0
 
 Links = tuple[int, list[tuple[int, int, int]]]
+
+
+def _reporter() -> Callable[[int, BaseException | None, str], None]:
+    """Like ``reporter``, from within the task whose application raised."""
+    write = reporter("ASGI")
+
+    def report(id: int, error: BaseException | None, text: str) -> None:
+        write(id, error, text)
+        task = None if error is None or isinstance(error, Exception) else asyncio.current_task()
+        if task is not None:  # SystemExit and its like stay in the task, and asyncio would log them once more
+            task.add_done_callback(lambda task: task.exception())
+
+    return report
 
 
 class LoopRunner:
@@ -54,7 +67,8 @@ class LoopRunner:
         self.loop.call_soon_threadsafe(self._wire.when_idle, drained)
 
     async def _serve(self, ready: Callable[[LoopRunner], None]) -> None:
-        lifespan = Lifespan(self._application, self._setup["lifespan"], self._setup["target"])
+        debug = is_debug(self._setup["log_level"])
+        lifespan = Lifespan(self._application, self._setup["lifespan"], self._setup["target"], debug)
         await lifespan.startup()
         self.lifespan = lifespan.supported
         doorbell, links = self._links
@@ -65,7 +79,8 @@ class LoopRunner:
             links=links,
             root_path=self._setup["root_path"],
             state=lifespan.state if lifespan.supported else None,
-            report=reporter("ASGI"),
+            report=_reporter(),
+            debug=debugger("ASGI") if debug else None,
         )
         for memfd, _, _ in links:
             os.close(memfd)

@@ -1,6 +1,9 @@
 """The ASGI lifespan protocol: startup before the first request, shutdown after the last, state for all of them.
 
 Modes: ``on`` demands it, ``off`` leaves it out, ``auto`` tries and goes on silently with an application that doesn't know it.
+
+What raises before it has received ``lifespan.startup`` doesn't know the lifespan, and so does what answers with a message of
+another protocol. What raises after it was about to start: that is an error of its own, and is said.
 """
 
 from __future__ import annotations
@@ -11,11 +14,26 @@ from typing import Any
 from ._errors import StartupError
 from ._importer import format_exception
 from ._interface import ASGI3, Message
-from ._report import warn
+from ._report import debug, warn
 
 
 class UnknownMessage(ValueError):
     """The application sent what is no lifespan message: it takes the lifespan for something else."""
+
+
+def _is_unknown(error: BaseException) -> bool:
+    """True for UnknownMessage, also out of a task group."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(_is_unknown, error.exceptions))
+    return isinstance(error, UnknownMessage)
+
+
+def _cause(error: BaseException | None) -> str:
+    if error is None:
+        return "it returned without lifespan.startup.complete"
+    if _is_unknown(error):
+        return "it sent what is no lifespan message"
+    return f"it raised {type(error).__name__} in its lifespan"
 
 
 def _either(*futures: asyncio.Future[Any]) -> tuple[asyncio.Future[Any], ...]:
@@ -25,12 +43,13 @@ def _either(*futures: asyncio.Future[Any]) -> tuple[asyncio.Future[Any], ...]:
 class Lifespan:
     """One lifespan of an application, on one event loop."""
 
-    def __init__(self, application: ASGI3, mode: str, target: str) -> None:
+    def __init__(self, application: ASGI3, mode: str, target: str, verbose: bool) -> None:
         self.state: dict[str, Any] = {}
         self.supported = False
         self._application = application
         self._mode = mode
         self._target = target
+        self._verbose = verbose
         self._events: asyncio.Queue[Message] = asyncio.Queue()
         self._started: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self._stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -93,18 +112,16 @@ class Lifespan:
             raise UnknownMessage(f"unexpected ASGI message {kind!r} in the lifespan")
 
     def _unsupported(self, error: BaseException | None) -> None:
+        cause = _cause(error)
         if self._mode == "on":
-            cause = (
-                f"it raised {type(error).__name__} in its lifespan"
-                if error
-                else "it returned without lifespan.startup.complete"
-            )
             trace = format_exception(error) if error else ""
             raise StartupError(
                 "lifespan", f"can't start `{self._target}`: {cause}", "`--lifespan auto` goes on without it", trace
             )
-        if error and self._startup_received and not isinstance(error, UnknownMessage):
+        if error and self._startup_received and not _is_unknown(error):
             warn("the application raised in lifespan startup; going on without lifespan (`--lifespan on` stops here)", error)
+        elif self._verbose:
+            debug(f"going on without lifespan for `{self._target}`: {cause}")
 
     def _failed(self, message: str) -> StartupError:
         """Some frameworks send a whole traceback as their message."""

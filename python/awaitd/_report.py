@@ -1,11 +1,16 @@
-"""Say on stderr that an application raised: once, with the id that the client's error page shows."""
+"""What a worker says on stderr: that an application raised, once, with the id that the client's error page shows; warnings;
+at the log levels debug and trace also what only helps to find a fault."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from ._importer import format_exception
+
+#: Bytes of what an application says by ``http.response.debug``: templates' contexts have no end.
+DEBUG_LIMIT = 2048
 
 
 def reporter(interface: str) -> Callable[[int, BaseException | None, str], None]:
@@ -18,6 +23,34 @@ def reporter(interface: str) -> Callable[[int, BaseException | None, str], None]
             _write(f"exception in {interface} application [id {id:016x}]\n{format_exception(error)}")
 
     return report
+
+
+def is_debug(level: str) -> bool:
+    """Is this a log level at which debug messages are said?"""
+    return level in ("debug", "trace")
+
+
+def debugger(interface: str) -> Callable[[int, dict[str, Any]], None]:
+    """Return the ``debug(id, info)`` that writes an application's own debug information on one line."""
+
+    def write(id: int, info: dict[str, Any]) -> None:
+        debug(f"from {interface} application [id {id:016x}]: {_short_repr(info)}")
+
+    return write
+
+
+def _short_repr(value: object) -> str:
+    try:
+        text = repr(value).replace("\n", "\\n").replace("\r", "\\r")
+    except Exception as error:
+        return f"its repr raised {type(error).__name__}"
+    data = text.encode("utf-8", "backslashreplace")
+    return text if len(data) <= DEBUG_LIMIT else data[:DEBUG_LIMIT].decode("utf-8", "ignore") + "…"
+
+
+def debug(text: str) -> None:
+    """Print a line that is only for those who look for a fault; the caller has looked at the log level."""
+    _write(f"debug: {text}\n")
 
 
 def warn(text: str, error: BaseException | None = None) -> None:

@@ -10,6 +10,9 @@ VERSION: int
 def watchdog(fd: int, /) -> None:
     """Kill the process group when the other end of the socket ``fd`` closes; by a thread that needs no GIL."""
 
+def pass_descriptors(control: int, links: int, /) -> None:
+    """Pass descriptors over the control socket, for ``links`` links of all worker loops together."""
+
 class AsyncLoop:
     """A worker loop on an event loop: takes requests from its links and runs an ASGI application in eager tasks."""
 
@@ -22,8 +25,12 @@ class AsyncLoop:
         root_path: str,
         state: dict[str, Any] | None,
         report: Callable[[int, BaseException | None, str], None],
+        debug: Callable[[int, dict[str, Any]], None] | None,
     ) -> None:
-        """``links``: memfd, ring size, doorbell towards the server. ``state``: the lifespan's, copied for each request."""
+        """``links``: memfd, ring size, doorbell towards the server. ``state``: the lifespan's, copied for each request.
+
+        ``debug`` hears what applications say by ``http.response.debug``; without it they are not offered that extension.
+        """
     in_flight: int
     started: int
     def turn(self) -> None: ...

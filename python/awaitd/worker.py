@@ -62,6 +62,7 @@ def _serve(control: Control, setup: dict[str, Any]) -> None:
         links = split_links(setup, control.take_descriptors())
     except (KeyError, ValueError, OSError) as error:
         raise StartupError("setup", f"can't use the server's setup: {error}", "", traceback.format_exc()) from error
+    _wire.pass_descriptors(control.fileno(), sum(len(loop) for _, loop in links))
     found = _importer.load(setup["target"], setup["app_dir"], setup["factory"], setup["interface"])
     interface = _interface.detect(found.callable) if found.interface == "auto" else found.interface
     if interface == _interface.WSGI:

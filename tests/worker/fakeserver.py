@@ -210,9 +210,12 @@ class Worker:
         ring_size: int = 65536,
         env: dict[str, str] | None = None,
         pass_fds: list[int] | None = None,
+        control_buffer: int | None = None,
         **setup: Any,
     ) -> None:
         ours, theirs = socket.socketpair()
+        if control_buffer:
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, control_buffer)
         self.control = ours
         self.stderr_file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
         self.doorbells = [os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) for _ in range(loops)]
@@ -230,6 +233,7 @@ class Worker:
         )
         theirs.close()
         self._received = b""
+        self._descriptors: list[int] = []  # that came with control messages
         self._next_slot = 0
         self._frames: dict[tuple[int, int], deque[Frame]] = defaultdict(deque)
         self.hello = self.message("hello")
@@ -255,7 +259,8 @@ class Worker:
         """The next control message."""
         self.control.settimeout(DEADLINE)
         while len(self._received) < 4 or len(self._received) < 4 + struct.unpack_from("<I", self._received)[0]:
-            data = self.control.recv(65536)
+            data, descriptors, _, _ = socket.recv_fds(self.control, 65536, 1)
+            self._descriptors += descriptors
             assert data, f"the worker has closed its control socket:\n{self.output()}"
             self._received += data
         end = 4 + struct.unpack_from("<I", self._received)[0]
@@ -263,6 +268,11 @@ class Worker:
         self._received = self._received[end:]
         assert not type or message["type"] == type, f"{message}\n{self.output()}"
         return message
+
+    def descriptor(self) -> tuple[str, int]:
+        """The token and the number of the next descriptor that the worker passes; the caller closes it."""
+        message = self.message("descriptor")
+        return f"{message['token']:016x}", self._descriptors.pop(0)
 
     def ready(self) -> Worker:
         self.info = self.message("ready")
@@ -310,6 +320,8 @@ class Worker:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.control.close()
+        for descriptor in self._descriptors:
+            os.close(descriptor)
         for link in self.links:
             link.close()
         for doorbell in self.doorbells:

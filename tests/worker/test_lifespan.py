@@ -16,7 +16,7 @@ def test_startup_state_and_shutdown(start, loop):
     assert worker.output() == "shutting down\nshut down\n"
 
 
-@pytest.mark.parametrize("target", ["unsupported", "returns", "takes_it_for_http"])
+@pytest.mark.parametrize("target", ["unsupported", "returns", "takes_it_for_http", "takes_it_for_http_in_a_group"])
 def test_auto_goes_on_silently_without_support(start, loop, target):
     # spec: http 21
     worker = start(f"lifespans:{target}", loop=loop).ready()
@@ -24,6 +24,22 @@ def test_auto_goes_on_silently_without_support(start, loop, target):
     assert worker.get()[2] in ("False", "ok")
     assert worker.stop() == 0
     assert worker.output() == ""
+
+
+@pytest.mark.parametrize("level", ["debug", "trace"])
+@pytest.mark.parametrize(
+    ("target", "cause"),
+    [
+        ("unsupported", "it raised AssertionError in its lifespan"),
+        ("returns", "it returned without lifespan.startup.complete"),
+        ("takes_it_for_http", "it sent what is no lifespan message"),
+        ("takes_it_for_http_in_a_group", "it sent what is no lifespan message"),
+    ],
+)
+def test_auto_says_so_in_one_line_at_debug_level(start, loop, target, cause, level):
+    # spec: http 21
+    worker = start(f"lifespans:{target}", loop=loop, log_level=level).ready()
+    assert worker.output() == f"debug: going on without lifespan for `lifespans:{target}`: {cause}\n"
 
 
 def test_auto_warns_of_a_startup_that_raised(start, loop):

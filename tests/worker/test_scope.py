@@ -32,7 +32,12 @@ def test_every_key_and_type(asgi):
         ],
         "client": ["tuple", "192.0.2.7", 51234],
         "server": ["tuple", "127.0.0.1", 8000],
-        "extensions": {"http.response.trailers": {}, "http.response.early_hint": {}, "http.response.pathsend": {}},
+        "extensions": {
+            "http.response.trailers": {},
+            "http.response.early_hint": {},
+            "http.response.pathsend": {},
+            "http.response.zerocopysend": {},
+        },
     }
 
 

@@ -155,3 +155,34 @@ def test_pathsend(asgi):
     assert stream.next("HEAD")["flags"] == 0
     file = stream.next("FILE")
     assert (file["path"], file["offset"], file["count"], file["flags"]) == ("/srv/file.txt", 0, -1, END_STREAM)
+
+
+def test_debug_information_is_logged_at_debug_level(start, loop):
+    # spec: http 20
+    worker = start("asgi:app", loop=loop, log_level="debug", lifespan="off").ready()
+    assert "http.response.debug" in json.loads(worker.get("/scope_of")[2])["extensions"]
+    stream = worker.open("/debug", id="00000000deadbeef")
+    assert json.loads(stream.response()[2]) == [
+        "TypeError: info of http.response.debug must be a dict, not missing",
+        "TypeError: info of http.response.debug must be a dict, not list",
+        *["nothing raised"] * 3,
+    ]
+    assert "the response is complete" in _log(worker, 1)[0]
+    said = "debug: from ASGI application [id 00000000deadbeef]: "
+    first, second, third = worker.output().splitlines()
+    assert first == said + "{'template': 'a.html', 'lines': one\\ntwo\\rthree}"
+    assert second.startswith(said + "{'long': '\xe9\xe9")
+    assert second.endswith("\xe9\u2026")
+    assert 2040 < len(second.removeprefix(said).encode()) <= 2048 + len("\u2026".encode())
+    assert third == said + "its repr raised ZeroDivisionError"
+
+
+def test_without_the_debug_level_there_is_no_debug_extension(asgi):
+    # spec: http 20
+    assert "http.response.debug" not in json.loads(asgi.get("/scope_of")[2])["extensions"]
+    unknown = (
+        "ValueError: unknown ASGI message type 'http.response.debug': expected 'http.response.start', 'http.response.body' or"
+        " one of an extension"
+    )
+    assert json.loads(asgi.get("/debug")[2]) == [unknown] * 5
+    assert asgi.output() == ""

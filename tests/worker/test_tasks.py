@@ -111,9 +111,19 @@ def test_half_a_response(asgi):
     assert "the application returned before the end of its response" in asgi.output()
 
 
-def test_system_exit_ends_the_worker_after_the_bookkeeping(asgi):
-    assert asgi.open("/exit").next()["type"] == "RESET"
+@pytest.mark.parametrize("path", ["/exit", "/exit_later"])
+def test_system_exit_ends_the_worker_after_the_bookkeeping_and_is_said_once(asgi, path):
+    assert asgi.open(path).next()["type"] == "RESET"
     assert asgi.wait() == 7
+    output = asgi.output()
+    assert output.startswith("exception in ASGI application [id ")
+    assert (output.count("SystemExit"), output.count("Traceback"), output.count("never retrieved")) == (1, 1, 0)
+
+
+def test_another_base_exception_is_said_once_too(asgi):
+    assert asgi.open("/raise_base").next()["type"] == "RESET"
+    asgi.get("/collect")
+    assert (asgi.output().count("Ending: of all"), asgi.output().count("never retrieved")) == (1, 0)
 
 
 def test_a_deadline_cancels_the_application(asgi):

@@ -10,19 +10,22 @@
 #define AWAITD_EXCHANGE_H
 
 #include "fields.h"
+#include "file.h"
 #include "link.h"
 #include "registry.h"
 #include "state.h"
 
 enum { WINDOW = 64 << 10, MESSAGE_MAX = 64 << 10 };
 
-/* What is queued for the server because credit or room in the ring is missing. */
+/* What is queued for the server because credit or room in the ring is missing: a body, a file, or a whole frame in data. */
 struct piece {
     struct piece *next;
-    PyObject *bytes;   /* of a body: bytes object; NULL for a whole frame in data */
-    Py_ssize_t offset; /* bytes already sent */
-    bool end;          /* of a body: ends the stream */
-    bool last;         /* a frame that ends the stream */
+    PyObject *bytes;       /* of a body: bytes object; else NULL */
+    Py_ssize_t offset;     /* bytes already sent */
+    bool end;              /* of a body: ends the stream */
+    bool last;             /* a frame that ends the stream */
+    bool is_file;          /* the stream ends with a part of a file */
+    struct file_part file; /* its descriptor is ours */
     uint32_t size;
     uint8_t data[];
 };
@@ -54,6 +57,7 @@ typedef struct async_loop { /* one event loop with its links */
     PyObject *extensions;     /* template */
     PyObject *root_path;
     PyObject *report;  /* callable(id, exception or None, text) */
+    PyObject *debug;   /* callable(id, info) or NULL: the extension is off */
     PyObject *on_idle; /* callable or NULL */
     struct link *links;
     struct blocked_list *blocked; /* by link */
@@ -159,6 +163,8 @@ int output_head(Exchange *x, const uint8_t *body, Py_ssize_t length, bool end, P
 /* Body bytes from offset on; owner keeps them alive. */
 int output_body(Exchange *x, PyObject *owner, const uint8_t *body, Py_ssize_t length, Py_ssize_t offset, bool end);
 int output_end(Exchange *x, const struct fields *trailers);
+/* The rest of the body is a part of a file, which may be closed afterwards. */
+int output_file(Exchange *x, const struct file_part *part);
 void output_grant(Exchange *x, uint32_t credit);
 void output_reset(Exchange *x); /* with reset_code and reset_text */
 void output_flush(Exchange *x); /* what is queued, as far as it goes */

@@ -19,7 +19,7 @@ static const char *check_header(const uint8_t *map, uint32_t ring_size)
     return NULL;
 }
 
-const char *link_attach(struct link *l, int memfd, uint32_t ring_size, int doorbell)
+const char *link_attach(struct link *l, int memfd, uint32_t ring_size, int doorbell, struct passing *passing)
 {
     struct stat st;
     size_t size = HEADER_PAGE + 2 * (size_t)ring_size;
@@ -38,7 +38,7 @@ const char *link_attach(struct link *l, int memfd, uint32_t ring_size, int doorb
         munmap(map, size);
         return problem;
     }
-    *l = (struct link){.map = map, .map_size = size, .doorbell = doorbell, .frame_max = ring_size / 4};
+    *l = (struct link){.map = map, .map_size = size, .doorbell = doorbell, .frame_max = ring_size / 4, .passing = passing};
     ring_attach(&l->in, map, TO_WORKER, map + HEADER_PAGE, ring_size);
     ring_attach(&l->out, map, TO_SERVER, map + HEADER_PAGE + ring_size, ring_size);
     return NULL;
@@ -92,6 +92,39 @@ uint8_t *link_frame(struct link *l, struct frame header)
     if (p)
         frame_write(p, header);
     return p;
+}
+
+/* True if the server has room for one more descriptor that it has not yet been asked for. */
+static bool may_pass(struct link *l)
+{
+    if (l->passed < l->passing->most)
+        return true;
+    if (!ring_taken(&l->out, l->passed_until))
+        return false;
+    l->passed = 0;
+    return true;
+}
+
+int link_file(struct link *l, uint32_t stream, const struct file_part *part)
+{
+    enum { SIZE = FRAME_HEADER + FILE_PAYLOAD + 8 };
+    uint64_t token;
+    l->dirty = true;
+    if (!may_pass(l))
+        return 0;
+    uint8_t *p = link_frame(l, (struct frame){SIZE, stream, FRAME_FILE, FLAG_END_STREAM, FILE_TOKEN, 8});
+    if (!p)
+        return 0;
+    if (descriptor_pass(l->passing, part->fd, &token) < 0) {
+        ring_cancel(&l->out, SIZE);
+        return -1;
+    }
+    store64(p + FRAME_HEADER, part->offset);
+    store64(p + FRAME_HEADER + 8, part->count);
+    store64(p + FRAME_HEADER + FILE_PAYLOAD, token);
+    l->passed++;
+    l->passed_until = l->out.written;
+    return 1;
 }
 
 void link_refuse(struct link *l, uint32_t stream, const char *text)

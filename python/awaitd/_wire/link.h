@@ -2,6 +2,7 @@
 #ifndef AWAITD_LINK_H
 #define AWAITD_LINK_H
 
+#include "descriptor.h"
 #include "ring.h"
 
 struct link {
@@ -17,10 +18,13 @@ struct link {
     uint32_t pong_stream;
     void **streams; /* by slot; what they are is the owner's business */
     uint32_t slots;
+    struct passing *passing;
+    uint32_t passed;       /* descriptors, since the server had come to all of them */
+    uint64_t passed_until; /* in the ring towards the server: where the FILE frame of the last of them ends */
 };
 
 /* Maps memfd. Returns NULL, or what is wrong (a constant text). Takes over doorbell; leaves memfd open. */
-const char *link_attach(struct link *l, int memfd, uint32_t ring_size, int doorbell);
+const char *link_attach(struct link *l, int memfd, uint32_t ring_size, int doorbell, struct passing *passing);
 void link_detach(struct link *l);
 
 /* Shows the frames written so far, and rings if the server sleeps. */
@@ -31,6 +35,10 @@ void link_release(struct link *l);
 
 /* Room for a frame in the ring towards the server, header written; NULL if it is full. */
 uint8_t *link_frame(struct link *l, struct frame header);
+
+/* Ends a stream with a part of an open file: passes the descriptor, and writes the FILE frame that names it. 1: done, the
+ * descriptor may be closed; 0: there is no room (the server will ring); -1 with errno: it can't be passed. */
+int link_file(struct link *l, uint32_t stream, const struct file_part *part);
 
 /* Refuses a stream; if the ring is full the server's own deadline has to do. */
 void link_refuse(struct link *l, uint32_t stream, const char *text);

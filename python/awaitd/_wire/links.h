@@ -8,7 +8,7 @@
 
 /* list: [(memfd, ring size, doorbell towards the server), ...]. Returns an array of as many links, and takes over the doorbells;
  * NULL with an exception, and nothing attached. */
-struct link *links_attach(PyObject *list);
+struct link *links_attach(State *s, PyObject *list);
 
 /* Ends what links_attach began; links may be NULL. */
 void links_detach(struct link *links, Py_ssize_t count);

@@ -325,14 +325,24 @@ static PyObject *loop_close(PyObject *self, PyObject *Py_UNUSED(unused))
     Py_RETURN_NONE;
 }
 
-static PyObject *extensions(void)
+static PyObject *extensions(AsyncLoop *l)
 {
-    return Py_BuildValue("{s{}s{}s{}}", "http.response.trailers", "http.response.early_hint", "http.response.pathsend");
+    struct state_strings *str = &l->state->str;
+    PyObject *names[] = {str->response_trailers, str->early_hint, str->pathsend, str->zerocopysend, str->response_debug};
+    size_t count = sizeof names / sizeof *names - (l->debug ? 0 : 1);
+    PyObject *extensions = PyDict_New();
+    for (size_t i = 0; extensions && i < count; i++) {
+        PyObject *nothing = PyDict_New();
+        if (!nothing || PyDict_SetItem(extensions, names[i], nothing) < 0)
+            Py_CLEAR(extensions);
+        Py_XDECREF(nothing);
+    }
+    return extensions;
 }
 
 static int attach_links(AsyncLoop *l, PyObject *links)
 {
-    l->links = links_attach(links);
+    l->links = links_attach(l->state, links);
     if (!l->links)
         return -1;
     l->link_count = PyList_GET_SIZE(links);
@@ -344,11 +354,11 @@ static int attach_links(AsyncLoop *l, PyObject *links)
 
 static int loop_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"application", "event_loop", "doorbell", "links", "root_path", "state", "report", NULL};
+    static char *keywords[] = {"application", "event_loop", "doorbell", "links", "root_path", "state", "report", "debug", NULL};
     AsyncLoop *l = (AsyncLoop *)self;
-    PyObject *application, *event_loop, *links, *root_path, *lifespan_state, *report;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOiO!UOO", keywords, &application, &event_loop, &l->doorbell, &PyList_Type,
-                                     &links, &root_path, &lifespan_state, &report))
+    PyObject *application, *event_loop, *links, *root_path, *lifespan_state, *report, *debug;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOiO!UOOO", keywords, &application, &event_loop, &l->doorbell, &PyList_Type,
+                                     &links, &root_path, &lifespan_state, &report, &debug))
         return -1;
     if (l->links || PyList_GET_SIZE(links) == 0) {
         PyErr_SetString(PyExc_ValueError, "a worker loop needs links, once");
@@ -361,7 +371,8 @@ static int loop_init(PyObject *self, PyObject *args, PyObject *kwargs)
     l->root_path = Py_NewRef(root_path);
     l->lifespan_state = lifespan_state == Py_None ? NULL : Py_NewRef(lifespan_state);
     l->report = Py_NewRef(report);
-    l->extensions = extensions();
+    l->debug = debug == Py_None ? NULL : Py_NewRef(debug);
+    l->extensions = l->state ? extensions(l) : NULL;
     l->scope = l->state ? scope_template(l) : NULL;
     return l->extensions && l->scope && attach_links(l, links) == 0 ? task_setup(l) : -1;
 }
@@ -383,6 +394,7 @@ static int loop_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(l->extensions);
     Py_VISIT(l->root_path);
     Py_VISIT(l->report);
+    Py_VISIT(l->debug);
     Py_VISIT(l->on_idle);
     for (Exchange *x = l->running; x; x = x->next)
         Py_VISIT(x);
@@ -404,6 +416,7 @@ static int loop_clear(PyObject *self)
     Py_CLEAR(l->extensions);
     Py_CLEAR(l->root_path);
     Py_CLEAR(l->report);
+    Py_CLEAR(l->debug);
     Py_CLEAR(l->on_idle);
     registry_close(&l->registry);
     return 0;

@@ -50,8 +50,10 @@ static int module_exec(PyObject *module)
         return -1;
     if (import_attribute(&s->client_disconnected, "awaitd._errors", "ClientDisconnected") < 0 ||
         import_attribute(&s->cancelled_error, "asyncio", "CancelledError") < 0 ||
-        import_attribute(&s->task_type, "asyncio", "Task") < 0)
+        import_attribute(&s->task_type, "asyncio", "Task") < 0 ||
+        import_attribute(&s->send_part, "awaitd._files", "send_part") < 0)
         return -1;
+    s->passing = (struct passing){.control = -1, .most = 1};
     s->empty_bytes = PyBytes_FromStringAndSize(NULL, 0);
     s->plain_keywords = Py_BuildValue("(ss)", "loop", "name");
     s->eager_keywords = Py_BuildValue("(sss)", "loop", "name", "eager_start");
@@ -82,6 +84,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(s->client_disconnected);
     Py_VISIT(s->cancelled_error);
     Py_VISIT(s->task_type);
+    Py_VISIT(s->send_part);
     Py_VISIT(s->ready);
     return visit_caches(s, visit, arg);
 }
@@ -118,6 +121,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(s->client_disconnected);
     Py_CLEAR(s->cancelled_error);
     Py_CLEAR(s->task_type);
+    Py_CLEAR(s->send_part);
     Py_CLEAR(s->empty_bytes);
     Py_CLEAR(s->plain_keywords);
     Py_CLEAR(s->task_name);
@@ -133,7 +137,21 @@ static void module_free(void *module)
     module_clear(module);
 }
 
+/* pass_descriptors(control, links) */
+static PyObject *pass_descriptors(PyObject *module, PyObject *args)
+{
+    State *s = PyModule_GetState(module);
+    int control;
+    unsigned int links;
+    if (!PyArg_ParseTuple(args, "iI:pass_descriptors", &control, &links))
+        return NULL;
+    s->passing.control = control;
+    s->passing.most = links && links < PASSED_MAX ? PASSED_MAX / links : 1;
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef module_methods[] = {
+    {"pass_descriptors", pass_descriptors, METH_VARARGS, "Pass descriptors over the socket control, for as many links in all."},
     {"watchdog", watchdog_start, METH_O, "Kill the process group when the other end of fd closes."},
     {NULL, NULL, 0, NULL},
 };

@@ -4,6 +4,10 @@
  * piece. Body bytes also need the client's credit; they are queued by reference and cut into frames when they leave. The queue
  * moves on when a WINDOW arrives or when the server has made room. Between the reservation of a frame and its last byte no
  * Python code may run: it could publish. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "exchange.h"
 
 static void append(Exchange *x, struct piece *p)
@@ -22,6 +26,8 @@ static void pop(Exchange *x)
     if (!x->first_piece)
         x->last_piece = NULL;
     Py_XDECREF(p->bytes);
+    if (p->is_file)
+        close(p->file.fd);
     PyMem_Free(p);
 }
 
@@ -169,6 +175,39 @@ int output_end(Exchange *x, const struct fields *trailers)
     return 0;
 }
 
+/* Writes the FILE frame: 1, 0 without room, -1 with an exception. */
+static int write_file(Exchange *x, const struct file_part *part)
+{
+    int result = link_file(x->link, x->stream, part);
+    if (result == 0)
+        loop_block(x);
+    else if (result > 0)
+        x->end_written = true;
+    else
+        PyErr_SetFromErrno(PyExc_OSError);
+    return result;
+}
+
+int output_file(Exchange *x, const struct file_part *part)
+{
+    int result = x->first_piece ? 0 : write_file(x, part);
+    if (result)
+        return result < 0 ? -1 : 0;
+    struct piece *p = piece_new(0);
+    if (!p)
+        return -1;
+    p->file = *part;
+    p->file.fd = fcntl(part->fd, F_DUPFD_CLOEXEC, 0); /* the application may close its own */
+    if (p->file.fd < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        PyMem_Free(p);
+        return -1;
+    }
+    p->is_file = true;
+    append(x, p);
+    return 0;
+}
+
 /* A WINDOW doesn't wait behind the body. */
 void output_grant(Exchange *x, uint32_t credit)
 {
@@ -197,8 +236,23 @@ void output_reset(Exchange *x)
     }
 }
 
+/* A file that waited for its turn; what is wrong with it now ends the stream. */
+static bool write_queued_file(Exchange *x, const struct file_part *part)
+{
+    int result = write_file(x, part);
+    if (result >= 0)
+        return result;
+    PyErr_WriteUnraisable((PyObject *)x);
+    x->reset_code = RESET_APP_ERROR;
+    PyOS_snprintf(x->reset_text, sizeof x->reset_text, "a file's descriptor can't be passed");
+    output_reset(x);
+    return false;
+}
+
 static bool write_piece(Exchange *x, struct piece *p)
 {
+    if (p->is_file)
+        return write_queued_file(x, &p->file);
     if (p->bytes)
         return write_body(x, (const uint8_t *)PyBytes_AS_STRING(p->bytes), PyBytes_GET_SIZE(p->bytes), p->end, &p->offset);
     uint8_t *room = link_frame(x->link, frame_read(p->data));

@@ -96,11 +96,23 @@ PyObject *registry_add(struct registry *r, PyObject *task)
     Py_RETURN_NONE;
 }
 
+static bool refers_to(PyObject *reference, PyObject *task)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    PyObject *found = NULL;
+    bool same = PyWeakref_GetRef(reference, &found) == 1 && found == task;
+    Py_XDECREF(found);
+    return same;
+#else
+    return PyWeakref_GetObject(reference) == task;
+#endif
+}
+
 PyObject *registry_take(struct registry *r, PyObject *task)
 {
     PyObject *reference = r->reference;
     r->reference = NULL;
-    if (reference && PyWeakref_GetObject(reference) != task)
+    if (reference && !refers_to(reference, task))
         Py_CLEAR(reference);
     return reference;
 }

@@ -73,3 +73,14 @@ uint8_t *ring_reserve(struct ring *r, uint32_t size)
     r->written += size;
     return r->data + position;
 }
+
+bool ring_taken(struct ring *r, uint64_t position)
+{
+    if (atomic_load_explicit(r->head, memory_order_acquire) >= position)
+        return true;
+    atomic_store(r->producer_waiting, 1);
+    if (atomic_load(r->head) < position)
+        return false;
+    atomic_store(r->producer_waiting, 0);
+    return true;
+}

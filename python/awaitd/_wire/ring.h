@@ -53,6 +53,15 @@ static inline bool ring_producer_waits(struct ring *r)
  * the consumer will ring when it has made room. */
 uint8_t *ring_reserve(struct ring *r, uint32_t size);
 
+/* Producer: takes back the reservation made last, of a frame of size bytes. */
+static inline void ring_cancel(struct ring *r, uint32_t size)
+{
+    r->written -= size;
+}
+
+/* Producer: true if the consumer has taken everything before position; if not, it will ring when it has taken more. */
+bool ring_taken(struct ring *r, uint64_t position);
+
 /* Producer: shows everything reserved so far. True if the consumer must be rung. */
 static inline bool ring_publish(struct ring *r)
 {

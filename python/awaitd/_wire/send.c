@@ -269,6 +269,74 @@ static int send_path(Exchange *x, PyObject *message, PyObject *type)
     return result;
 }
 
+/* The last part of the body: the server sends it. */
+static int send_last_part(Exchange *x, const struct file_part *part)
+{
+    if (send_held_head(x) < 0 || output_file(x, part) < 0)
+        return -1;
+    body_ended(x);
+    output_commit(x);
+    return 0;
+}
+
+/* A part with more behind it: read and sent by a coroutine. */
+static PyObject *send_other_part(Exchange *x, const struct file_part *part)
+{
+    PyObject *send = PyCFunction_New(&send_method, (PyObject *)x);
+    PyObject *coroutine = send ? PyObject_CallFunction(x->loop->state->send_part, "OiKK", send, part->fd,
+                                                       (unsigned long long)part->offset, (unsigned long long)part->count)
+                               : NULL;
+    Py_XDECREF(send);
+    return coroutine;
+}
+
+/* The awaitable for a message that was accepted. */
+static PyObject *sent(Exchange *x)
+{
+    State *s = x->loop->state;
+    return x->first_piece ? wait_new(x, WAIT_SEND) : Py_NewRef(s->ready);
+}
+
+/* Works out which part of which file the message means. */
+static int part_of(Exchange *x, PyObject *message, struct file_part *part, bool *at_position)
+{
+    struct state_strings *str = &x->loop->state->str;
+    PyObject *keys[] = {str->file, str->offset, str->count}, *values[3];
+    for (int i = 0; i < 3; i++) {
+        values[i] = field(message, keys[i]);
+        if (!values[i] && PyErr_Occurred())
+            return -1;
+    }
+    for (int i = 0; i < 3; i++)
+        Py_XINCREF(values[i]);
+    int result = file_part_of(part, values[0], values[1], values[2], "http.response.zerocopysend");
+    *at_position = !values[1] || values[1] == Py_None;
+    for (int i = 0; i < 3; i++)
+        Py_XDECREF(values[i]);
+    return result;
+}
+
+static PyObject *send_part(Exchange *x, PyObject *message, PyObject *type)
+{
+    struct file_part part;
+    bool at_position;
+    int more = flag_of(message, x->loop->state->str.more_body);
+    if (more < 0 || part_of(x, message, &part, &at_position) < 0)
+        return NULL;
+    if (!x->start_sent || x->body_sent) { /* looked at last: a fileno() may send */
+        raise_order(x, type);
+        return NULL;
+    }
+    if (!more && x->with_trailers) {
+        PyErr_SetString(PyExc_ValueError, "the last http.response.zerocopysend can't be combined with trailers");
+        return NULL;
+    }
+    PyObject *awaitable = more ? send_other_part(x, &part) : send_last_part(x, &part) < 0 ? NULL : sent(x);
+    if (awaitable && at_position)
+        file_part_read(&part);
+    return awaitable;
+}
+
 static int unknown_type(PyObject *type)
 {
     PyErr_Format(PyExc_ValueError,
@@ -277,7 +345,23 @@ static int unknown_type(PyObject *type)
     return -1;
 }
 
-static int dispatch(Exchange *x, PyObject *message, PyObject *type)
+static int send_debug(Exchange *x, PyObject *message, PyObject *type)
+{
+    if (!x->loop->debug)
+        return unknown_type(type);
+    PyObject *info = field(message, x->loop->state->str.info);
+    if (!info || !PyDict_Check(info)) {
+        if (!PyErr_Occurred())
+            PyErr_Format(PyExc_TypeError, "info of http.response.debug must be a dict, not %.100s",
+                         info ? Py_TYPE(info)->tp_name : "missing");
+        return -1;
+    }
+    PyObject *result = PyObject_CallFunction(x->loop->debug, "KO", (unsigned long long)x->id, info);
+    Py_XDECREF(result);
+    return result ? 0 : -1;
+}
+
+static PyObject *dispatch(Exchange *x, PyObject *message, PyObject *type)
 {
     struct state_strings *str = &x->loop->state->str;
     struct {
@@ -285,16 +369,19 @@ static int dispatch(Exchange *x, PyObject *message, PyObject *type)
         int (*send)(Exchange *, PyObject *, PyObject *);
     } known[] = {
         {str->response_start, send_start},  {str->response_body, send_body}, {str->response_trailers, send_trailers},
-        {str->early_hint, send_early_hint}, {str->pathsend, send_path},
+        {str->early_hint, send_early_hint}, {str->pathsend, send_path},      {str->response_debug, send_debug},
     };
     enum { COUNT = sizeof known / sizeof *known };
     for (size_t i = 0; i < COUNT; i++)
         if (known[i].type == type)
-            return known[i].send(x, message, type);
+            return known[i].send(x, message, type) < 0 ? NULL : sent(x);
     for (size_t i = 0; i < COUNT; i++)
         if (PyUnicode_Compare(known[i].type, type) == 0)
-            return known[i].send(x, message, type);
-    return unknown_type(type);
+            return known[i].send(x, message, type) < 0 ? NULL : sent(x);
+    if (PyUnicode_Compare(str->zerocopysend, type) == 0)
+        return send_part(x, message, type);
+    unknown_type(type);
+    return NULL;
 }
 
 /* The type of the message, borrowed; NULL with an exception. */
@@ -327,9 +414,7 @@ static PyObject *send(PyObject *self, PyObject *message)
         raise_order(x, type);
         return NULL;
     }
-    if (dispatch(x, message, type) < 0)
-        return NULL;
-    return x->first_piece ? wait_new(x, WAIT_SEND) : Py_NewRef(s->ready);
+    return dispatch(x, message, type);
 }
 
 PyMethodDef send_method = {"send", send, METH_O, NULL};

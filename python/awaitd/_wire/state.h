@@ -5,6 +5,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "descriptor.h"
 #include "open.h"
 
 /* Every string that is a key, a type of message or an attribute: STRING(identifier, text). */
@@ -38,6 +39,12 @@
     STRING(response_trailers, "http.response.trailers") \
     STRING(early_hint, "http.response.early_hint")      \
     STRING(pathsend, "http.response.pathsend")          \
+    STRING(zerocopysend, "http.response.zerocopysend")  \
+    STRING(response_debug, "http.response.debug")       \
+    STRING(file, "file")                                \
+    STRING(offset, "offset")                            \
+    STRING(count, "count")                              \
+    STRING(info, "info")                                \
     STRING(call_soon, "call_soon")                      \
     STRING(create_future, "create_future")              \
     STRING(create_task, "create_task")                  \
@@ -115,6 +122,8 @@ typedef struct state {
     PyObject *plain_keywords; /* ("loop", "name") */
     PyObject *eager_keywords; /* ("loop", "name", "eager_start") */
     PyObject *task_name;      /* one for all: making up "Task-17" takes longer than starting the task */
+    PyObject *send_part;      /* awaitd._files.send_part */
+    struct passing passing;
     struct state_strings str;
     PyObject *methods[METHOD_COUNT];
     PyObject *names[NAME_CACHE];   /* header names, bytes */

@@ -365,7 +365,7 @@ static PyObject *when_idle(PyObject *self, PyObject *callback)
 
 static int attach_links(ThreadLoop *l, PyObject *links)
 {
-    l->links = links_attach(links);
+    l->links = links_attach(l->state, links);
     if (!l->links)
         return -1;
     l->link_count = PyList_GET_SIZE(links);

@@ -305,6 +305,32 @@ async def pathsend(scope, receive, send):
     await send({"type": "http.response.pathsend", "path": "/srv/file.txt"})
 
 
+class Unprintable:
+    def __repr__(self):
+        raise ZeroDivisionError
+
+
+class TwoLines:
+    def __repr__(self):
+        return "one\ntwo\rthree"
+
+
+@case
+async def debug(scope, receive, send):
+    """Debug information before the start, after it, and what is none; the answer says what became of it."""
+    message = {"type": "http.response.debug"}
+    said = [
+        await error_of(lambda: send(message)),
+        await error_of(lambda: send({**message, "info": []})),
+        await error_of(lambda: send({**message, "info": {"template": "a.html", "lines": TwoLines()}})),
+    ]
+    await send({"type": "http.response.start", "status": 200})
+    said.append(await error_of(lambda: send({**message, "info": {"long": "\xe9" * 10_000}})))
+    said.append(await error_of(lambda: send({**message, "info": {"bad": Unprintable()}})))
+    await send({"type": "http.response.body", "body": json.dumps(said).encode()})
+    LOG.append(await error_of(lambda: send({**message, "info": {}})))
+
+
 @case
 async def scope_of(scope, receive, send):
     """The scope, with bytes as latin-1 text and the types beside."""
@@ -359,7 +385,7 @@ async def among_tasks(scope, receive, send):
     seen = [me in asyncio.all_tasks()]
     await asyncio.sleep(0)
     seen.append(me in asyncio.all_tasks())
-    await reply(send, json.dumps([*seen, "add" in vars(asyncio.tasks._all_tasks)]).encode())
+    await reply(send, json.dumps([*seen, "add" in vars(getattr(asyncio.tasks, "_all_tasks", asyncio))]).encode())
 
 
 @case
@@ -436,6 +462,21 @@ async def collect(scope, receive, send):
 @case
 async def exit(scope, receive, send):
     sys.exit(7)
+
+
+@case
+async def exit_later(scope, receive, send):
+    await asyncio.sleep(0)
+    sys.exit(7)
+
+
+class Ending(BaseException):
+    """What neither asyncio nor an application's `except Exception` catches."""
+
+
+@case
+async def raise_base(scope, receive, send):
+    raise Ending("of all")
 
 
 @case

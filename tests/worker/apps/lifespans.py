@@ -1,5 +1,6 @@
 """Applications with every kind of lifespan."""
 
+import asyncio
 import os
 
 
@@ -51,6 +52,12 @@ async def returns(scope, receive, send):
 async def takes_it_for_http(scope, receive, send):
     await receive()
     await reply(send, "ok")
+
+
+async def takes_it_for_http_in_a_group(scope, receive, send):
+    async with asyncio.TaskGroup() as group:
+        await receive()
+        group.create_task(reply(send, "ok"))
 
 
 async def raises_in_startup(scope, receive, send):

@@ -1,7 +1,7 @@
 """A worker that starts like a real one and then breaks the rules of the wire (docs/reference/wire.md).
 
 FAULTY_HELLO   a dict that changes the hello
-FAULTY_CASE    what it does with the first request it gets: a name in CASES, or `fuzz:SEED`
+FAULTY_CASE    what it does with the first request it gets: a name in CASES or DEEDS, or `fuzz:SEED`
 FAULTY_MARK    a file: it is faulty only as long as this file is not there, and makes it; later ones answer as they should
 """
 
@@ -36,6 +36,14 @@ class Control:
         body = json.dumps({"type": type, **content}).encode()
         self.socket.sendall(struct.pack("<I", len(body)) + body)
 
+    def pass_files(self, *tokens: int, path: str = "/etc/passwd", each: int = 1) -> None:
+        """Passes a descriptor under each token."""
+        fd = os.open(path, os.O_RDONLY)
+        for token in tokens:
+            body = json.dumps({"type": "descriptor", "token": token}).encode()
+            socket.send_fds(self.socket, [struct.pack("<I", len(body)) + body], [fd] * each)
+        os.close(fd)
+
     def receive(self) -> dict[str, Any]:
         while len(self.received) < 4 or len(self.received) < 4 + struct.unpack_from("<I", self.received)[0]:
             data, descriptors, _, _ = socket.recv_fds(self.socket, 65536, 253)
@@ -51,8 +59,8 @@ class Control:
 class Link:
     """The worker's side of a link, without any of the checks that the real one makes before it writes."""
 
-    def __init__(self, memfd: int, size: int, bell: int) -> None:
-        self.size, self.bell = size, bell
+    def __init__(self, memfd: int, size: int, bell: int, control: Control) -> None:
+        self.size, self.bell, self.control = size, bell, control
         self.memory = mmap.mmap(memfd, PAGE + 2 * size)
         self.head = self.tail = self.claim = 0
 
@@ -134,6 +142,37 @@ def file(stream: int, name: bytes, offset: int = 0, *, aux: int = 0) -> bytes:
     return frame(FILE, stream, struct.pack("<QQ", offset, 1) + name, aux=aux, length=len(name))
 
 
+def by_token(stream: int, token: int, flags: int = END_STREAM) -> bytes:
+    return frame(FILE, stream, struct.pack("<QQQ", 0, 1, token), aux=1, flags=flags, length=8)
+
+
+def pass_a_folder(link: Link, stream: int) -> None:
+    link.control.pass_files(1, path="/")
+    link.put(head(stream) + by_token(stream, 1))
+
+
+def pass_and_end(link: Link, stream: int) -> None:
+    """As many as are kept for a worker, and none of them is ever named."""
+    link.control.pass_files(*range(256))
+    link.put(good(stream, b"passed"))
+
+
+def name_for_nobody(link: Link, stream: int) -> None:
+    """Frames for a stream that has ended: the server closes what they name, whichever comes first."""
+    link.put(good(stream, b"named"))
+    link.control.pass_files(*range(100))
+    link.put(b"".join(by_token(stream, token) for token in range(200)))
+    link.control.pass_files(*range(100, 200))
+    link.control.pass_files(*range(1000, 1256))
+
+
+# What a faulty worker does that is none of the server's business, or only its request's.
+DEEDS: dict[str, Callable[[Link, int], None]] = {
+    "folder": pass_a_folder,
+    "many": pass_and_end,
+    "nobody": name_for_nobody,
+}
+
 # What a faulty worker does when a request has come on a stream: each writes something that the server must not believe.
 CASES: dict[str, Callable[[Link, int], None]] = {
     "size zero": lambda link, s: link.put(frame(HEAD, s, size=0)),
@@ -172,7 +211,13 @@ CASES: dict[str, Callable[[Link, int], None]] = {
     "INFORM with a final status": lambda link, s: link.put(frame(INFORM, s, bytes(8), aux=200, length=0)),
     "INFORM after HEAD": lambda link, s: link.put(head(s) + frame(INFORM, s, bytes(8), aux=103, length=0)),
     "FILE too short": lambda link, s: link.put(head(s) + frame(FILE, s)),
-    "FILE of a descriptor never sent": lambda link, s: link.put(head(s) + file(s, bytes(8), aux=1)),
+    "FILE of a second descriptor": lambda link, s: link.put(head(s) + by_token(s, 1) + by_token(s, 2)),
+    "FILE that does not end its stream": lambda link, s: link.put(head(s) + by_token(s, 1, 0)),
+    "descriptor twice": lambda link, s: link.control.pass_files(1, 1),
+    "descriptors that nobody named": lambda link, s: link.control.pass_files(*range(257)),
+    "descriptors together": lambda link, s: link.control.pass_files(1, each=3),
+    "descriptor that is none": lambda link, s: link.control.send("descriptor", token=1),
+    "descriptor named for nobody twice": lambda link, s: link.put(by_token(s + 1, 1) * 2),
     "FILE before HEAD": lambda link, s: link.put(file(s, b"/etc/passwd")),
     "FILE of a negative range": lambda link, s: link.put(head(s) + file(s, b"/etc/hosts", 1 << 63)),
     "FILE without a name": lambda link, s: link.put(head(s) + file(s, b"")),
@@ -213,7 +258,7 @@ def main() -> None:
     setup = control.receive()
     doorbell, *rest = control.descriptors
     links = [
-        Link(memfd, of["ring_size"], bell)
+        Link(memfd, of["ring_size"], bell, control)
         for memfd, bell, of in zip(rest[::2], rest[1::2], setup["loops"][0]["links"], strict=True)
     ]
     mark = Path(os.environ["FAULTY_MARK"])
@@ -227,7 +272,7 @@ def main() -> None:
         for link in links:
             for type, stream, _ in link.read():
                 if type == OPEN and case:
-                    fuzz(link, stream, int(case[5:])) if case.startswith("fuzz:") else CASES[case](link, stream)
+                    fuzz(link, stream, int(case[5:])) if case.startswith("fuzz:") else (CASES | DEEDS)[case](link, stream)
                 elif type == OPEN:
                     link.put(good(stream, b"good"))
         for fd, _ in ready.poll():
