@@ -10,14 +10,24 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO
 
 from provision import BENCH, LOAD
 from rows import Request
 
-BYTES_TOLERANCE = 0.02  # wrk counts the bytes of replies that its end cuts off; a wrong body is off by more
+BYTES_TOLERANCE = 0.02  # a `date` or `server` field more or less; a wrong body is off by more
 GRACE = 60.0  # seconds a load generator may take beyond its load
 QUANTILES = ("p50", "p90", "p99", "p999", "max")
+
+
+@dataclass(frozen=True)
+class Drip:
+    """What slow senders did: how many are still connected, how often one was cut off, and the bytes they sent."""
+
+    connections: int
+    open: int
+    cut: int
+    sent: int
+    seconds: float
 
 
 class LoadFailed(Exception):
@@ -74,9 +84,18 @@ def parse_client(line: str) -> Load:
     )
 
 
-def check_bytes(load: Load, verified: float) -> tuple[str, ...]:
-    """Compares wrk's bytes per reply with those of replies that were read and found right."""
-    if verified and abs(load.bytes_each / verified - 1) > BYTES_TOLERANCE:
+def parse_drip(line: str) -> Drip:
+    """Reads the line that ends a drip of bench/load."""
+    return Drip(**json.loads(line))
+
+
+def check_bytes(load: Load, verified: float, connections: int) -> tuple[str, ...]:
+    """Compares wrk's bytes with those of replies that were read and found right.
+
+    Each connection may have had part of one more reply at the end: that matters only where replies are large.
+    """
+    least, most = load.requests * (1 - BYTES_TOLERANCE), (load.requests + connections) * (1 + BYTES_TOLERANCE)
+    if verified and not least <= load.bytes / verified <= most:
         return (f"wrk: {load.bytes_each:.1f} bytes per reply, the verified ones had {verified:.1f}",)
     return ()
 
@@ -85,7 +104,7 @@ def wrk(port: int, request: Request, connections: int, seconds: int) -> Load:
     """Keeps `connections` requests under way for `seconds`."""
     command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds}s", "--timeout", "10s"]
     command += ["-s", str(BENCH / "wrk.lua"), f"http://127.0.0.1:{port}{request.path}"]
-    command += ["--", request.method, request.content_type, request.body_file]
+    command += ["--", request.method, request.content_type, request.body_file, str(request.echo), str(request.fields)]
     before = os.times()
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + GRACE, check=False)
     after = os.times()
@@ -117,37 +136,73 @@ def verify(port: int, request: Request, connections: int, count: int) -> Load:
 @contextmanager
 def held(port: int, request: Request, connections: int) -> Iterator["Held"]:
     """Opens `connections`, 64 at a time, uses each once, and holds them."""
-    command = client(port, request, connections, "-count", str(connections), "-in-flight", "64", "-hold")
+    with opening(port, request, connections, "-hold") as process:
+        yield Held(process)
+
+
+@contextmanager
+def dripping(port: int, request: Request, connections: int) -> Iterator["Dripping"]:
+    """Opens `connections` as held() does; from then on each sends one byte per second of a request head."""
+    with opening(port, request, connections, "-drip") as process:
+        yield Dripping(process)
+
+
+@contextmanager
+def opening(port: int, request: Request, connections: int, then: str) -> Iterator[subprocess.Popen[str]]:
+    """A client that uses each connection once, prints that, and after a line on its input prints what came of them."""
+    command = client(port, request, connections, "-count", str(connections), "-in-flight", "64", then)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
         try:
-            yield Held(process.stdin, process.stdout)
+            yield process
         finally:
             process.kill()
 
 
-class Held:
-    """Connections that are held idle."""
+class Opened:
+    """Connections that are open."""
 
-    def __init__(self, stdin: IO[str], stdout: IO[str]) -> None:
-        self.stdin, self.stdout = stdin, stdout
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.stdin, self.stdout, self.pid = process.stdin, process.stdout, process.pid
 
     def opened(self) -> Load:
         """Waits until each connection has had one reply."""
-        return parse_client(self.stdout.readline())
+        return parse_client(self.answer())
+
+    def answer(self) -> str:
+        if line := self.stdout.readline():
+            return line
+        raise LoadFailed("bench/load ended early")
+
+    def go_on(self) -> str:
+        self.stdin.write("\n")
+        self.stdin.flush()
+        return self.answer()
+
+
+class Held(Opened):
+    """Connections that are held idle."""
 
     def used_again(self) -> Load:
         """Uses each connection once more: those that the server has dropped meanwhile show as failures."""
-        self.stdin.write("\n")
-        self.stdin.flush()
-        return parse_client(self.stdout.readline())
+        return parse_client(self.go_on())
+
+
+class Dripping(Opened):
+    """Connections of slow senders."""
+
+    def ended(self) -> Drip:
+        """Ends the drip and says what came of it."""
+        return parse_drip(self.go_on())
 
 
 def client(port: int, request: Request, connections: int, *arguments: str) -> list[str]:
     """The command line of bench/load."""
     command = [str(LOAD), "-addr", f"127.0.0.1:{port}", "-method", request.method, "-path", request.path]
     command += ["-connections", str(connections), *arguments]
+    if request.fields:
+        command += ["-fields", str(request.fields)]
     if request.content_type != "-":
         command += ["-content-type", request.content_type]
     if request.echo:

@@ -1,7 +1,7 @@
 """Measures a row: all its servers in turn, several rounds, in an order that changes from round to round.
 
 Load rows keep every server of the row running and load one at a time; what the others use meanwhile is recorded, and one
-that burns CPU while idle runs only during its own turns. Idle and start rows start each server afresh.
+that burns CPU while idle runs only during its own turns. Idle, start and slow rows start each server afresh.
 """
 
 import random
@@ -14,9 +14,9 @@ from functools import partial
 import load
 import machine
 import procs
-from load import Load, LoadFailed
+from load import Drip, Load, LoadFailed
 from provision import say
-from rows import Row
+from rows import CONNECTIONS, Row
 from running import NotAvailable, Running
 from servers import SERVERS
 
@@ -26,6 +26,7 @@ WARM_SECONDS = 1
 VERIFIED_EACH = 4  # requests per connection in a verification pass
 SETTLE = 1.0  # seconds for memory to come to rest
 FRESH_ROUNDS = 3  # rounds of rows that start their servers afresh, at most
+STILL_OPEN = 0.95  # of the slow senders at the end, and of the bytes they are to send
 
 
 class Void(Exception):
@@ -68,7 +69,10 @@ def measure(row: Row, names: list[str], effort: Effort) -> RowResult:
         with Field(result, names) as field_:
             field_.run(effort, rng)
         return result
-    once = {"idle": idle_sample, "start": start_sample}[row.kind]
+    fresh: dict[str, Callable[[Row, str, int], Sample]] = {
+        "idle": idle_sample, "start": start_sample, "slow": partial(slow_sample, effort.seconds),
+    }  # fmt: skip
+    once = fresh[row.kind]
     for number in range(min(effort.rounds, FRESH_ROUNDS)):
         for name in shuffled(names, rng):
             if name not in result.missing:
@@ -112,7 +116,7 @@ class Field(ExitStack):
         self.bytes_each: dict[str, float] = {}
 
     def run(self, effort: Effort, rng: random.Random) -> None:
-        connections = effort.connections if effort.connections and self.row.connections > 1 else self.row.connections
+        connections = effort.connections if effort.connections and self.row.connections == CONNECTIONS else self.row.connections
         for name in self.names:
             self.attempt(name, partial(self.start, name, connections))
         self.send_burners_off()
@@ -159,13 +163,14 @@ class Field(ExitStack):
         used, machine_after = procs.cpu_between(before, server.usage(), server.role), machine.busy()
         idle_us = sum(procs.growth(b, s.usage()) for b, s in zip(others_before, others, strict=True))
         right(answer)
-        if not self.row.rate and (wrong := load.check_bytes(answer, self.bytes_each[name])):
+        if not self.row.rate and (wrong := load.check_bytes(answer, self.bytes_each[name], connections)):
             raise Void("; ".join(wrong))
         memory = procs.total(server.memory())
         if name in self.solo:
             self.running.pop(name).stop()
         figures = {
             "cpu_us": sum(used.values()) / answer.requests,
+            "per_cpu_second": answer.requests * 1e6 / sum(used.values()),
             "rate": answer.rate,
             **{q: answer.latency_us[q] for q in ("p50", "p99", "p999")},
             "peak_rss_mb": memory.peak_rss / MB,
@@ -220,3 +225,49 @@ def start_sample(row: Row, name: str, number: int) -> Sample:
     whole = procs.total(memory)
     figures = {"rss_mb": whole.rss / MB, "pss_mb": whole.pss / MB, "seconds": server.start_seconds}
     return Sample(number, figures, {role: m.rss / MB for role, m in memory.items()})
+
+
+def slow_sample(seconds: int, row: Row, name: str, number: int) -> Sample:
+    """What one connection at a fixed rate waits, first alone and then beside connections that send a byte per second each."""
+    server = Running(SERVERS[name], row)
+    try:
+        right(load.open_loop(server.port, row.request, 1, row.rate, WARM_SECONDS))
+        alone, alone_foreign = watched(server, row, seconds)
+        with load.dripping(server.port, row.request, row.connections) as senders:
+            right(senders.opened())
+            time.sleep(SETTLE)  # by then each has sent its first byte
+            beside, beside_foreign = watched(server, row, seconds, senders.pid)
+            drip = senders.ended()
+    finally:
+        server.stop()
+    if wrong := check_drip(drip):
+        raise Void(wrong)
+    figures = {
+        **{f"{q}_alone": alone.latency_us[q] for q in ("p50", "p99", "p999")},
+        **{f"{q}_beside": beside.latency_us[q] for q in ("p50", "p99", "p999")},
+        "growth": beside.latency_us["p99"] / alone.latency_us["p99"],
+        "open": drip.open,
+        "cut": drip.cut,
+        "client_late_p99_us": max(alone.late_p99_us, beside.late_p99_us),
+        "foreign": max(alone_foreign, beside_foreign),
+    }
+    say(f"  round {number + 1} {name}: p99 {figures['p99_alone']:.0f} µs alone, {figures['p99_beside']:.0f} µs beside")
+    return Sample(number, figures, {})
+
+
+def watched(server: Running, row: Row, seconds: int, *senders: int) -> tuple[Load, float]:
+    """An open loop on one connection, and the share of the machine that went to anything but it, server and senders."""
+    machine_before, before, dripped = machine.busy(), server.usage(), sum(map(procs.cpu_us, senders))
+    answer = right(load.open_loop(server.port, row.request, 1, row.rate, seconds))
+    dripped, used = sum(map(procs.cpu_us, senders)) - dripped, procs.cpu_between(before, server.usage(), server.role)
+    ours = sum(used.values()) + answer.cpu_us + dripped
+    return answer, machine.foreign_share(machine_before, machine.busy(), ours)
+
+
+def check_drip(drip: Drip) -> str:
+    """Says why the slow senders were none, or nothing."""
+    if drip.open < STILL_OPEN * drip.connections:
+        return f"{drip.open} of {drip.connections} slow senders were open at the end"
+    if drip.sent < STILL_OPEN * drip.connections * drip.seconds:
+        return f"slow senders sent {drip.sent} bytes in {drip.seconds:.1f} s, not one per second each"
+    return ""

@@ -27,6 +27,15 @@ COLUMNS = {
         ("pss_mb", "PSS MB"),
     ),
     "idle": (("largest_each", "bytes each"), ("rss_each", "RSS"), ("pss_each", "PSS"), ("private_dirty_each", "Private_Dirty")),
+    "slow": (
+        ("p99_beside", "p99 µs beside them"),
+        ("p99_alone", "p99 µs alone"),
+        ("growth", "beside / alone"),
+        ("p50_beside", "p50 µs beside them"),
+        ("p50_alone", "p50 µs alone"),
+        ("open", "open at the end"),
+        ("cut", "cut off"),
+    ),
     "start": (("rss_mb", "RSS MB"), ("pss_mb", "PSS MB"), ("seconds", "first reply after s")),
 }
 
@@ -54,7 +63,7 @@ def heading(facts: Facts, effort: Effort) -> str:
 
 def noise(results: Results) -> str:
     """Says how quiet the machine was: the reader's reason to believe the rest."""
-    samples = [s for r in results.values() if r.row.kind == "load" for many in r.samples.values() for s in many]
+    samples = [s for r in results.values() for many in r.samples.values() for s in many if "foreign" in s.figures]
     if not samples:
         return ""
     noisy = sum(s.figures["foreign"] > NOISY for s in samples)
@@ -91,11 +100,18 @@ def table(result: RowResult, facts: Facts) -> str:
     columns = COLUMNS[row.kind]
     headline = columns[0][0] if row.kind != "idle" else "rss_each"
     bases = ratio_bases(result)
-    headings = ["server", *(h for _, h in columns[:1]), "of which", *(h for _, h in columns[1:]), *(f"× {b}" for b in bases)]
+    parts = [split] if any(s.roles for many in samples.values() for s in many) else []
+    headings = [
+        "server",
+        *(h for _, h in columns[:1]),
+        *("of which" for _ in parts),
+        *(h for _, h in columns[1:]),
+        *(f"× {b}" for b in bases),
+    ]
     lines = [f"## {row.name}: {row.title}", "", line(headings), line(["---"] * len(headings))]
     for name in sorted(samples, key=lambda n: figure(samples[n], columns[0][0]).median):
         many = samples[name]
-        cells = [title(name, facts), *(spread(figure(many, f)) for f, _ in columns[:1]), split(many)]
+        cells = [title(name, facts), *(spread(figure(many, f)) for f, _ in columns[:1]), *(part(many) for part in parts)]
         cells += [spread(figure(many, f)) if f == headline else plain(figure(many, f).median) for f, _ in columns[1:]]
         cells += [spread(ratio(many, columns[0][0], samples[base], columns[0][0])) for base in bases]
         lines.append(line(cells))

@@ -8,11 +8,19 @@ from provision import BENCH
 ASGI_SERVERS = ("nginx", "awaitd", "uvicorn", "granian", "pyvoy", "gunicorn", "hypercorn", "fastpysgi")
 WSGI_SERVERS = ("nginx", "awaitd", "bjoern", "fastpysgi", "granian", "pyvoy", "gunicorn")
 NO_FLOOR = ASGI_SERVERS[1:]
+MEGABYTE_SERVERS = ("awaitd", "uvicorn", "granian", "hypercorn")
+HEADERS_SERVERS = ("nginx", "awaitd", "uvicorn", "granian")
+SLOW_SERVERS = ("awaitd", "uvicorn", "granian")
+CONNECTIONS = 64  # of a row that doesn't say otherwise; `--connections` changes it
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request and the body that must come back. With `echo` random bytes go out and must come back."""
+    """One request and the body that must come back.
+
+    With `echo` so many random bytes go out and must come back; wrk, which has one body, repeats `body` up to that length.
+    `fields` is how many header fields are sent besides Host.
+    """
 
     path: str = "/"
     method: str = "GET"
@@ -20,6 +28,7 @@ class Request:
     body: str = "-"
     expect: str = "hello.txt"
     echo: int = 0
+    fields: int = 0
 
     @cached_property
     def body_file(self) -> str:
@@ -32,20 +41,22 @@ class Request:
 
 @dataclass(frozen=True)
 class Row:
-    """`rate` > 0 makes an open loop; kind is `load`, `idle` or `start`."""
+    """`rate` > 0 makes an open loop; kind is `load`, `idle`, `start` or `slow`."""
 
     name: str
     title: str
     servers: tuple[str, ...]
     target: str = "hello:app"
     request: Request = Request()
-    connections: int = 64
+    connections: int = CONNECTIONS
     rate: int = 0
     kind: str = "load"
 
 
 DATA = BENCH / "apps" / "data"
 ECHO = Request("/echo", "POST", "application/octet-stream", "1k.txt", "1k.txt", echo=1024)
+ECHO_1M = Request("/echo", "POST", "application/octet-stream", "1k.txt", "1k.txt", echo=2**20)
+HEADERS = Request(fields=99)  # and Host: a hundred is the most that awaitd and gunicorn take by default, and hyper ever
 TEN_K = Request("/10k", expect="10k.txt")
 ORDER = Request("/orders/7", "POST", "application/json", "order.json", "receipt.json")
 
@@ -55,11 +66,14 @@ ROWS = {
         Row("hello", "ASGI hello, 13 bytes", ASGI_SERVERS),
         Row("10k", "ASGI reply of 10 KB", NO_FLOOR, request=TEN_K),
         Row("echo", "ASGI echo of a 1 KB POST", NO_FLOOR, request=ECHO),
+        Row("echo_1m", "ASGI echo of a 1 MB POST", MEGABYTE_SERVERS, request=ECHO_1M, connections=8),
+        Row("headers", "ASGI hello with 100 header fields", HEADERS_SERVERS, request=HEADERS),
         Row("fastapi", "FastAPI, JSON in and out, validated", NO_FLOOR, "fastapi_app:app", ORDER),
         Row("wsgi_hello", "WSGI hello, 13 bytes", WSGI_SERVERS, "hello:wsgi"),
         Row("hello_c1", "ASGI hello on 1 connection", ASGI_SERVERS, connections=1),
         Row("hello_5k", "ASGI hello at 5,000 requests/s, open loop", ASGI_SERVERS, rate=5000),
         Row("idle", "10,000 idle keep-alive connections", ASGI_SERVERS, connections=10_000, kind="idle"),
+        Row("slow_senders", "1 connection beside 10,000 slow senders", SLOW_SERVERS, connections=10_000, rate=500, kind="slow"),
         Row("start", "at start, after the first reply", ASGI_SERVERS, connections=1, kind="start"),
     )
 }

@@ -11,7 +11,7 @@ NEWER = (3, 14)  # from here on tasks can be started eagerly with less work, and
 
 @dataclass(frozen=True)
 class Target:
-    """awaitd's `figure` in `row`, or its ratio to the best of `peers`, against a limit."""
+    """awaitd's `figure` in `row`, or its ratio to the best of `peers` or to its own in `base_row`, against a limit."""
 
     text: str
     row: str
@@ -19,6 +19,7 @@ class Target:
     limit: float
     peers: tuple[str, ...] = ()
     peer_figure: str = ""
+    base_row: str = ""
     at_least: bool = False
     limit_newer: float | None = None
     unit: str = "×"
@@ -55,6 +56,7 @@ class Verdict:
         return "not measured" if self.measured is None else "met" if self.met else "MISSED"
 
 
+ECHO_TEXT = "echo of 1 MB: requests per CPU-second (1 / CPU per request) to uvicorn"
 CPU, BEST_ASGI = "cpu_us", ("uvicorn", "granian", "pyvoy")
 
 TARGETS = (
@@ -62,6 +64,9 @@ TARGETS = (
     Target("hello: CPU per request to the best ASGI peer", "hello", CPU, 0.5, BEST_ASGI),
     Target("hello: the worker's share", "hello", "role:worker", 3.5, limit_newer=2.0, unit="µs"),
     Target("FastAPI: requests/s to uvicorn", "fastapi", "rate", 1.5, ("uvicorn",), at_least=True),
+    Target("100 header fields: CPU per request to its own in hello", "headers", CPU, 2.0, base_row="hello"),
+    Target(ECHO_TEXT, "echo_1m", "per_cpu_second", 1.5, ("uvicorn",), at_least=True),
+    Target("10,000 slow senders: p99 beside them to p99 alone", "slow_senders", "growth", 2.0),
     Target("hello, 1 connection: p50 to uvicorn", "hello_c1", "p50", 1.0, ("uvicorn",)),
     Target("WSGI hello: CPU per request to bjoern", "wsgi_hello", CPU, 1.1, ("bjoern",)),
     Target("WSGI hello: CPU per request to fastpysgi", "wsgi_hello", CPU, 1.25, ("fastpysgi",)),
@@ -73,13 +78,15 @@ TARGETS = (
 
 def judge(results: Mapping[str, RowResult], python: tuple[int, ...]) -> list[Verdict]:
     """One verdict for each target whose row was asked for."""
-    return [verdict(t, results[t.row], t.limit_on(python)) for t in TARGETS if t.row in results]
+    return [verdict(t, results[t.row], t.limit_on(python), results.get(t.base_row)) for t in TARGETS if t.row in results]
 
 
-def verdict(target: Target, result: RowResult, limit: float) -> Verdict:
+def verdict(target: Target, result: RowResult, limit: float, base: RowResult | None = None) -> Verdict:
     ours = result.samples.get("awaitd")
     if not ours:
         return Verdict(target, limit, reason=f"awaitd {result.missing.get('awaitd', 'was not asked for')}")
+    if target.base_row:
+        return to_own(target, ours, limit, base)
     if not target.peers:
         return Verdict(target, limit, figure(ours, target.figure))
     absent = [p for p in target.peers if p not in result.samples]
@@ -91,6 +98,17 @@ def verdict(target: Target, result: RowResult, limit: float) -> Verdict:
     if not measured.values:
         return Verdict(target, limit, reason=f"{peer} has no figure above 0")
     return Verdict(target, limit, measured, peer)
+
+
+def to_own(target: Target, ours: Sequence[Sample], limit: float, base: RowResult | None) -> Verdict:
+    """Compares with awaitd's own samples in another row. They were taken at another time: rounds pair by number only."""
+    if base is None:
+        return Verdict(target, limit, reason=f"the row {target.base_row} was not asked for")
+    own = base.samples.get("awaitd")
+    if not own:
+        reason = base.missing.get("awaitd", "was not asked for")
+        return Verdict(target, limit, reason=f"awaitd in {target.base_row} {reason}")
+    return Verdict(target, limit, ratio(ours, target.figure, own, target.figure), f"its own in {target.base_row}")
 
 
 def best(peers: Mapping[str, Sequence[Sample]], name: str, highest: bool) -> str:

@@ -1,4 +1,5 @@
--- One script for every row: `-- METHOD CONTENT_TYPE BODY_FILE` (the last two may be -) makes the request, built once;
+-- One script for every row: `-- METHOD CONTENT_TYPE BODY_FILE LENGTH FIELDS` makes the request, built once. Type and file may
+-- be -; the body is the file's bytes over and over up to LENGTH (0: once); FIELDS is how many header fields are sent besides.
 -- done() prints the counters as JSON after BENCH, because wrk's own text is rounded and has no p99.9.
 function init(args)
    wrk.method = args[1] or "GET"
@@ -7,6 +8,11 @@ function init(args)
       local file = assert(io.open(args[3], "rb"))
       wrk.body = file:read("*a")
       file:close()
+      local length = tonumber(args[4] or 0)
+      if length > 0 then wrk.body = wrk.body:rep(math.ceil(length / #wrk.body)):sub(1, length) end
+   end
+   for i = 1, tonumber(args[5] or 0) do
+      wrk.headers[string.format("x-field-%02d", i)] = string.format("0123456789abcdefgh%02d", i) -- as load/exchange.go
    end
 end
 

@@ -25,6 +25,7 @@ type plan struct {
 	inFlight    int
 	rate        float64
 	count       int
+	hold, drip  bool // what the connections do once the requests are answered
 }
 
 // conn is one connection; it is opened right before its first request. expect is non-nil while a reply is awaited.

@@ -61,11 +61,20 @@ func write(text string) func(net.Conn, int) {
 
 func runPlan(t *testing.T, addr string, args ...string) result {
 	t.Helper()
+	r, err := newTestClient(t, addr, args...).run()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func newTestClient(t *testing.T, addr string, args ...string) *client {
+	t.Helper()
 	expect := filepath.Join(t.TempDir(), "expect")
 	if err := os.WriteFile(expect, []byte("hello"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p, _, err := parseFlags(append([]string{"-addr", addr, "-expect", expect}, args...))
+	p, err := parseFlags(append([]string{"-addr", addr, "-expect", expect}, args...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,12 +82,8 @@ func runPlan(t *testing.T, addr string, args ...string) result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.close()
-	r, err := c.run()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
+	t.Cleanup(c.close)
+	return c
 }
 
 func TestClosedLoopUsesEachConnectionInTurn(t *testing.T) {
@@ -146,6 +151,16 @@ func TestEchoBodiesDiffer(t *testing.T) {
 	two, body2 := x.next(nil)
 	if !bytes.HasSuffix(one, body1) || bytes.Equal(body1, body2) || !bytes.Contains(two, []byte("Content-Length: 100\r\n\r\n")) {
 		t.Fatalf("%q\n%q", one, two)
+	}
+}
+
+func TestMoreFieldsAreSentAfterHost(t *testing.T) {
+	want := func(addr string) string {
+		return "GET / HTTP/1.1\r\nHost: " + addr + "\r\nx-field-01: 0123456789abcdefgh01\r\nx-field-02: 0123456789abcdefgh02\r\n\r\n"
+	}
+	r := runPlan(t, serve(t, want, write(goodReply)), "-connections", "1", "-count", "2", "-fields", "2")
+	if r.Requests != 2 || r.Failures != 0 {
+		t.Fatalf("%+v", r)
 	}
 }
 

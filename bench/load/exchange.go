@@ -20,7 +20,7 @@ const echoPool = 1 << 20
 // exchangeFlags is what the command line says about one request and its reply.
 type exchangeFlags struct {
 	addr, method, path, contentType, bodyFile, expectFile string
-	echo                                                  int
+	fields, echo                                          int
 }
 
 // exchange knows what to send and what must come back.
@@ -58,9 +58,12 @@ func newExchange(f exchangeFlags) (*exchange, error) {
 	return x, nil
 }
 
-// head writes what wrk would: the request line, Host, and for a body its type and length.
+// head writes what wrk would: the request line, Host, more fields, and for a body its type and length.
 func head(f exchangeFlags, length int) []byte {
 	b := fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: %s\r\n", f.method, f.path, f.addr)
+	for i := range f.fields {
+		b = fmt.Appendf(b, "x-field-%02d: 0123456789abcdefgh%02d\r\n", i+1, i+1) // as wrk.lua
+	}
 	if f.contentType != "" {
 		b = fmt.Appendf(b, "Content-Type: %s\r\n", f.contentType)
 	}

@@ -6,7 +6,8 @@
 //
 // With -rate 0 it is a closed loop of -count requests: the check that runs before each measured row. With -hold it keeps
 // its connections idle until a line arrives on standard input, then uses each one again, so that a server that dropped
-// them gets no credit. The result is one JSON object per line on standard output.
+// them gets no credit. With -drip each of them then sends one byte per second of a head that never ends, until that line.
+// The result is one JSON object per line on standard output.
 //
 // One thread, one epoll, no goroutines: its own CPU is part of the machine that the server runs on, and is reported.
 package main
@@ -23,19 +24,18 @@ import (
 )
 
 func main() {
-	p, held, err := parseFlags(os.Args[1:])
+	p, err := parseFlags(os.Args[1:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(2)
 	}
-	if err := run(p, held); err != nil {
+	if err := run(p); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
 }
 
-// parseFlags returns the plan and whether its connections are to be held idle.
-func parseFlags(args []string) (p plan, held bool, err error) {
+func parseFlags(args []string) (p plan, err error) {
 	f := flag.NewFlagSet("load", flag.ContinueOnError)
 	addr := f.String("addr", "127.0.0.1:8000", "server, IPv4 `host:port`")
 	method := f.String("method", "GET", "request method")
@@ -43,15 +43,17 @@ func parseFlags(args []string) (p plan, held bool, err error) {
 	contentType := f.String("content-type", "", "the request body's content-type")
 	bodyFile := f.String("body", "", "`file` with the request body")
 	expectFile := f.String("expect", "", "`file` with the exact body each reply must have")
+	fields := f.Int("fields", 0, "send `N` more header fields, x-field-01 and so on, with values of 20 bytes")
 	echo := f.Int("echo", 0, "send `N` random bytes, different each time, and expect the same back")
 	f.IntVar(&p.connections, "connections", 64, "connections")
 	f.IntVar(&p.inFlight, "in-flight", 0, "requests under way at once (0: one on each connection)")
 	f.Float64Var(&p.rate, "rate", 0, "requests per second, open loop (0: closed loop)")
 	f.IntVar(&p.count, "count", 0, "requests to send (with -rate: rate × duration)")
 	duration := f.Duration("duration", 5*time.Second, "length of an open loop")
-	f.BoolVar(&held, "hold", false, "hold the connections idle until a line on standard input, then use each again")
+	f.BoolVar(&p.hold, "hold", false, "hold the connections idle until a line on standard input, then use each again")
+	f.BoolVar(&p.drip, "drip", false, "send a byte per second on each connection until a line on standard input (a pipe)")
 	if err = f.Parse(args); err != nil {
-		return p, held, err
+		return p, err
 	}
 	if p.rate > 0 {
 		p.count = int(p.rate * duration.Seconds())
@@ -59,11 +61,11 @@ func parseFlags(args []string) (p plan, held bool, err error) {
 	if p.inFlight == 0 {
 		p.inFlight = p.connections
 	}
-	p.exchange, err = newExchange(exchangeFlags{*addr, *method, *path, *contentType, *bodyFile, *expectFile, *echo})
-	return p, held, err
+	p.exchange, err = newExchange(exchangeFlags{*addr, *method, *path, *contentType, *bodyFile, *expectFile, *fields, *echo})
+	return p, err
 }
 
-func run(p plan, held bool) error {
+func run(p plan) error {
 	runtime.LockOSThread()
 	debug.SetGCPercent(-1) // samples are preallocated; a collection would only show up as latency
 	debug.SetMemoryLimit(1 << 30)
@@ -73,8 +75,15 @@ func run(p plan, held bool) error {
 	}
 	defer c.close()
 	out := json.NewEncoder(os.Stdout)
-	if err := report(out, c); err != nil || !held {
+	if err := report(out, c); err != nil || !p.hold && !p.drip {
 		return err
+	}
+	if p.drip {
+		r, err := newDrip(c).run(os.Stdin)
+		if err != nil {
+			return err
+		}
+		return out.Encode(r)
 	}
 	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
 		return fmt.Errorf("hold: %w", err)

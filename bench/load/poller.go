@@ -42,6 +42,12 @@ func (p *poller) add(fd, tag int) error {
 	return syscall.EpollCtl(p.fd, syscall.EPOLL_CTL_ADD, fd, &ev)
 }
 
+// addInput reports, as long as there is any, input of a descriptor that is read by nobody else, or its end.
+func (p *poller) addInput(fd, tag int) error {
+	ev := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(tag)}
+	return syscall.EpollCtl(p.fd, syscall.EPOLL_CTL_ADD, fd, &ev)
+}
+
 // wait calls ready with the tag of each descriptor that has news.
 func (p *poller) wait(timeout time.Duration, ready func(tag int)) error {
 	ts := syscall.NsecToTimespec(int64(timeout))
@@ -59,20 +65,18 @@ func (p *poller) wait(timeout time.Duration, ready func(tag int)) error {
 	return nil
 }
 
-// dial connects and only then makes the socket non-blocking: on loopback a connect doesn't wait.
+// dial starts to connect. On loopback that is done when it returns, unless the server's backlog is full: then writes
+// answer EAGAIN meanwhile, and the poll tells the end of it.
 func dial(addr *syscall.SockaddrInet4) (int, error) {
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return -1, fmt.Errorf("socket: %w", err)
 	}
-	err = syscall.Connect(fd, addr)
+	err = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
 	if err == nil {
-		err = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
+		err = syscall.Connect(fd, addr)
 	}
-	if err == nil {
-		err = syscall.SetNonblock(fd, true)
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, syscall.EINPROGRESS) {
 		_ = syscall.Close(fd)
 		return -1, fmt.Errorf("connect: %w", err)
 	}

@@ -50,6 +50,23 @@ def test_missed_and_missing_are_shown() -> None:
     assert "uvicorn 0.54.0: void: status 500." in shown
 
 
+def test_slow_senders_have_both_p99s_and_no_split() -> None:
+    figures = dict.fromkeys(("p50_beside", "p50_alone", "cut"), 7.0)
+    figures |= {
+        "p99_beside": 450.0,
+        "p99_alone": 300.0,
+        "growth": 1.5,
+        "open": 9999.0,
+        "foreign": 0.2,
+        "client_late_p99_us": 0.0,
+    }
+    slow = {"slow_senders": RowResult(ROWS["slow_senders"], {"awaitd": [Sample(0, figures, {})]})}
+    shown = text(slow)
+    assert "| **awaitd 0.1** | 450 | 300 | 1.50 | 7.00 | 7.00 | 9,999 | 7.00 |" in shown
+    assert "| ≤ 2 × | 1.50 × | 1/1 | met |" in shown
+    assert "in 1 of 1 measured windows" in shown
+
+
 def test_a_noisy_machine_is_named() -> None:
     assert "in 0 of 9 measured windows." in text(hello())
     assert "in 3 of 9 measured windows – **not a quiet machine" in text(hello(foreign=0.2))

@@ -78,6 +78,33 @@ def test_limits_are_lower_from_3_14_on() -> None:
     assert [v.limit for v in limits[3, 14]] == [1.1, 0.5, 2.0]
 
 
-def test_every_target_names_a_row_and_servers_of_it() -> None:
+def test_a_row_can_be_held_against_another_of_the_same_server() -> None:
+    t = Target("", "headers", "cpu_us", 2.0, base_row="hello")
+    v = verdict(t, result(awaitd=samples(18, 20, 23)), 2.0, result(awaitd=samples(10, 10, 10)))
+    assert (v.word, v.rounds, v.peer) == ("met", "2/3", "its own in hello")
+    assert v.measured is not None
+    assert v.measured.values == (1.8, 2.0, 2.3)
+
+
+def test_without_the_other_row_nothing_is_measured() -> None:
+    t = Target("", "headers", "cpu_us", 2.0, base_row="hello")
+    absent, void = result(nginx=samples(8)), result(nginx=samples(8))
+    void.missing["awaitd"] = "void: status 500"
+    reasons = [verdict(t, result(awaitd=samples(18)), 2.0, base).reason for base in (None, absent, void)]
+    assert reasons == [
+        "the row hello was not asked for", "awaitd in hello was not asked for", "awaitd in hello void: status 500",
+    ]  # fmt: skip
+    assert verdict(t, result(awaitd=samples(18)), 2.0).word == "not measured"
+
+
+def test_judge_finds_the_other_row() -> None:
+    of_100 = {"headers": result(awaitd=samples(18))}
+    assert [v.word for v in judge(of_100, (3, 11))] == ["not measured"]
+    both = {**of_100, "hello": result(awaitd=samples(10), nginx=samples(10))}
+    assert [v.word for v in judge(both, (3, 11)) if v.target.row == "headers"] == ["met"]
+
+
+def test_every_target_names_rows_and_servers_of_them() -> None:
     for t in TARGETS:
         assert {"awaitd", *t.peers} <= set(ROWS[t.row].servers)
+        assert not t.base_row or "awaitd" in ROWS[t.base_row].servers

@@ -2,7 +2,6 @@ package http1
 
 import (
 	"bytes"
-
 	"fmt"
 
 	"github.com/awaitd/awaitd/internal/exchange"

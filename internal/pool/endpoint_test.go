@@ -2,9 +2,6 @@ package pool
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -498,31 +495,6 @@ func TestAHeadThatDoesNotFitIsRefused(t *testing.T) {
 		t.Fatal(reason)
 	}
 	s.atRest()
-}
-
-func TestFilesAreOpenedAndHandedOver(t *testing.T) {
-	dir := t.TempDir()
-	file := filepath.Join(dir, "file")
-	if err := os.WriteFile(file, []byte("text"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for path, want := range map[string]exchange.Reason{file: exchange.None, dir: exchange.AppError, dir + "/none": exchange.AppError} {
-		s := newSetting(t, 1)
-		w := s.worker("w", 1)
-		c := s.open(0, "a")
-		s.turn()
-		r := w.ends[0].take()
-		w.ends[0].head(r.id, 200, "", false)
-		payload := slices.Concat(make([]byte, 16), []byte(path))
-		w.ends[0].say(wire.Header{Stream: r.id, Type: wire.File, Flags: wire.EndStream, Length: uint32(len(path))}, payload)
-		for deadline := time.Now().Add(20 * time.Second); !c.ended && time.Now().Before(deadline); {
-			s.turn()
-		}
-		if !c.ended || c.failed != want {
-			t.Fatalf("%s: ended %v, %v", path, c.ended, c.failed)
-		}
-		s.atRest()
-	}
 }
 
 func TestADroppedLinkIsNotWatchedAnyMore(t *testing.T) {

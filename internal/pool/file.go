@@ -3,7 +3,6 @@ package pool
 import (
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,12 +12,12 @@ import (
 	"github.com/awaitd/awaitd/internal/worker"
 )
 
-// Files that applications send, by path or by a descriptor that the worker passes over its control socket. Opening one, and
-// looking at it, may wait for a disk or a network, so it happens on a goroutine of its own, never on the endpoint's; openers
-// bounds how many there are.
+// Files that applications send, by a descriptor that the worker passes over its control socket. Waiting for it, and looking at the
+// file, which may wait for a disk or a network, happens on a goroutine of its own, never on the endpoint's; openers bounds how
+// many look at once.
 
 const (
-	// maxOpeners is how many files are opened at once: a stalled disk must not cost a thread for every request.
+	// maxOpeners is how many files are looked at at once: a stalled disk must not cost a thread for every request.
 	maxOpeners = 64
 
 	// comeTime is how long a descriptor may come after the FILE that names it. Workers pass it before.
@@ -38,18 +37,14 @@ func (l *link) handleFile(s *stream, f wire.Frame) error {
 	case s.opening:
 		return wire.Violation("a second FILE on one stream")
 	}
-	find := func() (int, error) { return l.endpoint.pool.openRegular(r.Path) }
-	if r.Path == "" {
-		passed, err := l.target.descriptors.Want(r.Token)
-		if err != nil {
-			return err
-		}
-		find = func() (int, error) { return l.endpoint.pool.takeRegular(passed) }
+	passed, err := l.target.descriptors.Want(r.Token)
+	if err != nil {
+		return err
 	}
 	s.opening = true
 	id := s.id
-	go func() { // ends when the file is open, or its descriptor has not come in time
-		fd, err := find()
+	go func() { // ends when the descriptor has come, or has not in time
+		fd, err := l.endpoint.pool.takeRegular(passed)
 		l.endpoint.loop.Post(func() { l.opened(id, fd, r, err) })
 	}()
 	return nil
@@ -61,7 +56,7 @@ func (l *link) skip(f wire.Frame) error {
 		return nil
 	}
 	r, err := wire.DecodeFile(f)
-	if err != nil || r.Path != "" {
+	if err != nil {
 		return err
 	}
 	return l.target.descriptors.Drop(r.Token)
@@ -86,20 +81,6 @@ func (l *link) opened(id uint32, fd int, r wire.FileRequest, err error) {
 		s.responder.File(exchange.File{Descriptor: fd, Offset: r.Offset, Count: r.Count})
 		s.release()
 	}
-}
-
-// openRegular opens a regular file; anything else, such as a FIFO, could stall whoever reads it.
-func (s *shared) openRegular(path string) (int, error) {
-	s.openers <- struct{}{}
-	defer func() { <-s.openers }()
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return -1, &os.PathError{Op: "open", Path: path, Err: err}
-	}
-	if err := checkRegular(fd); err != nil {
-		return -1, &os.PathError{Op: "send", Path: path, Err: err}
-	}
-	return fd, nil
 }
 
 // Why a file is not sent.

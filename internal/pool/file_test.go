@@ -23,13 +23,6 @@ func (e *workerEnd) token(id uint32, token uint64, offset, count int64) bool {
 	return e.say(wire.Header{Stream: id, Type: wire.File, Flags: wire.EndStream, Aux: 1, Length: 8}, p)
 }
 
-// path sends a FILE frame that names a path.
-func (e *workerEnd) path(id uint32, path string) bool {
-	p := binary.LittleEndian.AppendUint64(nil, 0)
-	p = append(binary.LittleEndian.AppendUint64(p, ^uint64(0)), path...)
-	return e.say(wire.Header{Stream: id, Type: wire.File, Flags: wire.EndStream, Length: uint32(len(path))}, p)
-}
-
 // passing is a setting with one worker that has answered one client with a head, and a file to pass.
 type passing struct {
 	*setting
@@ -147,17 +140,6 @@ func TestAFileByDescriptor(t *testing.T) {
 	}
 }
 
-func TestAFileByPath(t *testing.T) {
-	withPassing(t, func(t *testing.T, p *passing) {
-		p.end.path(p.id, p.name)
-		p.settle()
-		if string(p.client.body) != content {
-			t.Errorf("got %q", p.client.body)
-		}
-		p.atRest()
-	})
-}
-
 func TestWhatIsNoRegularFileFailsItsStreamAlone(t *testing.T) {
 	for name, send := range map[string]func(*passing){
 		"a folder by descriptor": func(p *passing) { _ = p.pass(1, "/"); p.end.token(p.id, 1, 0, -1) },
@@ -166,8 +148,6 @@ func TestWhatIsNoRegularFileFailsItsStreamAlone(t *testing.T) {
 			_ = p.w.target.descriptors.Put(1, -1)
 			p.end.token(p.id, 1, 0, -1)
 		},
-		"a folder by path":     func(p *passing) { p.end.path(p.id, "/") },
-		"a path to nowhere":    func(p *passing) { p.end.path(p.id, "/nowhere/at/all") },
 		"a FIFO by descriptor": passFIFO,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -290,10 +270,11 @@ func TestFilesThatWaitForTheirDescriptorsLetOthersBeOpened(t *testing.T) {
 			p.end.token(id, uint64(100+i), 0, -1)
 			p.settle()
 		}
-		p.end.path(p.id, p.name)
+		_ = p.pass(1, p.name)
+		p.end.token(p.id, 1, 0, -1)
 		p.settle()
 		if string(p.client.body) != content {
-			t.Error("the file by path waits for those by descriptor")
+			t.Error("a file whose descriptor has come waits for those whose has not")
 		}
 	})
 }

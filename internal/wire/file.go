@@ -1,33 +1,26 @@
 package wire
 
-// FileRequest is a decoded FILE frame: a part of a file to send to the client, named by its path or by the token of a
-// descriptor that came over the control socket.
+// FileRequest is a decoded FILE frame: a part of a file to send to the client. The file is a descriptor that came, or is to come,
+// over the control socket under the token. No frame names a file by its path: a worker has no more to send than it could open.
 type FileRequest struct {
-	Path          string // empty: Token counts
 	Token         uint64
 	Offset, Count int64 // Count < 0: to the end
 }
 
-const fileFixed = 16
+const (
+	fileSize  = 24 // of the payload
+	fileToken = 1  // aux: by token
+)
 
 // DecodeFile decodes a FILE frame.
 func DecodeFile(f Frame) (FileRequest, error) {
-	if len(f.Payload) < fileFixed || uint64(f.Length) > uint64(len(f.Payload)-fileFixed) {
-		return FileRequest{}, Violation("a FILE frame is too short")
+	if len(f.Payload) < fileSize || f.Length != 8 || f.Aux != fileToken {
+		return FileRequest{}, Violation("a FILE frame that names no descriptor")
 	}
-	fixed := [fileFixed]byte(f.Payload)
-	r := FileRequest{Offset: int64(le.Uint64(fixed[0:])), Count: int64(le.Uint64(fixed[8:]))}
+	b := [fileSize]byte(f.Payload)
+	r := FileRequest{Offset: int64(le.Uint64(b[0:])), Count: int64(le.Uint64(b[8:])), Token: le.Uint64(b[16:])}
 	if r.Offset < 0 || r.Count < -1 {
 		return FileRequest{}, Violation("a FILE frame's range is out of range")
-	}
-	name := f.Payload[fileFixed : fileFixed+int(f.Length)]
-	switch {
-	case f.Aux == 0 && len(name) > 0:
-		r.Path = string(name)
-	case f.Aux == 1 && len(name) == 8:
-		r.Token = le.Uint64([]byte(string(name)))
-	default:
-		return FileRequest{}, Violation("a FILE frame names no file")
 	}
 	return r, nil
 }

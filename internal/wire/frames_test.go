@@ -114,24 +114,24 @@ func TestEveryShorteningOfAHeadIsAViolation(t *testing.T) {
 }
 
 func TestFileRequestsAreChecked(t *testing.T) {
-	payload := func(offset, count int64, name string) []byte {
+	payload := func(offset, count int64, token ...byte) []byte {
 		p := le.AppendUint64(nil, uint64(offset))
-		p = le.AppendUint64(p, uint64(count))
-		return append(p, name...)
+		return append(le.AppendUint64(p, uint64(count)), token...)
 	}
-	good := Frame{Header: Header{Type: File, Length: 5}, Payload: payload(3, -1, "/etc/")}
+	token := []byte{7, 0, 0, 0, 0, 0, 0, 1}
+	good := Frame{Header: Header{Type: File, Aux: 1, Length: 8}, Payload: payload(3, -1, token...)}
 	r, err := DecodeFile(good)
-	if err != nil || r.Path != "/etc/" || r.Offset != 3 || r.Count != -1 {
+	if err != nil || r != (FileRequest{Token: 1<<56 + 7, Offset: 3, Count: -1}) {
 		t.Fatal(r, err)
 	}
 	for name, f := range map[string]Frame{
-		"negative offset": {Header: Header{Length: 1}, Payload: payload(-1, 0, "x")},
-		"negative count":  {Header: Header{Length: 1}, Payload: payload(0, -2, "x")},
-		"no name":         {Header: Header{}, Payload: payload(0, 0, "")},
-		"short token":     {Header: Header{Aux: 1, Length: 4}, Payload: payload(0, 0, "1234")},
-		"unknown kind":    {Header: Header{Aux: 2, Length: 1}, Payload: payload(0, 0, "x")},
-		"past the frame":  {Header: Header{Length: 2}, Payload: payload(0, 0, "x")},
-		"too short":       {Header: Header{Length: 1}, Payload: make([]byte, 15)},
+		"negative offset": {Header: Header{Aux: 1, Length: 8}, Payload: payload(-1, 0, token...)},
+		"negative count":  {Header: Header{Aux: 1, Length: 8}, Payload: payload(0, -2, token...)},
+		"no token":        {Header: Header{Aux: 1}, Payload: payload(0, 0)},
+		"short token":     {Header: Header{Aux: 1, Length: 4}, Payload: payload(0, 0, token...)},
+		"a path":          {Header: Header{Length: 11}, Payload: payload(0, 0, []byte("/etc/passwd")...)},
+		"unknown kind":    {Header: Header{Aux: 2, Length: 8}, Payload: payload(0, 0, token...)},
+		"too short":       {Header: Header{Aux: 1, Length: 8}, Payload: make([]byte, 23)},
 	} {
 		if _, err := DecodeFile(f); err == nil {
 			t.Errorf("%s: accepted", name)

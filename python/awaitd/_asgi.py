@@ -32,7 +32,7 @@ def _reporter() -> Callable[[int, BaseException | None, str], None]:
         write(id, error, text)
         task = None if error is None or isinstance(error, Exception) else asyncio.current_task()
         if task is not None:  # SystemExit and its like stay in the task, and asyncio would log them once more
-            task.add_done_callback(lambda task: task.exception())
+            task.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     return report
 
@@ -94,6 +94,8 @@ class LoopRunner:
         await lifespan.shutdown()
 
     def _close(self) -> None:
+        if self._wire:  # what still runs was cut off by the server, or is left to it
+            self._wire.close()
         try:
             self.loop.run_until_complete(_cancel(list(asyncio.all_tasks(self.loop))))
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())

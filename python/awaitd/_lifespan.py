@@ -3,7 +3,8 @@
 Modes: ``on`` demands it, ``off`` leaves it out, ``auto`` tries and goes on silently with an application that doesn't know it.
 
 What raises before it has received ``lifespan.startup`` doesn't know the lifespan, and so does what answers with a message of
-another protocol. What raises after it was about to start: that is an error of its own, and is said.
+another protocol. What raises after it was about to start: that is an error of its own, and is said. ``sys.exit()`` is meant as
+it is on the command line: the application does not start.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class Lifespan:
         self._stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._startup_received = False
         self._task: asyncio.Task[None] | None = None
+        self._error: BaseException | None = None  # what ended the task; kept here, for asyncio would say it once more
 
     async def startup(self) -> None:
         """Run the startup. Raises ``StartupError`` if the application refuses to start."""
@@ -65,7 +67,7 @@ class Lifespan:
         self._task = asyncio.create_task(self._run(scope), name="lifespan")
         await asyncio.wait(_either(self._started, self._task), return_when=asyncio.FIRST_COMPLETED)
         if not self._started.done():
-            self._unsupported(self._task.exception())
+            self._unsupported(self._error)
             return
         if (message := self._started.result()) is not None:
             raise self._failed(message)
@@ -79,11 +81,16 @@ class Lifespan:
             self._events.put_nowait({"type": "lifespan.shutdown"})
             await asyncio.wait(_either(self._stopped, self._task), return_when=asyncio.FIRST_COMPLETED)
             await self._end()
-        if self._task.done() and not self._task.cancelled() and (error := self._task.exception()):
-            warn("the application raised in its lifespan", error)
 
     async def _run(self, scope: dict[str, Any]) -> None:
-        await self._application(scope, self._receive, self._send)
+        try:
+            await self._application(scope, self._receive, self._send)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._error = error
+            if self._started.done() and self._started.result() is None:
+                warn("the application raised in its lifespan", error)
 
     async def _end(self) -> None:
         """Let the application return after its last message; cancel it if it goes on."""
@@ -113,6 +120,8 @@ class Lifespan:
 
     def _unsupported(self, error: BaseException | None) -> None:
         cause = _cause(error)
+        if isinstance(error, (SystemExit, KeyboardInterrupt)):
+            raise StartupError("lifespan", f"can't start `{self._target}`: {cause}: {error}", "", format_exception(error))
         if self._mode == "on":
             trace = format_exception(error) if error else ""
             raise StartupError(

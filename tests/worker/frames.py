@@ -69,8 +69,7 @@ def _head_payload(f: Frame) -> bytes:
 
 
 def _file_payload(f: Frame) -> bytes:
-    name = _latin(f["path"]) if f["aux"] == 0 else struct.pack("<Q", int(f["token"], 16))
-    return struct.pack("<QQ", f["offset"], _u64(f["count"])) + name
+    return struct.pack("<QQQ", f["offset"], _u64(f["count"]), int(f["token"], 16))
 
 
 def _accept_payload(f: Frame) -> bytes:
@@ -175,10 +174,8 @@ def _read_head(data: bytes, f: Frame) -> Frame:
 
 
 def _read_file(data: bytes, f: Frame) -> Frame:
-    offset, count = struct.unpack_from("<QQ", data, 16)
-    name = data[32 : 32 + f["length"]]
-    named = {"path": name.decode("latin-1")} if f["aux"] == 0 else {"token": f"{struct.unpack('<Q', name)[0]:016x}"}
-    return {"offset": offset, "count": _signed(count), **named}
+    offset, count, token = struct.unpack_from("<QQQ", data, 16)
+    return {"offset": offset, "count": _signed(count), "token": f"{token:016x}"}
 
 
 def _read_accept(data: bytes, f: Frame) -> Frame:

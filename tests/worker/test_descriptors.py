@@ -85,6 +85,37 @@ def test_the_last_part_is_a_descriptor_and_a_range(files, path, number, seek, ra
     assert _log(files, 2) == ["nothing raised", position]
 
 
+def test_a_path_is_opened_before_send_returns(files, path):
+    # spec: http 20
+    stream = ask(files, "by_path", path=json.dumps(str(path)))
+    assert stream.next("HEAD")["flags"] == 0
+    frame = stream.next("FILE")
+    assert (frame["offset"], frame["count"]) == (0, 200_000)
+    assert passed(files, frame) == CONTENT
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "raised"),
+    [
+        ("/nowhere/at/all", "FileNotFoundError: [Errno 2] No such file or directory: '/nowhere/at/all'"),
+        ("/", "ValueError: path of http.response.pathsend must name a regular file, but '/' is a directory"),
+        ("/dev/null", "ValueError: path of http.response.pathsend must name a regular file, but '/dev/null' is a character device"),
+        ("relative", "ValueError: path of http.response.pathsend must be absolute, got 'relative'"),
+        ("/a\0b", "ValueError: embedded null byte"),
+        (None, "TypeError: path of http.response.pathsend must be a str, not NoneType"),
+        (5, "TypeError: path of http.response.pathsend must be a str, not int"),
+    ],
+)
+def test_a_path_that_can_t_be_sent_is_an_exception_at_the_caller(files, name, raised):
+    # spec: http 17
+    # spec: http 20
+    before = open_files(files)
+    assert ask(files, "by_path", path=json.dumps(name)).response()[2] == "none"
+    assert _log(files, 1) == [raised]
+    settle(files, before)
+
+
 def test_what_is_no_regular_file_is_an_exception_at_the_caller(files):
     # spec: http 17
     message = "http.response.zerocopysend"
@@ -171,13 +202,14 @@ def test_parts_are_read_off_the_loop(files, path):
     assert _log(files, 4) == [[False, 65536]] * 3 + [[False, 200_000 - 3 * 65536]]
 
 
-def test_a_client_that_left(files, path):
+@pytest.mark.parametrize("more", [{}, {"more": "1"}])
+def test_a_client_that_left(files, path, more):
     # spec: http 15
     before = open_files(files)
-    stream = ask(files, "after_the_client", path=str(path))
+    stream = ask(files, "after_the_client", path=str(path), **more)
     stream.next("HEAD")
     stream.reset()
-    assert _log(files, 2) == ["ClientDisconnected: the client is gone"] * 2
+    assert _log(files, 1) == ["ClientDisconnected: the client is gone"]
     assert not select.select([files.control], [], [], 0)[0]
     settle(files, before)
 
@@ -241,13 +273,16 @@ def test_no_more_descriptors_are_passed_than_the_server_keeps(start, path, links
         tokens.append(token)
         os.close(descriptor)
     assert len(tokens) == most
-    frames = [stream.next("HEAD") and stream.next("FILE") for stream in streams]
-    for _ in range(40):
+    frames = [stream.next("HEAD") and stream.next("FILE") for stream in streams[: most - 1]]
+    streams.append(worker.open("/many", fields=fields))
+    settle(worker, before + 41)  # the last of them is still to be come to
+    frames += [stream.next("HEAD") and stream.next("FILE") for stream in streams[most - 1 :]]
+    for _ in range(41):
         token, descriptor = worker.descriptor()
         tokens.append(token)
         os.close(descriptor)
     assert [frame["token"] for frame in frames] == tokens
-    assert len(set(tokens)) == most + 40
+    assert len(set(tokens)) == most + 41
     settle(worker, before)
 
 

@@ -93,3 +93,33 @@ def test_shutdown_failed_is_said(start, loop):
     worker = start("lifespans:failing_shutdown", loop=loop).ready()
     assert worker.stop() == 0
     assert "warning: the application's lifespan shutdown failed: no database" in worker.output()
+
+
+@pytest.mark.parametrize("target", ["exits_at_once", "exits_in_startup"])
+@pytest.mark.parametrize("mode", ["auto", "on"])
+def test_sys_exit_in_startup_is_a_failed_start(start, loop, target, mode):
+    # spec: http 21
+    worker = start(f"lifespans:{target}", loop=loop, lifespan=mode)
+    failed = worker.message("failed")
+    assert failed["message"] == f"can't start `lifespans:{target}`: it raised SystemExit in its lifespan: no configuration"
+    assert failed["traceback"].count("Traceback") == 1
+    assert worker.wait() == 3
+    assert worker.output() == ""
+
+
+@pytest.mark.parametrize("target", ["exits_after_failing", "fails_and_raises"])
+def test_what_is_raised_behind_the_message_is_not_said_again(start, loop, target):
+    # spec: http 21
+    worker = start(f"lifespans:{target}", loop=loop)
+    assert worker.message("failed")["message"] == f"can't start `lifespans:{target}`: lifespan startup failed: no database"
+    assert worker.wait() == 3
+    assert worker.output() == ""
+
+
+def test_a_lifespan_that_ends_early_is_said_at_once_and_once(start, loop):
+    # spec: http 21
+    worker = start("lifespans:exits_after_starting", loop=loop).ready()
+    assert worker.get()[2] == "ok"
+    assert worker.output().count("SystemExit: no configuration") == 1
+    assert worker.stop() == 0
+    assert worker.output().count("SystemExit: no configuration") == 1

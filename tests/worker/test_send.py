@@ -99,16 +99,16 @@ def test_mistakes_are_exceptions_at_the_caller(asgi):
         "TypeError: each header must be a tuple (name, value), got b'ab'",
         "TypeError: header name must be bytes, not str",
         "TypeError: header value must be bytes, not str",
-        "ValueError: invalid value b'b\\r\\nc: d' of header b'a': CR, LF and NUL are not allowed",
+        "ValueError: invalid value b'b\\r\\nc: d' of header b'a': control characters are not allowed",
         "ValueError: invalid header name b'a\\n': expected one or more token characters (RFC 9110)",
-        "ValueError: invalid value b'\\x00' of header b'a': CR, LF and NUL are not allowed",
+        "ValueError: invalid value b'\\x00' of header b'a': control characters are not allowed",
         "ValueError: invalid header name b'': expected one or more token characters (RFC 9110)",
         "ValueError: the header fields take 200050 bytes; the limit is 16360 (a quarter of the ring)",
         "ValueError: header value is 70000 bytes long; the limit is 65535",
         "RuntimeError: unexpected ASGI message 'http.response.start': expected 'http.response.body'",
         "TypeError: body of http.response.body must be bytes, not str",
         "RuntimeError: unexpected ASGI message 'http.response.trailers': expected 'http.response.body'",
-        "ValueError: path of http.response.pathsend must be absolute and shorter than 4096 bytes, got 'relative'",
+        "ValueError: path of http.response.pathsend must be absolute, got 'relative'",
     ]
     assert _log(asgi, 1) == [
         "RuntimeError: unexpected ASGI message 'http.response.body': expected nothing, since the response is complete"
@@ -147,14 +147,6 @@ def test_early_hints(asgi):
     inform = stream.next("INFORM")
     assert (inform["aux"], inform["fields"]) == (103, [["link", "</a.css>; rel=preload"], ["link", "</b.js>; rel=preload"]])
     assert stream.next("HEAD")["flags"] == END_STREAM
-
-
-def test_pathsend(asgi):
-    # spec: http 20
-    stream = asgi.open("/pathsend")
-    assert stream.next("HEAD")["flags"] == 0
-    file = stream.next("FILE")
-    assert (file["path"], file["offset"], file["count"], file["flags"]) == ("/srv/file.txt", 0, -1, END_STREAM)
 
 
 def test_debug_information_is_logged_at_debug_level(start, loop):

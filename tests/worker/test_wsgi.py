@@ -223,7 +223,7 @@ def test_mistakes_are_exceptions_at_the_caller(wsgi):
         "TypeError: response headers must be a list of tuples, not tuple",
         "TypeError: each header must be a tuple (name, value), got ['a', 'b']",
         "TypeError: header value must be str, not bytes",
-        "ValueError: invalid value 'b\\r\\n' of header 'a': CR, LF and NUL are not allowed",
+        "ValueError: invalid value 'b\\r\\n' of header 'a': control characters are not allowed",
         "ValueError: header value has characters outside latin-1: '\u20ac'",
         "ValueError: invalid header name 'a b': expected one or more token characters (RFC 9110)",
         "AssertionError: start_response was called a second time without exc_info",

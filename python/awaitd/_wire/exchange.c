@@ -184,12 +184,14 @@ static void report(Exchange *x, PyObject *exception, const char *text)
     Py_XDECREF(result);
 }
 
+/* Cancelled by us, or told that the client is gone: not worth a word. Else a cancellation is an exception like others. */
 static bool is_quiet(Exchange *x, PyObject *exception)
 {
     State *s = x->loop->state;
-    return PyErr_GivenExceptionMatches(exception, s->cancelled_error) ||
-           PyErr_GivenExceptionMatches(exception, PyExc_GeneratorExit) ||
-           (x->lost && PyErr_GivenExceptionMatches(exception, s->client_disconnected));
+    bool over = x->lost || x->complete || x->loop->closed;
+    return over && (PyErr_GivenExceptionMatches(exception, s->cancelled_error) ||
+                    PyErr_GivenExceptionMatches(exception, PyExc_GeneratorExit) ||
+                    (x->lost && PyErr_GivenExceptionMatches(exception, s->client_disconnected)));
 }
 
 /* Ends the stream of an application that did not. */
@@ -197,6 +199,8 @@ static void give_up(Exchange *x, PyObject *exception)
 {
     if (x->stream_over || x->complete)
         return;
+    if (x->loop->closed && exception && PyErr_GivenExceptionMatches(exception, x->loop->state->cancelled_error))
+        return;                       /* the process ends: the server says so to the client */
     if (!exception && x->body_sent) { /* announced trailers, sent none */
         if (output_end(x, NULL) < 0)
             PyErr_WriteUnraisable((PyObject *)x);

@@ -16,7 +16,7 @@ static int bad_name(PyObject *name)
 
 static int bad_value(PyObject *name, PyObject *value)
 {
-    PyErr_Format(PyExc_ValueError, "invalid value %R of header %R: CR, LF and NUL are not allowed", value, name);
+    PyErr_Format(PyExc_ValueError, "invalid value %R of header %R: control characters are not allowed", value, name);
     return -1;
 }
 
@@ -61,10 +61,24 @@ static int check_value(PyObject *name, PyObject *value, struct span s)
 {
     for (uint32_t i = 0; i < s.length; i++) {
         uint8_t c = s.start[i];
-        if (c <= '\r' && (c == '\r' || c == '\n' || c == 0))
+        if ((c < ' ' && c != '\t') || c == 0x7f)
             return bad_value(name, value);
     }
     return 0;
+}
+
+/* Content-Length is a number that fits 63 bits. */
+static int check_length(PyObject *name, PyObject *value, struct span n, struct span v)
+{
+    enum { MOST_DIGITS = 18 };
+    if (n.length != strlen("content-length") || PyOS_strnicmp((const char *)n.start, "content-length", n.length))
+        return 0;
+    bool digits = v.length > 0 && v.length <= MOST_DIGITS;
+    for (uint32_t i = 0; digits && i < v.length; i++)
+        digits = v.start[i] >= '0' && v.start[i] <= '9';
+    if (!digits)
+        PyErr_Format(PyExc_ValueError, "invalid value %R of header %R: expected a number of bytes", value, name);
+    return digits ? 0 : -1;
 }
 
 /* Borrows name and value of a pair. */
@@ -97,7 +111,7 @@ static Py_ssize_t measure(PyObject **pairs, Py_ssize_t count, enum field_text te
             return explain(name, text, "name");
         if (!view_of(value, text, &v))
             return explain(value, text, "value");
-        if (check_name(name, n) < 0 || check_value(name, value, v) < 0)
+        if (check_name(name, n) < 0 || check_value(name, value, v) < 0 || check_length(name, value, n, v) < 0)
             return -1;
         size += n.length + v.length;
     }

@@ -101,6 +101,40 @@ int file_part_of(struct file_part *part, PyObject *file, PyObject *offset, PyObj
     return 0;
 }
 
+static int open_encoded(const char *path)
+{
+    int fd;
+    Py_BEGIN_ALLOW_THREADS fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO without a writer would be waited for */
+    Py_END_ALLOW_THREADS return fd;
+}
+
+int file_open(struct file_part *part, PyObject *path, const char *what)
+{
+    struct stat st;
+    PyObject *encoded = NULL;
+    if (!path || !PyUnicode_FSConverter(path, &encoded)) {
+        if (!path || PyErr_ExceptionMatches(PyExc_TypeError))
+            PyErr_Format(PyExc_TypeError, "path of %s must be a str, not %.100s", what,
+                         path ? Py_TYPE(path)->tp_name : "missing");
+        return -1;
+    }
+    int fd = -1;
+    if (PyBytes_AS_STRING(encoded)[0] != '/')
+        PyErr_Format(PyExc_ValueError, "path of %s must be absolute, got %R", what, path);
+    else if ((fd = open_encoded(PyBytes_AS_STRING(encoded))) < 0 || fstat(fd, &st) < 0)
+        PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
+    else if (!S_ISREG(st.st_mode))
+        PyErr_Format(PyExc_ValueError, "path of %s must name a regular file, but %R is %s", what, path, kind_of(st.st_mode));
+    else
+        *part = (struct file_part){fd, 0, (uint64_t)st.st_size};
+    Py_DECREF(encoded);
+    if (fd >= 0 && PyErr_Occurred()) {
+        close(fd);
+        fd = -1;
+    }
+    return fd < 0 ? -1 : 0;
+}
+
 void file_part_read(const struct file_part *part)
 {
     if (part->count)

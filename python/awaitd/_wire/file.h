@@ -11,6 +11,10 @@
  * exception that names what was expected; what is what the exceptions call the message. May run Python code. */
 int file_part_of(struct file_part *part, PyObject *file, PyObject *offset, PyObject *count, const char *what);
 
+/* Opens the file that path (a str, bytes or os.PathLike; NULL: missing) names, whole; it must be a regular one. The caller closes
+ * the descriptor. -1 with an exception. */
+int file_open(struct file_part *part, PyObject *path, const char *what);
+
 /* Moves the file's position behind the part, as if it had been read. */
 void file_part_read(const struct file_part *part);
 

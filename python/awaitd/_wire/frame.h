@@ -54,10 +54,8 @@ enum address_family { FAMILY_NONE = 0, FAMILY_UNIX = 1, FAMILY_IPV4 = 4, FAMILY_
 
 enum extra_tag { EXTRA_UNIX_PATH = 1, EXTRA_ROOT_PATH = 2, EXTRA_CLIENT_TEXT = 3 };
 
-#define FILE_PATH    0u
 #define FILE_TOKEN   1u
-#define FILE_PAYLOAD 16u /* offset and count, before path or token */
-#define FILE_TO_END  UINT64_MAX
+#define FILE_PAYLOAD 16u /* offset and count, before the token */
 #define HEAD_SIZE    24u
 #define OPEN_SIZE    96u
 #define OPEN_CLAIM   16u

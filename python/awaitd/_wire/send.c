@@ -1,9 +1,12 @@
 /* send(): checks a message of the application and turns it into frames. */
 #include "exchange.h"
 
+#include <unistd.h>
+
 static int raise_order(Exchange *x, PyObject *type)
 {
     const char *expected = x->complete      ? "nothing, since the response is complete"
+                           : x->app_ended   ? "nothing, since the application has returned"
                            : !x->start_sent ? "'http.response.start'"
                            : !x->body_sent  ? "'http.response.body'"
                                             : "'http.response.trailers'";
@@ -172,6 +175,12 @@ static int send_trailers(Exchange *x, PyObject *message, PyObject *type)
         return -1;
     if (!x->trailers && !(x->trailers = PyList_New(0)))
         return -1;
+    if (headers && !Py_TYPE(headers)->tp_iter && !PySequence_Check(headers)) {
+        PyErr_Format(PyExc_TypeError,
+                     "headers of http.response.trailers must be an iterable of (name, value) pairs, not %.100s",
+                     Py_TYPE(headers)->tp_name);
+        return -1;
+    }
     PyObject *extended = headers ? PySequence_InPlaceConcat(x->trailers, headers) : Py_NewRef(x->trailers);
     Py_XDECREF(extended);
     if (!extended)
@@ -192,6 +201,9 @@ static int send_trailers(Exchange *x, PyObject *message, PyObject *type)
 static PyObject *link_headers(PyObject *links)
 {
     PyObject *list = PySequence_List(links);
+    if (!list && PyErr_ExceptionMatches(PyExc_TypeError))
+        PyErr_Format(PyExc_TypeError, "links of http.response.early_hint must be an iterable of bytes, not %.100s",
+                     Py_TYPE(links)->tp_name);
     for (Py_ssize_t i = 0; list && i < PyList_GET_SIZE(list); i++) {
         PyObject *pair = Py_BuildValue("(yO)", "link", PyList_GET_ITEM(list, i));
         if (!pair || PyList_SetItem(list, i, pair) < 0)
@@ -228,47 +240,6 @@ static int send_early_hint(Exchange *x, PyObject *message, PyObject *type)
     return p ? 0 : -1;
 }
 
-static int write_file(Exchange *x, const char *path, Py_ssize_t length)
-{
-    uint32_t size = frame_padded(FRAME_HEADER + FILE_PAYLOAD + (uint32_t)length);
-    if (send_held_head(x) < 0)
-        return -1;
-    uint8_t *p = output_frame(x, (struct frame){size, x->stream, FRAME_FILE, FLAG_END_STREAM, FILE_PATH, (uint32_t)length});
-    if (!p)
-        return -1;
-    store64(p + FRAME_HEADER, 0);
-    store64(p + FRAME_HEADER + 8, FILE_TO_END);
-    memcpy(p + FRAME_HEADER + FILE_PAYLOAD, path, (size_t)length);
-    body_ended(x);
-    output_commit(x);
-    return 0;
-}
-
-static int send_path(Exchange *x, PyObject *message, PyObject *type)
-{
-    enum { PATH_LIMIT = 4096 };
-    if (!x->start_sent || x->body_sent)
-        return raise_order(x, type);
-    if (x->with_trailers) {
-        PyErr_SetString(PyExc_ValueError, "http.response.pathsend can't be combined with trailers");
-        return -1;
-    }
-    PyObject *path = field(message, x->loop->state->str.path), *encoded = NULL;
-    if (!path || !PyUnicode_FSConverter(path, &encoded)) {
-        if (!PyErr_Occurred())
-            PyErr_SetString(PyExc_TypeError, "http.response.pathsend must have a path, a str");
-        return -1;
-    }
-    int result = -1;
-    if (PyBytes_AS_STRING(encoded)[0] != '/' || PyBytes_GET_SIZE(encoded) >= PATH_LIMIT)
-        PyErr_Format(PyExc_ValueError, "path of http.response.pathsend must be absolute and shorter than %d bytes, got %R",
-                     PATH_LIMIT, path);
-    else
-        result = write_file(x, PyBytes_AS_STRING(encoded), PyBytes_GET_SIZE(encoded));
-    Py_DECREF(encoded);
-    return result;
-}
-
 /* The last part of the body: the server sends it. */
 static int send_last_part(Exchange *x, const struct file_part *part)
 {
@@ -277,6 +248,23 @@ static int send_last_part(Exchange *x, const struct file_part *part)
     body_ended(x);
     output_commit(x);
     return 0;
+}
+
+static int send_path(Exchange *x, PyObject *message, PyObject *type)
+{
+    struct file_part part;
+    if (!x->start_sent || x->body_sent)
+        return raise_order(x, type);
+    if (x->with_trailers) {
+        PyErr_SetString(PyExc_ValueError, "http.response.pathsend can't be combined with trailers");
+        return -1;
+    }
+    PyObject *path = field(message, x->loop->state->str.path);
+    if ((!path && PyErr_Occurred()) || file_open(&part, path, "http.response.pathsend") < 0)
+        return -1;
+    int result = send_last_part(x, &part);
+    close(part.fd);
+    return result;
 }
 
 /* A part with more behind it: read and sent by a coroutine. */

@@ -302,7 +302,7 @@ async def early_hint(scope, receive, send):
 @case
 async def pathsend(scope, receive, send):
     await send({"type": "http.response.start", "status": 200})
-    await send({"type": "http.response.pathsend", "path": "/srv/file.txt"})
+    await send({"type": "http.response.pathsend", "path": __file__})
 
 
 class Unprintable:

@@ -34,6 +34,17 @@ async def error_of(send, message):
     return "nothing raised"
 
 
+async def by_path(headers, receive, send):
+    """Sends a file by its path and removes it at once; notes what was raised."""
+    path = json.loads(headers[b"x-path"])
+    await start(send)
+    LOG.append(await error_of(send, {"type": "http.response.pathsend", "path": path}))
+    if LOG[-1] == "nothing raised":
+        os.unlink(path)
+    else:
+        await send({"type": "http.response.body", "body": b"none"})
+
+
 async def planned(headers, receive, send):
     """Opens, seeks, sends, closes at once; notes where the file's position is then."""
     plan = json.loads(headers[b"x-plan"])
@@ -168,9 +179,9 @@ async def after_the_client(headers, receive, send):
     while (await receive())["type"] != "http.disconnect":
         pass
     with open(headers[b"x-path"], "rb") as file:
-        for more in (True, False):
-            LOG.append(await error_of(send, {"type": "http.response.zerocopysend", "file": file, "more_body": more}))
+        more = b"x-more" in headers
+        LOG.append(await error_of(send, {"type": "http.response.zerocopysend", "file": file, "count": 9, "more_body": more}))
 
 
-_CASES = [log, planned, many, parts, shrinking, off_the_loop, mistakes, with_trailers, sends_while_asked, after_the_client]
+_CASES = [log, by_path, planned, many, parts, shrinking, off_the_loop, mistakes, with_trailers, sends_while_asked, after_the_client]
 CASES = {f"/{case.__name__}": case for case in _CASES}

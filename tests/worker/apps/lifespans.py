@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 
 
 def write(text):
@@ -64,4 +65,36 @@ async def raises_in_startup(scope, receive, send):
     if scope["type"] == "lifespan":
         await receive()
         raise ConnectionError("no database")
+    await reply(send, "ok")
+
+
+def exits(before, after=None):
+    """Raises SystemExit in its lifespan: before it receives, or after a message of its own."""
+
+    async def app(scope, receive, send):
+        if scope["type"] == "http":
+            await reply(send, "ok")
+            return
+        if before:
+            sys.exit("no configuration")
+        await receive()
+        if after:
+            await send({"type": after, "message": "no database"})
+        sys.exit("no configuration")
+
+    return app
+
+
+exits_at_once = exits(before=True)
+exits_in_startup = exits(before=False)
+exits_after_failing = exits(before=False, after="lifespan.startup.failed")
+exits_after_starting = exits(before=False, after="lifespan.startup.complete")
+
+
+async def fails_and_raises(scope, receive, send):
+    """As Starlette does it: the message, and the exception behind it."""
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "no database"})
+        raise RuntimeError("no database")
     await reply(send, "ok")

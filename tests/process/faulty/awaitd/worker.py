@@ -218,9 +218,10 @@ CASES: dict[str, Callable[[Link, int], None]] = {
     "descriptors together": lambda link, s: link.control.pass_files(1, each=3),
     "descriptor that is none": lambda link, s: link.control.send("descriptor", token=1),
     "descriptor named for nobody twice": lambda link, s: link.put(by_token(s + 1, 1) * 2),
-    "FILE before HEAD": lambda link, s: link.put(file(s, b"/etc/passwd")),
-    "FILE of a negative range": lambda link, s: link.put(head(s) + file(s, b"/etc/hosts", 1 << 63)),
-    "FILE without a name": lambda link, s: link.put(head(s) + file(s, b"")),
+    "FILE before HEAD": lambda link, s: link.put(by_token(s, 1)),
+    "FILE of a negative range": lambda link, s: link.put(head(s) + file(s, struct.pack("<Q", 1), 1 << 63, aux=1)),
+    "FILE without a name": lambda link, s: link.put(head(s) + file(s, b"", aux=1)),
+    "FILE of a path": lambda link, s: link.put(head(s) + file(s, b"/etc/passwd")),
 }
 
 
