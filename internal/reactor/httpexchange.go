@@ -85,6 +85,9 @@ func (x *httpExchange) open(rest []byte) {
 	x.bodyDone = x.req.End && len(x.req.Body) == 0
 	x.held = append(x.held[:0], x.req.Body...)
 	x.req.Buf, x.req.Body = nil, nil // the buffer is about to be used again
+	if x.bodyRead() {
+		c.hungTimer()
+	}
 	c.keep(rest)
 }
 
