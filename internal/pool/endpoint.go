@@ -33,13 +33,15 @@ type Endpoint struct {
 	scratch  wire.Scratch
 	response exchange.Response // the one that is being passed on: it would escape to the heap for each request
 	spare    []*stream
-	ticket   uint64 // counts dispatches: the higher, the more recent
+	frames   [][]byte // memory for frames that wait for room in a ring
+	ticket   uint64   // counts dispatches: the higher, the more recent
 }
 
 // Limits of one turn, so that neither one link nor all of them starve the connections.
 const (
 	framesPerTurn = 256
 	keepStreams   = 1024
+	keepFrames    = 32 // of 64 KiB at most
 )
 
 // newEndpoint makes the endpoint of a loop.
@@ -220,6 +222,23 @@ func (e *Endpoint) recycle(s *stream) {
 	*s = stream{open: open, state: over}
 	if len(e.spare) < keepStreams {
 		e.spare = append(e.spare, s)
+	}
+}
+
+// frame returns memory for a frame that has to wait.
+func (e *Endpoint) frame() []byte {
+	if n := len(e.frames); n > 0 {
+		b := e.frames[n-1]
+		e.frames = e.frames[:n-1]
+		return b[:0]
+	}
+	return nil
+}
+
+// keepFrame takes that memory back.
+func (e *Endpoint) keepFrame(b []byte) {
+	if len(e.frames) < keepFrames {
+		e.frames = append(e.frames, b)
 	}
 }
 

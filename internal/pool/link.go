@@ -1,6 +1,8 @@
 package pool
 
 import (
+	"slices"
+
 	"github.com/awaitd/awaitd/internal/exchange"
 	"github.com/awaitd/awaitd/internal/wire"
 )
@@ -135,7 +137,7 @@ func (l *link) send(h wire.Header, payload []byte) {
 			return
 		}
 	}
-	l.backlog = append(l.backlog, wire.AppendFrame(nil, h, payload))
+	l.backlog = append(l.backlog, wire.AppendFrame(l.endpoint.frame(), h, payload))
 }
 
 // flush shows the worker what was written, and asks it to ring back if there is more than the ring holds.
@@ -164,10 +166,9 @@ func (l *link) unblock() {
 			}
 			continue
 		}
-		l.backlog[0] = nil
-		l.backlog = l.backlog[1:]
+		l.endpoint.keepFrame(l.backlog[0])
+		l.backlog = slices.Delete(l.backlog, 0, 1)
 	}
-	l.backlog = nil
 	l.endpoint.pump()
 }
 
