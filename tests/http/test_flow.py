@@ -140,9 +140,9 @@ def test_four_hundred_slow_streams_at_once(start_server: StartServer) -> None:
     assert highest[0] < streams * 80 / 1024 + 16, f"MiB, of the server: {highest}"
     assert highest[1] < streams * 128 / 1024 + 16, f"MiB, of the worker: {highest}"
     half = len(curve) // 2
-    for i in range(2):  # a garbage collector's memory goes up and down, but no higher
-        early, late = max(point[i] for point in curve[:half]), max(point[i] for point in curve[half:])
-        assert late - early < 8 * MIB, f"{early / MIB} MiB at first, {late / MIB} later"
+    for i in range(2):  # a garbage collector's memory goes up and down: what only goes up is a leak
+        early, late = max(point[i] for point in curve[:half]), min(point[i] for point in curve[half:])
+        assert late < early + 4 * MIB, f"{early / MIB} MiB at most at first, {late / MIB} at least later"
     crowd.cut()
     for n in (0, READERS - 1):
         assert json.loads(fetch(server, f"/event?of=reader-{n}&is=lost").body)

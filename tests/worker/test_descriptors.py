@@ -15,6 +15,7 @@ from test_receive import _log
 
 CONTENT = bytes(n * 7 % 251 for n in range(200_000))
 RING = 16384
+NO_FILE = "path of http.response.pathsend must name a regular file"
 
 
 @pytest.fixture
@@ -99,8 +100,8 @@ def test_a_path_is_opened_before_send_returns(files, path):
     ("name", "raised"),
     [
         ("/nowhere/at/all", "FileNotFoundError: [Errno 2] No such file or directory: '/nowhere/at/all'"),
-        ("/", "ValueError: path of http.response.pathsend must name a regular file, but '/' is a directory"),
-        ("/dev/null", "ValueError: path of http.response.pathsend must name a regular file, but '/dev/null' is a character device"),
+        ("/", f"ValueError: {NO_FILE}, but '/' is a directory"),
+        ("/dev/null", f"ValueError: {NO_FILE}, but '/dev/null' is a character device"),
         ("relative", "ValueError: path of http.response.pathsend must be absolute, got 'relative'"),
         ("/a\0b", "ValueError: embedded null byte"),
         (None, "TypeError: path of http.response.pathsend must be a str, not NoneType"),

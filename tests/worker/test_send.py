@@ -144,9 +144,13 @@ def test_trailers(asgi):
 def test_early_hints(asgi):
     # spec: http 20
     stream = asgi.open("/early_hint")
-    inform = stream.next("INFORM")
-    assert (inform["aux"], inform["fields"]) == (103, [["link", "</a.css>; rel=preload"], ["link", "</b.js>; rel=preload"]])
-    assert stream.next("HEAD")["flags"] == END_STREAM
+    for _ in ("before the start", "after it, but before the head has left"):
+        inform = stream.next("INFORM")
+        assert (inform["aux"], inform["fields"]) == (103, [["link", "</a.css>; rel=preload"], ["link", "</b.js>; rel=preload"]])
+    assert stream.next("HEAD")["body"] == "part"
+    assert _log(asgi, 1) == [
+        "RuntimeError: unexpected ASGI message 'http.response.early_hint': expected 'http.response.body'"
+    ]
 
 
 def test_debug_information_is_logged_at_debug_level(start, loop):

@@ -216,7 +216,7 @@ static int send_early_hint(Exchange *x, PyObject *message, PyObject *type)
 {
     enum { EARLY_HINTS = 103 };
     struct fields f;
-    if (x->start_sent)
+    if (x->start_sent && !x->head_held) /* a head that is held still comes after it */
         return raise_order(x, type);
     PyObject *links = field(message, x->loop->state->str.links);
     if (!links) {

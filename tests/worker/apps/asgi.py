@@ -295,8 +295,16 @@ async def trailers(scope, receive, send):
 
 @case
 async def early_hint(scope, receive, send):
-    await send({"type": "http.response.early_hint", "links": [b"</a.css>; rel=preload", b"</b.js>; rel=preload"]})
-    await reply(send, b"")
+    hint = {"type": "http.response.early_hint", "links": [b"</a.css>; rel=preload", b"</b.js>; rel=preload"]}
+    await send(hint)
+    await send({"type": "http.response.start", "status": 200})
+    await send(hint)
+    await send({"type": "http.response.body", "body": b"part", "more_body": True})
+    try:
+        await send(hint)
+    except RuntimeError as error:
+        LOG.append(f"{type(error).__name__}: {error}")
+    await send({"type": "http.response.body"})
 
 
 @case
