@@ -3,8 +3,8 @@
     make conformance            or, in an environment with the tests' requirements:
     python tests/conformance.py
 
-The lines are the numbered ones of docs/reference/server-behavior.md. A test proves the lines that it cites, in a comment above it
-or inside: `spec: http 13`. Exit code 1 if a test fails, or if a line has none that passes.
+The lines are the numbered ones of docs/reference/server-behavior.md. A test proves the lines that it cites, in a comment above
+or inside it: `spec: http 13`. Exit code 1 if a test fails, or if a line has none that passes.
 """
 
 from __future__ import annotations

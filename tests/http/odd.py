@@ -35,6 +35,14 @@ async def app(scope: dict[str, Any], receive: Callable[[], Awaitable[Message]], 
     elif path == "/waits":
         await receive()
         await asyncio.Event().wait()
+    elif path == "/starts-and-waits":
+        await send(START)
+        await send(BODY | {"more_body": True})
+        await asyncio.Event().wait()
+    elif path == "/any-fields":
+        fields = [[b"x-a", bytearray(b"1")], (bytearray(b"x-b"), memoryview(b"2")), (b"x-c", b"3")]
+        await send(START | {"headers": (field for field in fields)})
+        await send(BODY)
     elif path == "/bad-header":
         name, value = scope["query_string"].decode("latin-1").split("=")
         try:
