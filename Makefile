@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export GOFLAGS := -buildvcs=false
 BOARD_PORT ?= 8000
 
-.PHONY: run test unit e2e frameworks conformance fuzz bench lint fmt gen wheel smoke pythons clean ci develop
+.PHONY: run test unit e2e frameworks conformance suites fuzz bench lint fmt gen wheel smoke pythons clean ci develop
 
 run: .venv/board develop  ## serve the example application on http://127.0.0.1:8000
 	awaitd main:app --app-dir examples/board --port $(BOARD_PORT)
@@ -27,6 +27,9 @@ frameworks: .venv/test develop  ## the same assertions over 17 frameworks, in an
 conformance: .venv/test develop  ## what must be true of HTTP/1.1 and ASGI, line by line
 	tests/debian.sh chromium chromium-driver
 	python tests/conformance.py
+
+suites: develop  ## tests of Starlette, FastAPI, httpx and Django, through the server; SUITES=httpx takes one
+	python tests/suites/run.py $(SUITES)
 
 fuzz: develop  ## every fuzz target, FUZZTIME each
 	tests/fuzz.sh $(or $(FUZZTIME),30s)

@@ -148,9 +148,7 @@ def test_early_hints(asgi):
         inform = stream.next("INFORM")
         assert (inform["aux"], inform["fields"]) == (103, [["link", "</a.css>; rel=preload"], ["link", "</b.js>; rel=preload"]])
     assert stream.next("HEAD")["body"] == "part"
-    assert _log(asgi, 1) == [
-        "RuntimeError: unexpected ASGI message 'http.response.early_hint': expected 'http.response.body'"
-    ]
+    assert _log(asgi, 1) == ["RuntimeError: unexpected ASGI message 'http.response.early_hint': expected 'http.response.body'"]
 
 
 def test_debug_information_is_logged_at_debug_level(start, loop):
