@@ -114,6 +114,7 @@ func (m *member) exchange(old *instance) error {
 		return err
 	}
 	m.adopt(i)
+	old.target.draining.Store(true)                             // before the reload is over: from then on, requests meet the new one
 	m.pool.done.Go(func() { m.retire(old, m.pool.opts.Grace) }) // ends within the grace
 	return nil
 }
