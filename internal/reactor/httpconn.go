@@ -17,7 +17,8 @@ type httpConn struct {
 	x    *httpExchange // from the first byte of a head to the last of its response
 	in   []byte        // received, not consumed: borrowed
 
-	proxied bool // a PROXY protocol header is yet to come
+	skip    int64 // bytes of an answered request's body that are to be dropped before the next head
+	proxied bool  // a PROXY protocol header is yet to come
 }
 
 // input reads and handles what has arrived, until it has to wait for the peer or for the application.
@@ -42,6 +43,9 @@ func (c *httpConn) input() {
 
 // readHead goes on with a request's head. It reports false when more bytes are needed.
 func (c *httpConn) readHead() bool {
+	if !c.skipped() {
+		return false
+	}
 	buf := c.in
 	if len(buf) == 0 || c.proxied || (c.x != nil && c.x.waits) {
 		n := 0
@@ -64,6 +68,24 @@ func (c *httpConn) readHead() bool {
 		c.x = c.h.borrow(c)
 	}
 	return c.parseHead(c.x, buf)
+}
+
+// skipped drops what is left of the body before. It reports false when more bytes are needed.
+func (c *httpConn) skipped() bool {
+	for c.skip > 0 {
+		n := min(len(c.in), int(c.skip))
+		switch {
+		case n > 0:
+			c.keep(c.in[n:])
+		case c.canRead:
+			n = c.receive(c.r.read[:min(len(c.r.read), int(c.skip))])
+		}
+		if n == 0 {
+			return false
+		}
+		c.skip -= int64(n)
+	}
+	return true
 }
 
 // parseHead looks at buf, which begins with the head and is c.in or the reactor's read buffer.
@@ -249,7 +271,7 @@ func (c *httpConn) drained() {
 func (c *httpConn) leave() {
 	c.canRead = true
 	if c.input(); c.x == nil && !c.closed && !c.closing {
-		c.shut(false)
+		c.shut(c.skip > 0)
 	}
 }
 

@@ -233,9 +233,13 @@ func (x *httpExchange) mustClose(end bool) bool {
 // bodyRead says whether the connection stands behind the request body.
 func (x *httpExchange) bodyRead() bool { return x.bodyDone || x.req.End }
 
-// skippable says whether the rest of an unread request body is worth reading to keep the connection: when all of it is here.
+// maxSkip is how much of a body that the application did not read is read and dropped, to keep the connection: clients often send
+// a small body in a segment of its own, behind the head.
+const maxSkip = 64 << 10
+
+// skippable says whether the rest of an unread request body is worth reading to keep the connection.
 func (x *httpExchange) skippable() bool {
-	return x.head.Body == http1.FixedBody && !x.held100 && x.body.Remaining() <= int64(len(x.c.in))
+	return x.head.Body == http1.FixedBody && !x.held100 && x.body.Remaining() <= maxSkip
 }
 
 // wholeBodyHere says whether the client has sent all of its body, though not all of it was read.
@@ -329,7 +333,7 @@ func (x *httpExchange) ended() {
 	c.next(x.writer.KeepAlive() && x.skipBody())
 }
 
-// skipBody drops the rest of an unread request body, if it is here.
+// skipBody drops the rest of an unread request body, now and when it comes, if that is worth it.
 func (x *httpExchange) skipBody() bool {
 	c := x.c
 	if x.bodyRead() {
@@ -338,7 +342,7 @@ func (x *httpExchange) skipBody() bool {
 	if !x.skippable() {
 		return false
 	}
-	c.keep(c.in[x.body.Remaining():])
+	c.skip = x.body.Remaining()
 	return true
 }
 

@@ -294,6 +294,38 @@ func TestAnUploadThatEndsInAHalfCloseIsWhole(t *testing.T) {
 	}
 }
 
+// spec: http 4
+func TestABodyThatNobodyReadIsDroppedWheneverItComes(t *testing.T) {
+	s := startSite(t)
+	c := s.dial()
+	for range 3 {
+		c.write("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 22\r\n\r\n")
+		x := s.next()
+		c.write("{unread")
+		s.do(func() {
+			x.respond(200, "an", false, "content-length: 6")
+			x.r.Data([]byte("swer"), true)
+		})
+		r, body := c.read("POST")
+		if body != "answer" || r.Close {
+			t.Fatal(body, r.Header)
+		}
+		c.write("GET / HTTP/1.")
+		c.write("1}GET / HTTP/1.1\r\nHost: h\r\n\r\n") // the first of them is body
+		x = s.next()
+		s.do(func() { x.respond(200, "next", true) })
+		if _, body := c.read("GET"); body != "next" {
+			t.Fatal(body)
+		}
+	}
+	c.write("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n")
+	x := s.next()
+	s.do(func() { x.respond(200, "too much to drop", true) })
+	if r, _ := c.read("POST"); !r.Close {
+		t.Error("kept")
+	}
+}
+
 // spec: http 6
 func TestARefusedHeadRequestHasNoBodyEither(t *testing.T) {
 	s := startSite(t, func(c *HTTPConfig) { c.HeaderTimeout = 2 * tick })

@@ -102,7 +102,7 @@ def test_a_path_is_opened_before_send_returns(files, path):
         ("/nowhere/at/all", "FileNotFoundError: [Errno 2] No such file or directory: '/nowhere/at/all'"),
         ("/", f"ValueError: {NO_FILE}, but '/' is a directory"),
         ("/dev/null", f"ValueError: {NO_FILE}, but '/dev/null' is a character device"),
-        ("relative", "ValueError: path of http.response.pathsend must be absolute, got 'relative'"),
+        ("relative", "FileNotFoundError: [Errno 2] No such file or directory: 'relative'"),
         ("/a\0b", "ValueError: embedded null byte"),
         (None, "TypeError: path of http.response.pathsend must be a str, not NoneType"),
         (5, "TypeError: path of http.response.pathsend must be a str, not int"),

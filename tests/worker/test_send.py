@@ -108,7 +108,7 @@ def test_mistakes_are_exceptions_at_the_caller(asgi):
         "RuntimeError: unexpected ASGI message 'http.response.start': expected 'http.response.body'",
         "TypeError: body of http.response.body must be bytes, not str",
         "RuntimeError: unexpected ASGI message 'http.response.trailers': expected 'http.response.body'",
-        "ValueError: path of http.response.pathsend must be absolute, got 'relative'",
+        "FileNotFoundError: [Errno 2] No such file or directory: 'relative'",
     ]
     assert _log(asgi, 1) == [
         "RuntimeError: unexpected ASGI message 'http.response.body': expected nothing, since the response is complete"

@@ -119,9 +119,7 @@ int file_open(struct file_part *part, PyObject *path, const char *what)
         return -1;
     }
     int fd = -1;
-    if (PyBytes_AS_STRING(encoded)[0] != '/')
-        PyErr_Format(PyExc_ValueError, "path of %s must be absolute, got %R", what, path);
-    else if ((fd = open_encoded(PyBytes_AS_STRING(encoded))) < 0 || fstat(fd, &st) < 0)
+    if ((fd = open_encoded(PyBytes_AS_STRING(encoded))) < 0 || fstat(fd, &st) < 0)
         PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
     else if (!S_ISREG(st.st_mode))
         PyErr_Format(PyExc_ValueError, "path of %s must name a regular file, but %R is %s", what, path, kind_of(st.st_mode));
