@@ -27,6 +27,7 @@ type httpExchange struct {
 	waits     bool // a part of the head is here, the rest is not
 	opened    bool // the head is complete and was handed over
 	bodyDone  bool // all of the request body was passed on
+	asked     bool // the application has asked for the body
 	held100   bool // the client waits for 100 Continue
 	responded bool // the final head was sent, or put into the output
 	sending   bool // a file is on its way; the exchange ends behind it
@@ -184,6 +185,7 @@ func (x *httpExchange) bodyTimer() {
 func (x *httpExchange) Credit(n int) {
 	c := x.c
 	x.credit += n
+	x.asked = true
 	if x.held100 && !x.responded {
 		x.held100 = false
 		c.send(nil, nil, http1.Continue)
@@ -227,7 +229,10 @@ func (x *httpExchange) Respond(r *exchange.Response) {
 // mustClose says whether the connection can't be used after this response: the server is about to stop, or the client's body
 // will not be read to its end.
 func (x *httpExchange) mustClose(end bool) bool {
-	return x.c.h.draining || (end && !x.bodyRead() && !x.skippable())
+	if x.head.Body == http1.ChunkedBody && x.asked && !end {
+		return x.c.h.draining // the application may still read it, and often does
+	}
+	return x.c.h.draining || (!x.bodyRead() && !x.skippable())
 }
 
 // bodyRead says whether the connection stands behind the request body.
@@ -235,7 +240,7 @@ func (x *httpExchange) bodyRead() bool { return x.bodyDone || x.req.End }
 
 // maxSkip is how much of a body that the application did not read is read and dropped, to keep the connection: clients often send
 // a small body in a segment of its own, behind the head.
-const maxSkip = 64 << 10
+const maxSkip = 1 << 20
 
 // skippable says whether the rest of an unread request body is worth reading to keep the connection.
 func (x *httpExchange) skippable() bool {

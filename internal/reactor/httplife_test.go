@@ -318,11 +318,19 @@ func TestABodyThatNobodyReadIsDroppedWheneverItComes(t *testing.T) {
 			t.Fatal(body)
 		}
 	}
-	c.write("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n")
-	x := s.next()
-	s.do(func() { x.respond(200, "too much to drop", true) })
-	if r, _ := c.read("POST"); !r.Close {
-		t.Error("kept")
+	for _, whole := range []bool{true, false} {
+		c := s.dial()
+		c.write("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2000000\r\n\r\n")
+		x := s.next()
+		s.do(func() {
+			x.respond(200, "too much to drop", whole)
+			if !whole {
+				x.r.Data(nil, true)
+			}
+		})
+		if r, _ := c.read("POST"); !r.Close {
+			t.Error("kept, or not said")
+		}
 	}
 }
 

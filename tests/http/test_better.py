@@ -39,7 +39,7 @@ def test_a_response_that_is_whole_at_once_has_a_length(server: Server, version: 
 def test_an_answer_to_an_upload_that_goes_on_is_not_lost_to_a_reset(server: Server) -> None:
     for _ in range(10):
         with Connection(server) as connection:
-            connection.send("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 1000000\r\n\r\n")
+            connection.send("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 10000000\r\n\r\n")
             for _ in range(20):
                 connection.send(bytes(10_000))
             response = connection.response()
