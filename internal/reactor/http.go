@@ -97,8 +97,9 @@ func (s *HTTP) giveBack(x *httpExchange) {
 
 // Windows: how much of a response may be on its way for one stream.
 const (
-	// fullWindow keeps a fast client busy over a few turns of both loops, and thousands of slow ones can be borne.
-	fullWindow = 64 << 10
+	// fullWindow keeps a fast client busy over a few turns of both loops, and thousands of slow ones can be borne. It is what one
+	// frame of the usual ring carries.
+	fullWindow = 64<<10 - 16
 	// narrowWindow is for when buffers are short: most answers still fit, and many more slow clients can be borne.
 	narrowWindow = 4 << 10
 )

@@ -99,11 +99,11 @@ func TestAWindowShrinksByWhatIsOwed(t *testing.T) {
 	slow.get("/")
 	s.do(s.next().flood)
 	s.do(func() {
-		x.r.Data(make([]byte, 32<<10), false)
+		x.r.Data(make([]byte, fullWindow/2), false)
 		if x.granted != 0 {
 			t.Errorf("%d granted", x.granted)
 		}
-		x.r.Data(make([]byte, 32<<10), false)
+		x.r.Data(make([]byte, fullWindow/2), false)
 		if x.granted != narrowWindow {
 			t.Errorf("%d granted in all", x.granted)
 		}

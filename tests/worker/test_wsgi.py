@@ -8,7 +8,7 @@ import pytest
 from frames import END_STREAM
 from test_receive import _log
 
-WINDOW = 65536
+WINDOW = 65520
 
 
 def environ(worker, path="/environ_of", **changes):

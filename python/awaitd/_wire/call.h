@@ -12,7 +12,7 @@
 
 #include <pthread.h>
 
-enum { CALL_WINDOW = 64 << 10 };
+enum { CALL_WINDOW = (64 << 10) - FRAME_HEADER }; /* fits one frame of the usual ring */
 
 /* A part of a request body, malloc. */
 struct chunk {

@@ -15,7 +15,10 @@
 #include "registry.h"
 #include "state.h"
 
-enum { WINDOW = 64 << 10, MESSAGE_MAX = 64 << 10 };
+enum {
+    MESSAGE_MAX = 64 << 10,
+    WINDOW = (64 << 10) - FRAME_HEADER, /* a window's worth fits one frame of the usual ring */
+};
 
 /* What is queued for the server because credit or room in the ring is missing: a body, a file, or a whole frame in data. */
 struct piece {
