@@ -82,7 +82,7 @@ type setting struct {
 func newSetting(t testing.TB, endpoints int) *setting {
 	s := &setting{t: t, shared: &shared{
 		maxFrame: wire.MinRing / 4, limitQueue: 100, queueWait: time.Second,
-		openers: make(chan struct{}, maxOpeners), log: slog.New(slog.DiscardHandler),
+		checks: make(chan struct{}, maxChecks), log: slog.New(slog.DiscardHandler),
 	}}
 	for range endpoints {
 		l := &fakeLoop{now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}

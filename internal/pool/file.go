@@ -13,12 +13,12 @@ import (
 )
 
 // Files that applications send, by a descriptor that the worker passes over its control socket. Waiting for it, and looking at the
-// file, which may wait for a disk or a network, happens on a goroutine of its own, never on the endpoint's; openers bounds how
+// file, which may wait for a disk or a network, happens on a goroutine of its own, never on the endpoint's; checks bounds how
 // many look at once.
 
 const (
-	// maxOpeners is how many files are looked at at once: a stalled disk must not cost a thread for every request.
-	maxOpeners = 64
+	// maxChecks is how many files are looked at at once: a stalled disk must not cost a thread for every request.
+	maxChecks = 64
 
 	// comeTime is how long a descriptor may come after the FILE that names it. Workers pass it before.
 	comeTime = 10 * time.Second
@@ -109,8 +109,8 @@ func (s *shared) takeRegular(passed <-chan worker.Passed) (int, error) {
 	if fd < 0 {
 		return -1, errLost
 	}
-	s.openers <- struct{}{}
-	defer func() { <-s.openers }()
+	s.checks <- struct{}{}
+	defer func() { <-s.checks }()
 	if err := checkRegular(int(fd)); err != nil {
 		return -1, fmt.Errorf("a descriptor that was passed: %w", err)
 	}

@@ -264,8 +264,8 @@ func TestAFrameWhoseWorkerDiesBeforeItsDescriptor(t *testing.T) {
 
 func TestFilesThatWaitForTheirDescriptorsLetOthersBeOpened(t *testing.T) {
 	withPassing(t, func(t *testing.T, p *passing) {
-		p.w.target.limit = 2 * maxOpeners
-		for i := range maxOpeners + 1 {
+		p.w.target.limit = 2 * maxChecks
+		for i := range maxChecks + 1 {
 			_, id := p.exchange("d")
 			p.end.token(id, uint64(100+i), 0, -1)
 			p.settle()

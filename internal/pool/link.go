@@ -153,23 +153,30 @@ func (l *link) flush() {
 
 // unblock writes frames that waited for room.
 func (l *link) unblock() {
-	for len(l.backlog) > 0 {
-		ok, err := l.wire.Out.Write(l.backlog[0])
-		if l.check(err) {
-			return
-		}
-		if !ok {
-			l.wire.Publish() // the worker must see what is there before it can make room
-			ok, err = l.wire.Out.Await(len(l.backlog[0]))
-			if l.check(err) || !ok {
-				return
-			}
-			continue
-		}
-		l.endpoint.keepFrame(l.backlog[0])
-		l.backlog = slices.Delete(l.backlog, 0, 1)
+	written := 0
+	for written < len(l.backlog) && l.writeWaiting(l.backlog[written]) {
+		l.endpoint.keepFrame(l.backlog[written])
+		written++
 	}
-	l.endpoint.pump()
+	l.backlog = slices.Delete(l.backlog, 0, written)
+	if len(l.backlog) == 0 {
+		l.endpoint.pump()
+	}
+}
+
+// writeWaiting writes a frame, or has the worker ring when there is room for it. It reports whether the frame is written.
+func (l *link) writeWaiting(frame []byte) bool {
+	for {
+		ok, err := l.wire.Out.Write(frame)
+		if l.check(err) || ok {
+			return !l.broken
+		}
+		l.wire.Publish() // the worker must see what is there before it can make room
+		room, err := l.wire.Out.Await(len(frame))
+		if l.check(err) || !room {
+			return false
+		}
+	}
 }
 
 // poll handles at most max frames from the worker, and returns how many there were.

@@ -78,7 +78,7 @@ func New(o Options) *Pool {
 	p.maxFrame = o.RingSize / 4
 	p.limitQueue = int64(o.LimitQueue)
 	p.queueWait = o.QueueWait
-	p.openers = make(chan struct{}, maxOpeners)
+	p.checks = make(chan struct{}, maxChecks)
 	p.log = o.Log
 	for i := range o.Workers {
 		p.members = append(p.members, &member{pool: p, name: fmt.Sprintf("worker-%d", i+1), replace: make(chan chan error, 1)})

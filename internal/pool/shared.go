@@ -15,7 +15,7 @@ type shared struct {
 	queueWait  time.Duration
 	queued     atomic.Int64 // requests waiting, over all endpoints
 	stopping   atomic.Bool
-	openers    chan struct{} // one for each file being opened
+	checks     chan struct{} // one for each file being looked at
 	log        *slog.Logger
 	endpoints  []*Endpoint // fixed before the first request
 }
