@@ -289,6 +289,24 @@ def test_a_waiting_thread_leads_when_all_are_busy(start):
     assert behind.response()[2] == "hello"
 
 
+def test_what_was_revoked_holds_no_room_behind_it(start):
+    """The one thread reads a body of many times the ring's size; requests that it has not come to lie in between."""
+    # spec: wsgi 10
+    worker = start("wsgi:app", ring_size=16384).ready()
+    reader = worker.open("/length", method="POST", flags=0)
+    left, credit = 100_000, 0
+    while left:
+        behind = [worker.open("/spin") for _ in range(5)]
+        while credit < 2000:
+            credit += reader.next("WINDOW")["length"]
+        reader.data("x" * 2000, end=left == 2000)
+        worker.links[0].revoke(*(stream.id for stream in behind))
+        left -= 2000
+        credit -= 2000
+    assert reader.response()[2] == "100000"
+    assert worker.get("/hello")[2] == "hello"
+
+
 def test_one_thread_is_the_main_thread(start):
     # spec: wsgi 10
     assert start("wsgi:app").ready().get("/thread")[2] == '"MainThread"'

@@ -48,7 +48,7 @@ enum reset_code {
 
 enum exchange_kind { KIND_HTTP = 1 };
 
-enum claim { CLAIM_OPEN = 0, CLAIM_TAKEN = 1 };
+enum claim { CLAIM_OPEN = 0, CLAIM_TAKEN = 1, CLAIM_REVOKED = 2 };
 
 enum address_family { FAMILY_NONE = 0, FAMILY_UNIX = 1, FAMILY_IPV4 = 4, FAMILY_IPV6 = 6 };
 
