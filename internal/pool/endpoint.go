@@ -62,6 +62,9 @@ func (e *Endpoint) Poll() int {
 // Flush shows workers what was written to their rings. What waits is looked at once more: a worker may have made room, and a
 // place that another endpoint freed just before the request was counted as waiting was announced to nobody.
 func (e *Endpoint) Flush() {
+	if len(e.links) > 1 {
+		e.watchLinks()
+	}
 	if e.waits() {
 		e.pump()
 		e.awaitRoom()

@@ -19,6 +19,7 @@ type link struct {
 	backlog  [][]byte // frames that found the ring full
 	used     uint64   // the ticket of the last dispatch
 	unwatch  func()
+	still    standstill
 	withdrew bool // offers were taken back to make room: the worker must be told
 	broken   bool // the worker broke the wire's rules, and is being killed
 }
@@ -34,7 +35,7 @@ func (l *link) open(n int) bool { return l.hasPlace() && l.hasRoom(n) }
 
 // hasPlace says whether the worker may run one more.
 func (l *link) hasPlace() bool {
-	return !l.broken && !l.target.draining.Load() && l.target.inFlight.Load() < l.target.limit
+	return !l.broken && !l.still.stalled && !l.target.draining.Load() && l.target.inFlight.Load() < l.target.limit
 }
 
 // hasRoom says whether a request of n bytes fits the ring.
@@ -61,7 +62,13 @@ func (l *link) awaitRoom(n int) bool {
 	}
 	l.wire.Publish() // the worker must see what is there before it can make room
 	room, err := l.wire.Out.Await(n)
-	return !l.check(err) && room
+	if l.check(err) {
+		return false
+	}
+	if l.still.stalled {
+		return l.revived()
+	}
+	return room
 }
 
 // start writes a stream's OPEN to the ring.
@@ -236,16 +243,7 @@ func (l *link) close() {
 	}
 	l.refresh()
 	l.unwatch()
-	l.withdraw()
-	var again []*stream
-	for s := l.untaken.front(); s != nil; s = l.untaken.front() {
-		l.untaken.pop()
-		if l.revoke(s) {
-			l.target.inFlight.Add(-1)
-			again = append(again, s)
-		}
-	}
-	l.endpoint.requeue(again)
+	l.takeBack()
 	for i := range l.slots {
 		if s := l.slots[i].s; s != nil {
 			s.fail(exchange.WorkerDied)
@@ -253,6 +251,22 @@ func (l *link) close() {
 	}
 	l.broken = true
 	l.wire.Close()
+}
+
+// takeBack takes back every request that the worker has not started. The link must have been refreshed.
+func (l *link) takeBack() {
+	l.withdraw()
+	var again []*stream
+	for s := l.untaken.front(); s != nil; s = l.untaken.front() {
+		l.untaken.pop()
+		if l.revoke(s) {
+			l.target.inFlight.Add(-1)
+			again = append(again, s)
+		} else {
+			s.state = taken
+		}
+	}
+	l.endpoint.requeue(again)
 }
 
 // requeue puts requests that were taken back to the front of the queue, in their order. Their wait begins now.
