@@ -111,7 +111,11 @@ def pyvoy(launch: Launch) -> list[str]:
 
 def bjoern(launch: Launch) -> list[str]:
     module, name = launch.target.split(":")
-    code = f"import bjoern, {module} as m; bjoern.run(m.{name}, '127.0.0.1', {launch.port}, listen_backlog={BACKLOG})"
+    # It sends head and file apart: without TCP_NODELAY, which it has no setting for, the file waits for the head's ACK.
+    code = f"""import bjoern, socket, {module} as m
+listener = bjoern.listen(m.{name}, '127.0.0.1', {launch.port}, listen_backlog={BACKLOG})
+listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+bjoern.run()"""
     return [str(PYTHON), "-c", code]
 
 
