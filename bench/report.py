@@ -202,7 +202,7 @@ def notes(result: RowResult, facts: Facts) -> list[str]:
         for name, many in result.samples.items()
         if many[0].figures.get("burns_idle")
     ]
-    said += [SERVERS[name].remark for name in result.samples if SERVERS[name].remark]
+    said += [SERVERS[name].remark for name in result.row.servers if name in result.samples and SERVERS[name].remark]
     return said + list(result.row.remarks)
 
 
