@@ -23,6 +23,7 @@ type HeadOptions struct {
 	Server []byte // "server: …\r\n", likewise
 	Extra  []byte // more lines
 	Close  bool   // the connection must end after this response
+	CGI    bool   // the status goes into a field (RFC 3875 §6.3.3), not into a status line
 }
 
 // framing says how the body of a response is marked off.
@@ -57,7 +58,7 @@ func (w *ResponseWriter) Begin(dst []byte, h *Head, r *exchange.Response, o *Hea
 		return dst, fmt.Errorf("%w: %d is not a final status", ErrResponseStatus, r.Status)
 	}
 	g := given{status: r.Status, length: exchange.UnknownLength}
-	out, err := g.appendFields(appendStatusLine(dst, r.Status), r.Buf, r.Fields)
+	out, err := g.appendFields(appendStatus(dst, r.Status, o.CGI), r.Buf, r.Fields)
 	if err != nil {
 		return dst, err
 	}

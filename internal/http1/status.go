@@ -105,3 +105,13 @@ func appendStatusLine(dst []byte, code int) []byte {
 	dst = strconv.AppendInt(dst, int64(code), 10)
 	return append(dst, " \r\n"...)
 }
+
+// appendStatus appends what tells the status: the status line, or the field that CGI has in its place.
+func appendStatus(dst []byte, code int, cgi bool) []byte {
+	if !cgi {
+		return appendStatusLine(dst, code)
+	}
+	dst = strconv.AppendInt(append(dst, "status: "...), int64(code), 10)
+	dst = append(append(dst, ' '), StatusText(code)...)
+	return append(dst, "\r\n"...)
+}
