@@ -5,15 +5,13 @@ CI                  `true`: a missing nginx is a failure, not a skip
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from nginx import NGINX, Nginx
-
-StartNginx = Callable[..., Nginx]
+from nginx import NGINX, Nginx, StartNginx
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +22,8 @@ def start_nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartNginx
         pytest.fail(missing, pytrace=False) if os.environ.get("CI") == "true" else pytest.skip(missing)
     with ExitStack() as running:
 
-        def start(servers: dict[str, str], common: str = "") -> Nginx:
-            nginx = Nginx(Path(tmp_path_factory.mktemp("nginx")), servers, common)
+        def start(servers: dict[str, str], common: str = "", http2: bool = False) -> Nginx:
+            nginx = Nginx(Path(tmp_path_factory.mktemp("nginx")), servers, common, http2)
             running.callback(nginx.stop)
             return nginx
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,6 +12,8 @@ from harness import STOP_WITHIN
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 SETTINGS = Path("/etc/nginx")  # Debian's uwsgi_params and scgi_params: what its users include
+
+CLIENT = "127.0.0.2"
 
 _CONF = """
 daemon off;
@@ -44,17 +47,18 @@ class Front:
         self.address = f"127.0.0.1:{self.port}"
 
     def connect(self, timeout: float = 10) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout)
+        """A new connection, from an address that nobody else has here."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout, source_address=(CLIENT, 0))
 
 
 class Nginx:
     """A running nginx with an address for each server block."""
 
-    def __init__(self, folder: Path, servers: dict[str, str], common: str = "") -> None:
+    def __init__(self, folder: Path, servers: dict[str, str], common: str = "", http2: bool = False) -> None:
         assert NGINX
         self.folder = folder
         self.fronts = {name: Front() for name in servers}
-        blocks = [f"server {{ listen {self.fronts[name].address}; {body} }}" for name, body in servers.items()]
+        blocks = [f"server {{ listen {self.fronts[name].address}{' http2' * http2}; {body} }}" for name, body in servers.items()]
         conf = folder / "nginx.conf"
         text = _CONF.format(folder=folder, common=common, servers="\n    ".join(blocks))
         conf.write_text(text if os.geteuid() == 0 else text.replace("user root;\n", ""))
@@ -79,6 +83,9 @@ class Nginx:
             self.process.kill()
             for front in self.fronts.values():
                 front.socket.close()
+
+
+StartNginx = Callable[..., Nginx]
 
 
 def upstream(url: str) -> str:
