@@ -50,7 +50,9 @@ func pack(proto cgi.Protocol, variables ...string) string {
 	return string([]byte{0, byte(len(rows)), byte(len(rows) >> 8), 0}) + string(rows)
 }
 
-func wordy(c *HTTPConfig) { c.Date, c.Server, c.Extra = true, []byte("server: s\r\n"), []byte("x-extra: e\r\n") }
+func wordy(c *HTTPConfig) {
+	c.Date, c.Server, c.Extra = true, []byte("server: s\r\n"), []byte("x-extra: e\r\n")
+}
 
 func TestAWebServersRequestIsAnsweredOnce(t *testing.T) {
 	// spec: protocols 10

@@ -20,7 +20,9 @@ Message = MutableMapping[str, Any]
 class Exchange:
     """One request, with short words for what the routes do."""
 
-    def __init__(self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]) -> None:
+    def __init__(
+        self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+    ) -> None:
         self.scope, self.receive, self.send_message = scope, receive, send
         self.query = {name: values[-1] for name, values in parse_qs(scope["query_string"].decode("latin-1")).items()}
 

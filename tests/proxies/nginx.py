@@ -58,7 +58,9 @@ class Nginx:
         assert NGINX
         self.folder = folder
         self.fronts = {name: Front() for name in servers}
-        blocks = [f"server {{ listen {self.fronts[name].address}{' http2' * http2}; {body} }}" for name, body in servers.items()]
+        blocks = [
+            f"server {{ listen {self.fronts[name].address}{' http2' * http2}; {body} }}" for name, body in servers.items()
+        ]
         conf = folder / "nginx.conf"
         text = _CONF.format(folder=folder, common=common, servers="\n    ".join(blocks))
         conf.write_text(text if os.geteuid() == 0 else text.replace("user root;\n", ""))

@@ -177,7 +177,11 @@ def test_a_mount_point_a_user_and_params(site: Site, front: str) -> None:
 def test_a_rewrite_changes_the_path(site: Site, front: str) -> None:
     seen = site.seen(front, "/old/a%20b?q=1", authorization="Basic YW5uOnNlY3JldA==")
     if site.wsgi:
-        assert (seen["PATH_INFO"], seen["QUERY_STRING"], seen["RAW_URI"]) == ("/new/a b", "added=1&q=1", "/new/a%20b?added=1&q=1")
+        assert (seen["PATH_INFO"], seen["QUERY_STRING"], seen["RAW_URI"]) == (
+            "/new/a b",
+            "added=1&q=1",
+            "/new/a%20b?added=1&q=1",
+        )
         assert seen["REQUEST_URI"] == "/old/a%20b?q=1"
     else:
         assert (seen["path"], seen["query_string"], seen["raw_path"]) == ("/new/a b", "added=1&q=1", "/new/a%20b")
@@ -331,7 +335,16 @@ def test_a_bad_request_is_the_clients_fault(site: Site, front: str) -> None:
 def test_http2_in_front(site: Site, start_nginx: StartNginx) -> None:
     to = upstream(site.server.wait_for(r"ready on (uwsgi://127\.0\.0\.1:\d+):")[1])
     nginx = start_nginx({"h2": f"location / {{ include {SETTINGS}/uwsgi_params; uwsgi_pass {to}; }}"}, http2=True)
-    command = ["curl", "-sS", "--max-time", "10", "--http2-prior-knowledge", "-H", "cookie: a=1", f"http://{nginx['h2'].address}/x?y"]
+    command = [
+        "curl",
+        "-sS",
+        "--max-time",
+        "10",
+        "--http2-prior-knowledge",
+        "-H",
+        "cookie: a=1",
+        f"http://{nginx['h2'].address}/x?y",
+    ]
     seen = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     if site.wsgi:
         assert (seen["SERVER_PROTOCOL"], seen["HTTP_HOST"], seen["HTTP_COOKIE"]) == ("HTTP/2", "127.0.0.1", "a=1")

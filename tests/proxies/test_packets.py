@@ -214,8 +214,15 @@ def test_an_address_that_others_reach_is_warned_of(start_server: StartServer, tm
 
 # spec: protocols 10
 def test_who_the_client_is_is_the_web_servers_word_alone(start_server: StartServer) -> None:
-    server = start_server("asgi:app", HERE, "--bind", "127.0.0.1:0", "--bind", "uwsgi://127.0.0.1:0", "--forwarded-allow-ips", "*")
-    more: Variables = {"PATH_INFO": "/seen", "REMOTE_ADDR": "192.0.2.7", "REMOTE_PORT": "4711", "HTTP_X_FORWARDED_FOR": "203.0.113.9"}
+    server = start_server(
+        "asgi:app", HERE, "--bind", "127.0.0.1:0", "--bind", "uwsgi://127.0.0.1:0", "--forwarded-allow-ips", "*"
+    )
+    more: Variables = {
+        "PATH_INFO": "/seen",
+        "REMOTE_ADDR": "192.0.2.7",
+        "REMOTE_PORT": "4711",
+        "HTTP_X_FORWARDED_FOR": "203.0.113.9",
+    }
     with Peer(address(server, "uwsgi")) as peer:
         assert b'"client": ["192.0.2.7", 4711]' in peer.send(uwsgi(more)).rest()
     more |= {"HTTP_X_FORWARDED_PROTO": "https", "REMOTE_ADDR": "unix:", "REMOTE_PORT": ""}

@@ -111,7 +111,14 @@ def test_names_of_both_sides_by_a_web_server(asgi):
 
 def test_variables_of_a_web_server(asgi):
     # spec: protocols 10
-    rows = [("REMOTE_USER", "ann"), ("EMPTY", ""), ("x", "caf\xc3\xa9 \xff"), ("TWICE", "1"), ("TWICE", "2"), ("N" * 300, "v" * 3000)]
+    rows = [
+        ("REMOTE_USER", "ann"),
+        ("EMPTY", ""),
+        ("x", "caf\xc3\xa9 \xff"),
+        ("TWICE", "1"),
+        ("TWICE", "2"),
+        ("N" * 300, "v" * 3000),
+    ]
     for _ in range(2):  # what the application puts there is not in the next
         extensions = scope(asgi, extra=[[2, "/api"], variables_extra(*rows)], path="/api/scope_of")["extensions"]
         assert extensions.pop("awaitd.cgi") == {

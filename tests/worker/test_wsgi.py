@@ -61,7 +61,15 @@ def test_the_environ_over_a_unix_socket(wsgi):
 def test_the_environ_by_a_web_server(wsgi):
     # spec: protocols 10
     # spec: wsgi 7
-    rows = [("REMOTE_USER", "ann"), ("x", "caf\xe9"), ("TWICE", "1"), ("TWICE", "2"), ("N" * 300, "v" * 3000), ("1", "2"), ("", "x")]
+    rows = [
+        ("REMOTE_USER", "ann"),
+        ("x", "caf\xe9"),
+        ("TWICE", "1"),
+        ("TWICE", "2"),
+        ("N" * 300, "v" * 3000),
+        ("1", "2"),
+        ("", "x"),
+    ]
     named = {"client": "", "client_port": 9, "server": "", "server_port": 8443}
     extra = [[2, "/sub"], [3, "an.example"], [10, "www.example.org"], variables_extra(*rows)]
     for user in ("ann", "bob", "ann"):
@@ -69,7 +77,11 @@ def test_the_environ_by_a_web_server(wsgi):
         extra[3] = variables_extra(*rows)
         answer = environ(wsgi, "/sub/environ_of", **named, extra=extra, fields=[["1", "field"], ["remote-user", "mallory"]])
         assert (answer["SCRIPT_NAME"], answer["PATH_INFO"]) == ("/sub", "/environ_of")
-        assert (answer["REMOTE_ADDR"], answer["SERVER_NAME"], answer["SERVER_PORT"]) == ("an.example", "www.example.org", "8443")
+        assert (answer["REMOTE_ADDR"], answer["SERVER_NAME"], answer["SERVER_PORT"]) == (
+            "an.example",
+            "www.example.org",
+            "8443",
+        )
         assert (answer["REMOTE_USER"], answer["x"], answer["TWICE"], answer["N" * 300]) == (user, "caf\xe9", "2", "v" * 3000)
         assert (answer["1"], answer["HTTP_1"], answer["HTTP_REMOTE_USER"]) == ("2", "field", "mallory")
     assert "REMOTE_USER" not in environ(wsgi)
