@@ -227,7 +227,8 @@ func TestTheAccessLogNamesTheWebServersClient(t *testing.T) {
 	s := startPackets(t, cgi.UWSGI, func(c *HTTPConfig) { c.Access = access })
 	c := s.dial()
 	c.write(pack(cgi.UWSGI, "REMOTE_ADDR=192.0.2.7", "REMOTE_PORT=4711", "QUERY_STRING=q", "HTTP_X_FORWARDED_FOR=203.0.113.1"))
-	s.do(func() { s.next().respond(204, "", true) })
+	x := s.next()
+	s.do(func() { x.respond(204, "", true) })
 	c.want("HTTP/1.1 204 No Content\r\n\r\n")
 	c.wantEnd()
 	access.Close()
@@ -256,4 +257,29 @@ func TestDrainLetsAWebServersRequestEnd(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("never idle")
 	}
+}
+
+// A web server that can't send all of a body says 502, whatever the answer was.
+func TestAnAnswerOutlivesABodyThatNobodyReads(t *testing.T) {
+	// spec: protocols 10
+	const size = 64 << 20
+	s := startPackets(t, cgi.UWSGI)
+	c := s.dial()
+	c.write(pack(cgi.UWSGI, "REQUEST_METHOD=POST", "CONTENT_LENGTH="+strconv.Itoa(size)))
+	x := s.next()
+	sent, body := 0, make([]byte, size)
+	s.do(func() { // meanwhile the kernel's buffers fill: there is more than is dropped in a turn
+		_ = c.SetWriteDeadline(time.Now().Add(tick))
+		sent, _ = c.Write(body)
+		x.respond(200, "no, thanks", true)
+	})
+	if sent <= lingerBytes {
+		t.Skipf("the kernel holds %d bytes only", sent)
+	}
+	_ = c.SetWriteDeadline(time.Now().Add(patience))
+	if n, err := c.Write(body[sent:]); err != nil {
+		t.Fatalf("%d of %d bytes, then %v", sent+n, size, err)
+	}
+	c.want("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nno, thanks")
+	c.wantEnd()
 }

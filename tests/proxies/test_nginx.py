@@ -5,7 +5,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -352,3 +352,16 @@ def test_http2_in_front(site: Site, start_nginx: StartNginx) -> None:
         assert seen["http_version"] == "2"
         assert ["host", "127.0.0.1"] in seen["headers"]
     assert site.server.stdout.wait_for(r'"GET /x\?y HTTP/2\.0" 200 ')
+
+
+# spec: protocols 10
+@pytest.mark.parametrize("front", ["uwsgi", "uwsgi-unix", "uwsgi-streaming", "scgi", "scgi-streaming"])
+@pytest.mark.parametrize("size", [100_000, 2 * MIB, LARGE])
+def test_a_body_that_nobody_reads(site: Site, front: str, size: int) -> None:
+    """The answer arrives all the same."""
+    with Connection(site[front], timeout=60) as connection:
+        connection.send(f"POST /hello HTTP/1.1\r\nhost: test\r\ncontent-length: {size}\r\n\r\n")
+        with suppress(OSError):  # nginx may close the connection behind the answer
+            for left in range(size, 0, -MIB):
+                connection.send(bytes(min(left, MIB)))
+        assert connection.response().status == 200

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,18 @@ def test_a_large_upload(site: Site, front: str, chunked: bool) -> None:
         assert connection.response().text == f"{size} {checksum.hexdigest()}"
     grown = {pid: (resident(pid) - was) / MIB for pid, was in before.items()}
     assert max(grown.values()) < 24, f"MiB: {grown}"
+
+
+# spec: protocols 10
+@pytest.mark.parametrize("front", ["plain", "streaming"])
+def test_a_body_that_nobody_reads(site: Site, front: str) -> None:
+    for size in (2 * MIB, 100 * MIB):
+        with Connection(site.nginx[front], timeout=60) as connection:
+            connection.send(f"POST /hello HTTP/1.1\r\nhost: test\r\ncontent-length: {size}\r\n\r\n")
+            with suppress(OSError):  # nginx may close the connection behind the answer
+                for _ in range(size // MIB):
+                    connection.send(bytes(MIB))
+            assert connection.response().status == 200
 
 
 # spec: protocols 10
