@@ -209,6 +209,7 @@ func TestPaths(t *testing.T) {
 		"nothing":                           {"", "", "", "", "/"},
 
 		"a mount point, nginx":                    {"/app", "/app/caf\xe9", "/app/caf%E9", "/app", "/app/caf%E9"},
+		"a mount point, nginx, an escaped slash":  {"/app", "/app/a/b", "/app/a%2Fb", "/app", "/app/a%2Fb"},
 		"a mount point, by RFC 3875":              {"/app", "/caf\xe9", "/app/caf%E9", "/app", "/app/caf%E9"},
 		"a mount point below one of its name":     {"/app", "/app/x", "/app/app/x", "/app", "/app/app/x"},
 		"a mount point with escapes":              {"/a b", "/x", "/a%20b/x", "/a b", "/a%20b/x"},

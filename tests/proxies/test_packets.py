@@ -143,6 +143,20 @@ def test_a_bad_request_in_a_packet_is_answered(server: Server, more: Variables, 
 
 
 # spec: protocols 10
+def test_sizes_around_the_limit(server: Server) -> None:
+    """Whatever the packet, it is answered: with 431 if it, or the frame that it would become, is too large."""
+    statuses = []
+    for size in range(58_000, 62_000, 500):
+        more: Variables = {"PATH_INFO": "/hello", "QUERY_STRING": "q" * 2000, "REQUEST_URI": "/hello?" + "q" * 2000, "LONG": ""}
+        more["LONG"] = "x" * (size - len(uwsgi(more)))
+        with Peer(address(server, "uwsgi")) as peer:
+            statuses.append(int(peer.send(uwsgi(more)).rest().split()[1]))
+    assert sorted(statuses) == statuses
+    assert {200, 431} == set(statuses)
+    goes_on(server)
+
+
+# spec: protocols 10
 def test_a_connection_that_says_nothing_or_stops(server: Server) -> None:
     for protocol, packet in (("uwsgi", uwsgi()), ("scgi", scgi())):
         with Peer(address(server, protocol)) as peer:
