@@ -141,7 +141,7 @@ func (s *Server) agree(socket *listen.Socket, protocol config.Protocol) {
 	socket.Protocol = string(protocol)
 	if protocol != config.HTTP && socket.Path == "" && !socket.Address.Addr().IsLoopback() {
 		s.log.Warn("whoever reaches this address is believed about who the client is; only a web server in front should",
-			"address", socket.URL())
+			"address", socket.Address)
 	}
 }
 

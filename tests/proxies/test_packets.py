@@ -216,14 +216,26 @@ def test_random_bytes(server: Server) -> None:
 
 # spec: protocols 10
 def test_an_address_that_others_reach_is_warned_of(start_server: StartServer, tmp_path: Path) -> None:
-    warning = r"warn.*whoever reaches this address is believed.*address=(\S+)"
+    warning = r"warn.*whoever reaches this address is believed.*address=0\.0\.0\.0:(\d+)$"
     server = start_server(
         *("asgi:app", HERE, "--bind", "127.0.0.1:0", "--bind", "uwsgi://0.0.0.0:0", "--bind", "scgi://[::1]:0"),
         *("--bind", f"uwsgi://unix:{tmp_path}/u", "--bind", "uwsgi://127.0.0.1:0"),
     )
     found = server.wait_for(warning)
-    assert f"ready on {found[1]}:" in server.stderr.text()
+    server.wait_for(f"ready on uwsgi://127.0.0.1:{found[1]}:")
+    server.wait_for(f"ready on uwsgi://unix:{tmp_path}/u:")
     assert server.stderr.text().count("is believed") == 1
+
+
+# spec: protocols 10
+def test_an_inherited_socket(launch: StartServer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        fd, port = listener.fileno(), listener.getsockname()[1]
+        server = launch("asgi:app", "--app-dir", str(HERE), "--bind", f"uwsgi://fd://{fd}", pass_fds=[fd])
+        server.wait_for(f"ready on uwsgi://127.0.0.1:{port}:")
+    with Peer(f"uwsgi://127.0.0.1:{port}") as peer:
+        assert peer.send(uwsgi()).rest().endswith(b"\r\n\r\nHello, world!")
+    assert server.stop() == 0
 
 
 # spec: protocols 10
