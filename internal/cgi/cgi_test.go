@@ -220,6 +220,8 @@ func TestPaths(t *testing.T) {
 		"a mount point and a rewrite":             {"/app", "/tea", "/app/caf%E9", "/app", "/app/tea"},
 		"a mount point and a rewrite with it":     {"/app", "/app/tea", "/app/caf%E9", "/app", "/app/tea"},
 		"a mount point, a rewrite, a slash":       {"/app", "tea", "/app/caf%E9", "/app", "/app/tea"},
+		"a mount point, a URI without the slash":  {"/app", "le", "/apple", "/app", "/app/le"},
+		"a mount point and the server itself":     {"/app", "*", "*", "/app", "/app/*"},
 		"a mount point and a path like it":        {"/app", "/apple", "/apple", "/app", "/app/apple"},
 		"a mount point with escapes, a rewrite":   {"/a b", "/x", "/y", "/a b", "/a%20b/x"},
 		"a mount point that the client never saw": {"/app", "/x", "/x", "/app", "/app/x"},

@@ -134,7 +134,7 @@ func FuzzPath(f *testing.F) {
 			}
 			return "/" + s
 		}
-		if rest := root + slash(info); got != info && got != rest && got != slash(info) && (rest != "" || got != "/") {
+		if rest := root + slash(info); got != info && got != rest && got != slash(info) && got != root+"/*" && (rest != "" || got != "/") {
 			t.Fatalf("%q is neither %q nor %q", got, info, rest)
 		}
 	})

@@ -78,8 +78,9 @@ func (p *Parser) path(raw exchange.Span) (exchange.Span, bool) {
 	}
 	script, path, text := p.scriptName.Of(p.buf), info.Of(p.buf), raw.Of(p.buf)
 	whole := isUnder(path, script)
+	joins := len(script) == 0 || len(path) == 0 || path[0] == '/'
 	switch {
-	case raw.Len() > 0 && unquotesTo(text, script, path):
+	case joins && raw.Len() > 0 && unquotesTo(text, script, path):
 		return raw, true
 	case whole && raw.Len() > 0 && unquotesTo(text, nil, path):
 		return raw, true
@@ -131,7 +132,11 @@ func unhex(c byte) byte {
 func (p *Parser) quote(script, path []byte) exchange.Span {
 	start := len(p.buf)
 	p.quotePart(script)
-	if len(script)+len(path) == 0 || len(path) > 0 && path[0] != '/' && string(path) != "*" {
+	switch {
+	case len(path) > 0 && path[0] == '/':
+	case len(path) == 0 && len(script) > 0:
+	case len(script) == 0 && string(path) == "*": // OPTIONS of the server itself
+	default:
 		p.buf = append(p.buf, '/')
 	}
 	p.quotePart(path)
