@@ -29,6 +29,7 @@ type Config struct {
 	Bind           []string // see Addresses, which joins all the ways to name one
 	UDS            string
 	UDSPermissions uint32
+	UDSOwner       Owner
 	FD             int // inherited listening descriptor, -1 none
 	Backlog        int
 

@@ -95,11 +95,18 @@ var Table = []Setting{
 		Value: func(c *Config) Value { return text{field: &c.UDS, path: File} },
 	},
 	{
-		Name: "uds-permissions", Key: "listen.uds_permissions", Arg: "MODE", Default: "666", Group: Address,
+		Name: "uds-permissions", Aliases: []string{"chmod-socket"}, Key: "listen.uds_permissions", Arg: "MODE", Default: "666",
+		Group: Address,
 		Prose: "Permissions of unix sockets, in octal.",
 		Why: "The proxy in front runs as another user, so the socket must be open to it, as it is with uvicorn; who may reach it at " +
 			"all is decided by the folder it is in.",
 		Value: func(c *Config) Value { return mode{&c.UDSPermissions} },
+	},
+	{
+		Name: "uds-owner", Aliases: []string{"chown-socket"}, Key: "listen.uds_owner", Arg: "USER[:GROUP]", Group: Address,
+		Prose: "Owner of unix sockets, by names or numbers; `:GROUP` changes the group alone. Only root may choose another user; " +
+			"others may choose a group they are in.",
+		Value: func(c *Config) Value { return owner{&c.UDSOwner} },
 	},
 	{
 		Name: "fd", Key: "listen.fd", Arg: "N", Default: "none", Group: Address,
@@ -109,7 +116,7 @@ var Table = []Setting{
 		},
 	},
 	{
-		Name: "backlog", Key: "listen.backlog", Arg: "N", Default: "2048", Group: Address,
+		Name: "backlog", Aliases: []string{"listen"}, Key: "listen.backlog", Arg: "N", Default: "2048", Group: Address,
 		Prose: "Connections the kernel holds that are not yet accepted; it takes no more than `net.core.somaxconn`.",
 		Why:   "Enough for a burst of new connections in the milliseconds a busy event loop takes to come round; the peers' number.",
 		Value: func(c *Config) Value { return number{field: &c.Backlog, min: 1, max: math.MaxUint16} },

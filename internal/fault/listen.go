@@ -21,7 +21,13 @@ func Listen(address string, cause error) *Fault {
 		Cause:   cause,
 	}
 	path, unix := strings.CutPrefix(address, "unix:")
+	advised, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](cause)
 	switch {
+	case ok:
+		f.Problem, f.Hint = fmt.Sprintf("can't listen on %s: %v", address, advised), advised.Hint()
 	case errors.Is(cause, syscall.EADDRINUSE) && unix:
 		f.Hint = fmt.Sprintf("another server listens on `%s`: stop it, or pick another path", path)
 	case errors.Is(cause, syscall.EADDRINUSE):

@@ -122,7 +122,7 @@ func (s *Server) bind() error {
 		case config.TCP:
 			socket, err = listen.TCP(at.Host, at.Port, s.cfg.Backlog)
 		case config.Unix:
-			socket, err = listen.Unix(at.Path, s.cfg.UDSPermissions, s.cfg.Backlog)
+			socket, err = listen.Unix(at.Path, s.socketAccess(), s.cfg.Backlog)
 		default:
 			socket, err = listen.Inherited(at.FD)
 		}
