@@ -29,6 +29,7 @@ type Bind struct {
 	Port    int    // TCP: 0 takes a free one
 	Path    string // Unix
 	FD      int    // Descriptor: an inherited listening socket
+	Name    string // Descriptor: the name that LISTEN_FDNAMES gives it; one or several, whose numbers FD does not tell
 }
 
 // String returns the address as --bind takes it.
@@ -37,6 +38,9 @@ func (b Bind) String() string {
 	case Unix:
 		return "unix:" + b.Path
 	case Descriptor:
+		if b.Name != "" {
+			return "fd://" + b.Name
+		}
 		return "fd://" + strconv.Itoa(b.FD)
 	}
 	return net.JoinHostPort(b.Host, strconv.Itoa(b.Port))
@@ -50,11 +54,7 @@ func ParseBind(text string) (Bind, error) {
 		return parseUnix(text, path)
 	}
 	if n, ok := strings.CutPrefix(text, "fd://"); ok {
-		fd, err := strconv.ParseUint(n, 10, 31)
-		if err != nil {
-			return Bind{}, must("fd:// and a descriptor's number", text)
-		}
-		return Bind{Network: Descriptor, FD: int(fd)}, nil
+		return parseDescriptor(text, n)
 	}
 	if scheme, _, ok := strings.Cut(text, "://"); ok {
 		return Bind{}, unknownScheme(scheme, text)
@@ -70,10 +70,25 @@ func ParseBind(text string) (Bind, error) {
 	return Bind{Network: TCP, Host: host, Port: int(port)}, nil
 }
 
+// parseDescriptor reads what follows fd://. A name has what systemd's FileDescriptorName= may have.
+func parseDescriptor(text, which string) (Bind, error) {
+	if fd, err := strconv.ParseUint(which, 10, 31); err == nil {
+		return Bind{Network: Descriptor, FD: int(fd)}, nil
+	}
+	digits := strings.TrimLeft(which, "-+0123456789") == ""
+	if digits || len(which) > maxName || strings.ContainsFunc(which, func(r rune) bool { return r <= ' ' || r == ':' || r >= 0x7f }) {
+		return Bind{}, must("fd:// and a descriptor's number, or its name in LISTEN_FDNAMES", text)
+	}
+	return Bind{Network: Descriptor, Name: which}, nil
+}
+
+// maxName is the longest name of a descriptor.
+const maxName = 255
+
 // parseUnix reads the path of unix:path and of unix:///path.
 func parseUnix(text, path string) (Bind, error) {
 	path = strings.TrimPrefix(path, "//")
-	if path == "" {
+	if path == "" || path == "@" {
 		return Bind{}, must("unix: and a path", text)
 	}
 	return Bind{Network: Unix, Path: path}, nil
@@ -131,6 +146,7 @@ func (l *loader) chooseAddress() {
 	if top == byDefault {
 		return
 	}
+	l.addressed = true
 	var winner []string
 	for _, way := range addressWays {
 		if l.wayRank(way) != top {

@@ -5,7 +5,11 @@
 // all, and reports every problem at once, so that nobody mends settings one run at a time.
 package config
 
-import "time"
+import (
+	"time"
+
+	"github.com/awaitd/awaitd/internal/account"
+)
 
 // Version of the program; the Python package has the same.
 const Version = "0.1.0"
@@ -24,12 +28,13 @@ type Config struct {
 	AppDir    string // put first on sys.path
 	Python    string // interpreter; empty: search
 
+	Addressed      bool // one of the settings below says where to listen; else sockets that a service manager passed count
 	Host           string
 	Port           int
 	Bind           []string // see Addresses, which joins all the ways to name one
 	UDS            string
 	UDSPermissions uint32
-	UDSOwner       Owner
+	UDSOwner       account.Owner
 	FD             int // inherited listening descriptor, -1 none
 	Backlog        int
 

@@ -72,3 +72,6 @@ func reason(err error) error {
 		err = inner
 	}
 }
+
+// InUse tells whether an address is another socket's.
+func InUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }

@@ -14,14 +14,15 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 
 	"github.com/awaitd/awaitd/internal/config"
-	"github.com/awaitd/awaitd/internal/fault"
 	"github.com/awaitd/awaitd/internal/forwarded"
 	"github.com/awaitd/awaitd/internal/http1"
 	"github.com/awaitd/awaitd/internal/listen"
 	"github.com/awaitd/awaitd/internal/pool"
 	"github.com/awaitd/awaitd/internal/reactor"
+	"github.com/awaitd/awaitd/internal/systemd"
 	"github.com/awaitd/awaitd/internal/telemetry"
 	"github.com/awaitd/awaitd/internal/wire"
 	"github.com/awaitd/awaitd/internal/worker"
@@ -42,6 +43,11 @@ type Server struct {
 	access   *telemetry.AccessLog
 	refusals *telemetry.Refusals
 	python   worker.Interpreter
+	manager  *systemd.Environment
+	notifier systemd.Notifier
+	untold   sync.Once    // of what went wrong with it
+	reloads  atomic.Int32 // going on
+	ending   atomic.Bool  // the manager was told
 	sockets  []*listen.Socket
 	closing  sync.Once // of the sockets
 	reaper   *worker.Reaper
@@ -94,6 +100,10 @@ func prepare(cfg *config.Config, out Output) (*Server, error) {
 	s.log = telemetry.NewLogger(s.lines, level)
 	s.refusals = telemetry.NewRefusals(s.log)
 	var err error
+	if err = s.meetManager(); err != nil {
+		s.close()
+		return nil, err
+	}
 	if s.python, err = worker.Find(s.search()); err != nil {
 		s.close()
 		return nil, err
@@ -111,27 +121,6 @@ func (s *Server) search() worker.Search {
 	return worker.Search{
 		Explicit: s.cfg.Python, VirtualEnv: os.Getenv("VIRTUAL_ENV"), AppDir: s.cfg.AppDir, Executable: exe,
 	}
-}
-
-// bind opens every listening socket; nothing is accepted yet.
-func (s *Server) bind() error {
-	for _, at := range s.cfg.Addresses() {
-		var socket *listen.Socket
-		var err error
-		switch at.Network {
-		case config.TCP:
-			socket, err = listen.TCP(at.Host, at.Port, s.cfg.Backlog)
-		case config.Unix:
-			socket, err = listen.Unix(at.Path, s.socketAccess(), s.cfg.Backlog)
-		default:
-			socket, err = listen.Inherited(at.FD)
-		}
-		if err != nil {
-			return fault.Listen(at.String(), err)
-		}
-		s.sockets = append(s.sockets, socket)
-	}
-	return nil
 }
 
 // build makes the pool, the reactors, and the HTTP side of each.

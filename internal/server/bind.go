@@ -1,0 +1,128 @@
+package server
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/awaitd/awaitd/internal/account"
+	"github.com/awaitd/awaitd/internal/config"
+	"github.com/awaitd/awaitd/internal/fault"
+	"github.com/awaitd/awaitd/internal/listen"
+)
+
+// bind opens every listening socket; nothing is accepted yet.
+func (s *Server) bind() error {
+	places, err := s.places()
+	if err != nil {
+		return err
+	}
+	for _, at := range places {
+		socket, err := s.listen(at)
+		if err != nil {
+			return s.explain(at, err)
+		}
+		s.sockets = append(s.sockets, socket)
+	}
+	s.mentionUnused(places)
+	return nil
+}
+
+func (s *Server) listen(at config.Bind) (*listen.Socket, error) {
+	switch at.Network {
+	case config.TCP:
+		return listen.TCP(at.Host, at.Port, s.cfg.Backlog)
+	case config.Unix:
+		return listen.Unix(at.Path, s.socketAccess(), s.cfg.Backlog)
+	}
+	return listen.Inherited(at.FD)
+}
+
+// explain says why an address can't be had; it may be that another of ours has it.
+func (s *Server) explain(at config.Bind, err error) error {
+	f := fault.Listen(at.String(), err)
+	for _, socket := range s.sockets {
+		if at.Network == config.TCP && at.Port != 0 && int(socket.Address.Port()) == at.Port && fault.InUse(err) {
+			f.Hint = fmt.Sprintf("this server listens on %s already, which takes the same port", socket.Address)
+		}
+	}
+	return f
+}
+
+// places is where to listen, with the descriptors of each name. Without a word about it those that a service manager has passed
+// are meant, if it has.
+func (s *Server) places() ([]config.Bind, error) {
+	passed := s.manager.Sockets
+	if !s.cfg.Addressed && len(passed) > 0 {
+		var places []config.Bind
+		for _, d := range passed {
+			places = append(places, config.Bind{Network: config.Descriptor, FD: d.FD})
+		}
+		return places, nil
+	}
+	var places []config.Bind
+	for _, at := range s.cfg.Addresses() {
+		if at.Name == "" {
+			places = append(places, at)
+			continue
+		}
+		named := s.manager.Named(at.Name)
+		if len(named) == 0 {
+			return nil, s.noSuchName(at)
+		}
+		for _, d := range named {
+			places = append(places, config.Bind{Network: config.Descriptor, FD: d.FD})
+		}
+	}
+	for i, at := range places {
+		if at.Network == config.Descriptor && slices.Contains(places[:i], at) {
+			return nil, fault.Usagef("can't listen on %s twice", at)
+		}
+	}
+	return places, nil
+}
+
+// noSuchName is a name that nothing was passed under.
+func (s *Server) noSuchName(at config.Bind) error {
+	f := &fault.Fault{Problem: fmt.Sprintf("can't listen on %s: no descriptor of this name was passed", at), Code: fault.Runtime}
+	switch {
+	case s.manager.Foreign != "":
+		f.Hint = fmt.Sprintf("descriptors were passed to process %s, by LISTEN_PID: start awaitd with `exec` if it is in a script",
+			s.manager.Foreign)
+	case len(s.manager.Sockets) == 0:
+		f.Hint = "names are those of `FileDescriptorName=` in a .socket unit"
+	default:
+		var all []string
+		for _, d := range s.manager.Sockets {
+			all = append(all, d.String())
+		}
+		f.Hint = "passed were " + strings.Join(all, ", ")
+	}
+	return f
+}
+
+// mentionUnused warns of sockets that were passed and nobody listens on: their clients would wait for ever.
+func (s *Server) mentionUnused(places []config.Bind) {
+	for _, d := range s.manager.Sockets {
+		if !slices.ContainsFunc(places, func(at config.Bind) bool { return at.Network == config.Descriptor && at.FD == d.FD }) {
+			s.log.Warn("a socket that was passed is not used: the settings name other addresses", "socket", d.String())
+		}
+	}
+}
+
+// socketAccess is who may connect to the unix sockets.
+func (s *Server) socketAccess() listen.Access {
+	a := listen.Access{Permissions: s.cfg.UDSPermissions}
+	if o := s.cfg.UDSOwner; o != (account.Owner{}) {
+		a.Owner = &listen.Owner{UID: accountID(o.User), GID: accountID(o.Group)}
+	}
+	return a
+}
+
+// accountID is an account's number; -1 if none is named.
+func accountID(a account.Account) int {
+	if a.Text == "" {
+		return -1
+	}
+	return a.ID
+}
