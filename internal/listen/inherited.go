@@ -20,15 +20,21 @@ func Inherited(fd int) (*Socket, error) {
 	return inspect(&Socket{FD: fd})
 }
 
-// checkInherited says what is wrong with a descriptor.
+// checkInherited says what is wrong with a descriptor. One that is close-on-exec was opened by this process, which may have given
+// it the number that somebody has forgotten to pass.
 func checkInherited(fd int) error {
-	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
-	switch {
-	case errors.Is(err, unix.EBADF):
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	if err == nil && flags&unix.FD_CLOEXEC != 0 {
+		err = unix.EBADF
+	}
+	if errors.Is(err, unix.EBADF) {
 		return &Error{
 			Problem: fmt.Sprintf("no descriptor %d was passed to this process", fd), Err: err,
 			Advice: "whoever starts it has to pass a listening socket; systemd does so from descriptor 3 on, by a .socket unit",
 		}
+	}
+	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	switch {
 	case errors.Is(err, unix.ENOTSOCK):
 		return &Error{Problem: fmt.Sprintf("descriptor %d is not a socket", fd), Err: err}
 	case err != nil:

@@ -2,6 +2,7 @@ package listen
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,12 +62,16 @@ func TestADescriptorThatIsNoListenerIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	null, err := os.Open(os.DevNull)
+	null, err := unix.Open(os.DevNull, unix.O_RDONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer null.Close()
-	silent, err := socket(unix.AF_INET)
+	own, err := TCP("127.0.0.1", 0, backlog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeAtEnd(t, own)
+	silent, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,8 +82,9 @@ func TestADescriptorThatIsNoListenerIsRefused(t *testing.T) {
 		because error
 	}{
 		{"a connection", fds[0], "is a connection, not a listening socket", unix.EINVAL},
-		{"a file", int(null.Fd()), "is not a socket", unix.ENOTSOCK},
+		{"a file", null, "is not a socket", unix.ENOTSOCK},
 		{"nothing", 9999, "no descriptor 9999 was passed to this process", unix.EBADF},
+		{"a socket of this process", own.FD, fmt.Sprintf("no descriptor %d was passed to this process", own.FD), unix.EBADF},
 		{"a datagram socket", bindKind(t, filepath.Join(t.TempDir(), "d"), unix.SOCK_DGRAM), "is not a stream socket but a datagram socket", unix.EPROTOTYPE},
 		{"a packet socket", bindKind(t, filepath.Join(t.TempDir(), "p"), unix.SOCK_SEQPACKET), "is not a stream socket but a packet socket", unix.EPROTOTYPE},
 		{"a socket that does not listen", silent, "does not listen", unix.EINVAL},
@@ -88,7 +94,9 @@ func TestADescriptorThatIsNoListenerIsRefused(t *testing.T) {
 			t.Errorf("%s: got %v", c.name, err)
 		}
 	}
-	_, _, _ = unix.Close(fds[0]), unix.Close(fds[1]), unix.Close(silent)
+	for _, fd := range []int{fds[0], fds[1], null, silent} {
+		_ = unix.Close(fd)
+	}
 }
 
 // spec: protocols 11

@@ -24,6 +24,7 @@ func (s *Server) bind() error {
 		}
 		s.sockets = append(s.sockets, socket)
 	}
+	s.manager.Seal() // those that are not used; before this, it is how they are told from our own
 	s.mentionUnused(places)
 	return nil
 }

@@ -21,7 +21,6 @@ func (s *Server) meetManager() error {
 	if err != nil {
 		return fault.Usagef("%v", err)
 	}
-	s.manager.Seal()
 	s.notifier = s.manager.Notifier()
 	if s.manager.Foreign != "" {
 		s.log.Info("sockets that were passed are not for this process", "LISTEN_PID", s.manager.Foreign, "pid", os.Getpid())
