@@ -122,12 +122,28 @@ func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 func (l *loader) checkTogether(c *Config) {
 	l.checkFolders("app-dir", c.AppDir)
 	l.checkFolders("reload-dir", c.ReloadDirs...)
+	l.checkBinds(c)
 	head := c.LimitRequestLine + c.LimitRequestFieldSize + 4*c.LimitRequestFields
 	if head > MaxHead {
 		l.problem("", fmt.Sprintf(
 			"can't keep the request limits: a line of %d bytes, a field of %d bytes and a table of %d fields take %d bytes, but a "+
 				"request's head has %d", c.LimitRequestLine, c.LimitRequestFieldSize, c.LimitRequestFields, head, MaxHead),
 			"lower `--limit-request-line`, `--limit-request-field-size` or `--limit-request-fields`")
+	}
+}
+
+// checkBinds finds addresses that are given twice. Two free ports are two addresses.
+func (l *loader) checkBinds(c *Config) {
+	seen := map[Bind]bool{}
+	for _, at := range c.Addresses() {
+		if at.Network == Unix && !strings.HasPrefix(at.Path, "@") {
+			at.Path = filepath.Clean(l.path(at.Path))
+		}
+		at.Host = strings.ToLower(at.Host)
+		if seen[at] && (at.Network != TCP || at.Port != 0) {
+			l.problem(l.wayGiven([]string{"bind"}).label, fmt.Sprintf("`%s` is given twice", at), "leave one of them out")
+		}
+		seen[at] = true
 	}
 }
 
