@@ -111,6 +111,15 @@ func checkHeader(text string) error {
 	return nil
 }
 
+// checkVariable checks NAME=value.
+func checkVariable(text string) error {
+	name, _, ok := strings.Cut(text, "=")
+	if !ok || name == "" || strings.ContainsAny(name, " \t\x00") || strings.Contains(text, "\x00") {
+		return must("NAME=VALUE", text)
+	}
+	return nil
+}
+
 func notToken(r rune) bool {
 	letter := 'a' <= r|0x20 && r|0x20 <= 'z' || '0' <= r && r <= '9'
 	return !letter && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
@@ -139,11 +148,11 @@ func (l *loader) checkBinds(c *Config) {
 		if at.Network == Unix && !strings.HasPrefix(at.Path, "@") {
 			at.Path = filepath.Clean(l.path(at.Path))
 		}
-		at.Host = strings.ToLower(at.Host)
-		if seen[at] && (at.Network != TCP || at.Port != 0) {
-			l.problem(l.wayGiven([]string{"bind"}).label, fmt.Sprintf("`%s` is given twice", at), "leave one of them out")
+		where := Bind{Network: at.Network, Host: strings.ToLower(at.Host), Port: at.Port, Path: at.Path, FD: at.FD, Name: at.Name}
+		if seen[where] && (at.Network != TCP || at.Port != 0) {
+			l.problem(l.wayGiven([]string{"bind"}).label, fmt.Sprintf("`%s` is given twice", where), "leave one of them out")
 		}
-		seen[at] = true
+		seen[where] = true
 	}
 }
 

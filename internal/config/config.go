@@ -18,7 +18,8 @@ const Version = "0.1.0"
 type Config struct {
 	File     string   // the settings file that was read; empty: none
 	EnvFiles []string // read before the environment's own variables, which win
-	Environ  []string // "NAME=value" that EnvFiles add to the environment, for the workers
+	Env      []string // "NAME=value"
+	Environ  []string // what EnvFiles and Env add to the environment, for the workers
 	Dir      string   // working folder, absolute; relative paths below start here
 
 	// Target is the application: "main:app".
@@ -72,6 +73,11 @@ type Config struct {
 	TimeoutSend             time.Duration
 	TimeoutKeepAlive        time.Duration
 	TimeoutGracefulShutdown time.Duration
+
+	PIDFile string
+	User    account.Account
+	Group   account.Account
+	Umask   int // -1: as it is
 
 	LogLevel     string // critical, error, warning, info, debug, trace
 	AccessLog    bool

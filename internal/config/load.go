@@ -87,7 +87,7 @@ func Load(in Input) (*Loaded, error) {
 
 	c := l.fill()
 	c.Dir, c.File = l.dir, path
-	c.Environ = extra.list()
+	c.Environ = append(extra.list(), c.Env...)
 	c.Addressed = l.addressed
 	if path != "" {
 		l.sources["config"] = "found"

@@ -3,6 +3,8 @@ package config
 import (
 	"math"
 	"time"
+
+	"github.com/awaitd/awaitd/internal/account"
 )
 
 // Limits of limits.
@@ -69,6 +71,11 @@ var Table = []Setting{
 		Prose: "File of `NAME=value` lines for the workers' environment, and for settings; may be repeated. Variables that are set " +
 			"already stay as they are.",
 		Value: func(c *Config) Value { return list{field: &c.EnvFiles, split: ",", path: File} },
+	},
+	{
+		Name: "env", Short: "e", Key: "app.env", Arg: "NAME=VALUE", Group: Application,
+		Prose: "Variable for the workers' environment; may be repeated. It counts more than one of the same name that is there.",
+		Value: func(c *Config) Value { return list{field: &c.Env, split: "\n", check: checkVariable} },
 	},
 
 	{
@@ -152,7 +159,7 @@ var Table = []Setting{
 	},
 
 	{
-		Name: "workers", Short: "w", Key: "workers.count", Env: []string{"WEB_CONCURRENCY"}, Arg: "N|auto", Default: "1",
+		Name: "workers", Short: "w", Aliases: []string{"processes"}, Key: "workers.count", Env: []string{"WEB_CONCURRENCY"}, Arg: "N|auto", Default: "1",
 		Group: Workers,
 		Prose: "Worker processes; `auto`: as many as the CPUs that the container or machine gives.",
 		Why:   "One worker shares its memory and state with nobody, which is what development and small sites expect.",
@@ -255,7 +262,7 @@ var Table = []Setting{
 		Value: func(c *Config) Value { return size[int]{&c.LimitRequestFieldSize, 256, MaxHead} },
 	},
 	{
-		Name: "limit-request-body", Key: "limits.request_body", Arg: "SIZE", Default: "0", Unit: "bytes", Group: Limits,
+		Name: "limit-request-body", Aliases: []string{"limit-post"}, Key: "limits.request_body", Arg: "SIZE", Default: "0", Unit: "bytes", Group: Limits,
 		Prose: "Length of a request's body; a longer one is answered with 413. 0: no limit.",
 		Why:   "Bodies are passed on as they come and take no memory, so only the application knows what is too much.",
 		Value: func(c *Config) Value { return size[int64]{&c.LimitRequestBody, 0, math.MaxInt64} },
@@ -339,9 +346,32 @@ var Table = []Setting{
 		Value: func(c *Config) Value { return boolean{&c.DateHeader} },
 	},
 	{
-		Name: "header", Key: "headers.add", Arg: "NAME:VALUE", Group: Headers,
+		Name: "header", Aliases: []string{"add-header"}, Key: "headers.add", Arg: "NAME:VALUE", Group: Headers,
 		Prose: "Header field added to every response; may be repeated.",
 		Value: func(c *Config) Value { return list{field: &c.Headers, split: "\n", check: checkHeader} },
+	},
+
+	{
+		Name: "pid", Short: "p", Aliases: []string{"pidfile", "pid-file"}, Key: "process.pid", Arg: "FILE", Group: Process,
+		Prose: "File that the server's process id is in from when it is ready until it ends. The id of a process that is running, or " +
+			"anything that is no id, is never overwritten.",
+		Value: func(c *Config) Value { return text{field: &c.PIDFile, path: File} },
+	},
+	{
+		Name: "user", Short: "u", Aliases: []string{"uid"}, Key: "process.user", Arg: "USER", Group: Process,
+		Prose: "User, by name or number, that the server becomes, with the user's groups, when it has bound its addresses as root and " +
+			"before any worker starts. Unix sockets and the pid file become the user's.",
+		Value: func(c *Config) Value { return person{&c.User, "user", account.FindUser} },
+	},
+	{
+		Name: "group", Short: "g", Aliases: []string{"gid"}, Key: "process.group", Arg: "GROUP", Group: Process,
+		Prose: "Group, by name or number, that the server takes on as it does the user. Without it: the user's own.",
+		Value: func(c *Config) Value { return person{&c.Group, "group", account.FindGroup} },
+	},
+	{
+		Name: "umask", Short: "m", Key: "process.umask", Arg: "MODE", Default: "none", Group: Process,
+		Prose: "Permissions, in octal, that files of the server and the workers don't get; `none` keeps the mask it was started with.",
+		Value: func(c *Config) Value { return umask{&c.Umask} },
 	},
 
 	{

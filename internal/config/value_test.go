@@ -191,6 +191,32 @@ func TestNetworks(t *testing.T) {
 	})
 }
 
+func TestUmask(t *testing.T) {
+	var n int
+	runValueCases(t, umask{&n}, []valueCase{
+		{text: "none", shown: "none"},
+		{text: "022", shown: "22"},
+		{text: "0o77", shown: "77"},
+		{text: "0", shown: "0"},
+		{text: "8", err: "must be `none` or octal permissions, 0 to 777, got `8`"},
+		{text: "1000", err: "must be `none` or octal permissions, 0 to 777, got `1000`"},
+		{text: "", err: "must be `none` or octal permissions, 0 to 777, got nothing"},
+	})
+}
+
+func TestVariable(t *testing.T) {
+	var env []string
+	v := list{field: &env, split: "\n", check: checkVariable}
+	runValueCases(t, v, []valueCase{
+		{text: "A=1", shown: "A=1"},
+		{text: "A=", shown: "A="},
+		{text: "A=b=c,d e", shown: "A=b=c,d e"},
+		{text: "A", err: "must be NAME=VALUE, got `A`"},
+		{text: "=1", err: "must be NAME=VALUE, got `=1`"},
+		{text: "A B=1", err: "must be NAME=VALUE, got `A B=1`"},
+	})
+}
+
 func TestOwner(t *testing.T) {
 	var o account.Owner
 	runValueCases(t, owner{&o}, []valueCase{

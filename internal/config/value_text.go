@@ -187,3 +187,24 @@ func findAccount(kind, text string, find func(string) (account.Account, error)) 
 	file := map[string]string{"user": "/etc/passwd", "group": "/etc/group"}[kind]
 	return a, hinted(err, fmt.Sprintf("names are looked up in %s; name a %s that is kept elsewhere by its number", file, kind))
 }
+
+// person is a user or a group.
+type person struct {
+	field *account.Account
+	kind  string
+	find  func(string) (account.Account, error)
+}
+
+func (v person) Set(texts ...string) error {
+	a, err := findAccount(v.kind, last(texts), v.find)
+	if err == nil {
+		*v.field = a
+	}
+	return err
+}
+
+func (v person) String() string { return v.field.Text }
+
+func (v person) Shape() Shape {
+	return Shape{Type: "name or number", Schema: map[string]any{"type": []string{"integer", "string"}}}
+}

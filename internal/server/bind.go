@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/awaitd/awaitd/internal/account"
 	"github.com/awaitd/awaitd/internal/config"
 	"github.com/awaitd/awaitd/internal/fault"
 	"github.com/awaitd/awaitd/internal/listen"
@@ -72,15 +71,21 @@ func (s *Server) places() ([]config.Bind, error) {
 			return nil, s.noSuchName(at)
 		}
 		for _, d := range named {
-			places = append(places, config.Bind{Network: config.Descriptor, FD: d.FD})
+			at.FD, at.Name = d.FD, ""
+			places = append(places, at)
 		}
 	}
 	for i, at := range places {
-		if at.Network == config.Descriptor && slices.Contains(places[:i], at) {
+		if isDescriptor(places[:i], at.FD) && at.Network == config.Descriptor {
 			return nil, fault.Usagef("can't listen on %s twice", at)
 		}
 	}
 	return places, nil
+}
+
+// isDescriptor tells whether a descriptor is among places to listen on.
+func isDescriptor(places []config.Bind, fd int) bool {
+	return slices.ContainsFunc(places, func(at config.Bind) bool { return at.Network == config.Descriptor && at.FD == fd })
 }
 
 // noSuchName is a name that nothing was passed under.
@@ -105,7 +110,7 @@ func (s *Server) noSuchName(at config.Bind) error {
 // mentionUnused warns of sockets that were passed and nobody listens on: their clients would wait for ever.
 func (s *Server) mentionUnused(places []config.Bind) {
 	for _, d := range s.manager.Sockets {
-		if !slices.ContainsFunc(places, func(at config.Bind) bool { return at.Network == config.Descriptor && at.FD == d.FD }) {
+		if !isDescriptor(places, d.FD) {
 			s.log.Warn("a socket that was passed is not used: the settings name other addresses", "socket", d.String())
 		}
 	}
@@ -113,17 +118,18 @@ func (s *Server) mentionUnused(places []config.Bind) {
 
 // socketAccess is who may connect to the unix sockets.
 func (s *Server) socketAccess() listen.Access {
-	a := listen.Access{Permissions: s.cfg.UDSPermissions}
-	if o := s.cfg.UDSOwner; o != (account.Owner{}) {
-		a.Owner = &listen.Owner{UID: accountID(o.User), GID: accountID(o.Group)}
+	owner := listen.Owner{UID: -1, GID: -1}
+	if s.become != nil {
+		owner = listen.Owner{UID: s.become.uid, GID: s.become.gid}
 	}
-	return a
-}
-
-// accountID is an account's number; -1 if none is named.
-func accountID(a account.Account) int {
-	if a.Text == "" {
-		return -1
+	if u := s.cfg.UDSOwner.User; u.Text != "" {
+		owner.UID = u.ID
 	}
-	return a.ID
+	if g := s.cfg.UDSOwner.Group; g.Text != "" {
+		owner.GID = g.ID
+	}
+	if owner.UID < 0 && owner.GID < 0 {
+		return listen.Access{Permissions: s.cfg.UDSPermissions}
+	}
+	return listen.Access{Permissions: s.cfg.UDSPermissions, Owner: &owner}
 }

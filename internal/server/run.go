@@ -29,7 +29,7 @@ func (s *Server) run(ctx context.Context) error {
 		s.pool.Stop(0)
 		return err
 	}
-	if err := s.accept(); err != nil {
+	if err := errors.Join(s.accept(), s.pidFile.write()); err != nil {
 		s.tellStopping(err)
 		s.pool.Stop(0)
 		return err
@@ -124,6 +124,7 @@ func (s *Server) force(signals <-chan os.Signal) {
 				s.log.Warn("stopping at once")
 				s.pool.Kill()
 				s.closeSockets()
+				s.pidFile.remove()
 				s.lines.Close()
 				os.Exit(fault.Runtime)
 			}

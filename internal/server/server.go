@@ -15,6 +15,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/awaitd/awaitd/internal/config"
 	"github.com/awaitd/awaitd/internal/forwarded"
@@ -43,6 +44,8 @@ type Server struct {
 	access   *telemetry.AccessLog
 	refusals *telemetry.Refusals
 	python   worker.Interpreter
+	become   *identity // whom it becomes once it has bound its addresses; nil: nobody else
+	pidFile  *pidFile
 	manager  *systemd.Environment
 	notifier systemd.Notifier
 	untold   sync.Once    // of what went wrong with it
@@ -80,17 +83,35 @@ func Run(ctx context.Context, cfg *config.Config, out Output) error {
 	return s.run(ctx)
 }
 
-// open gets everything that a run needs and that can be refused: interpreter, reactors, sockets.
+// open gets everything that a run needs and that can be refused: interpreter, reactors, the pid file, sockets. What needs root's
+// rights is done then, and they are given up.
 func open(cfg *config.Config, out Output) (*Server, error) {
 	s, err := prepare(cfg, out)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.bind(); err != nil {
+	if err := s.settle(); err != nil {
 		s.close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// settle takes the process's places in the system.
+func (s *Server) settle() (err error) {
+	if s.cfg.Umask >= 0 {
+		syscall.Umask(s.cfg.Umask)
+	}
+	if s.become, err = identify(s.cfg); err != nil {
+		return err
+	}
+	if s.pidFile, err = claimPID(s.cfg.PIDFile, s.become); err != nil {
+		return err
+	}
+	if err := s.bind(); err != nil {
+		return err
+	}
+	return s.become.become()
 }
 
 // prepare makes a server without sockets.
@@ -276,6 +297,7 @@ func (s *Server) close() {
 		st.reactor.Close()
 	}
 	s.closeSockets()
+	s.pidFile.remove()
 	s.saySummary()
 	s.reaper.Close()
 	if s.access != nil {
