@@ -28,3 +28,14 @@ def manager(launch: StartServer, tmp_path: Path) -> Iterator[Manager]:
     played = Manager(launch, str(tmp_path / "notify"))
     with played.socket:
         yield played
+
+
+@pytest.fixture
+def public(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that everybody may write to, and get to."""
+    folder = tmp_path_factory.mktemp("public")
+    for parent in [folder, *folder.parents]:
+        if parent.owner() == "root" and parent != Path("/") and "pytest" in str(parent):
+            parent.chmod(0o755)
+    folder.chmod(0o1777)
+    return folder

@@ -1,49 +1,29 @@
 """Unix sockets with their mode and owner, and several addresses at once."""
 
-import os
-import pwd
 import re
 import secrets
 import socket
 import stat
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from accounts import NOBODY, as_nobody, root_only
 from harness import Server, StartServer, binary, eventually
 from manager import HERE
 from rawhttp import fetch
-
-root_only = pytest.mark.skipif(os.getuid() != 0, reason="needs root")
-NOBODY = pwd.getpwnam("nobody")
-
-
-def as_nobody(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Runs a command that is expected to end as a user who may do nothing."""
-    env = {"PATH": os.environ["PATH"], "VIRTUAL_ENV": "/nowhere"}
-    return subprocess.run(
-        command, user=NOBODY.pw_uid, group=NOBODY.pw_gid, extra_groups=[], cwd=cwd, env=env,
-        capture_output=True, text=True, timeout=30, check=False,
-    )  # fmt: skip
-
-
-@pytest.fixture
-def public(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that everybody may write to, and get to."""
-    folder = tmp_path_factory.mktemp("public")
-    for parent in [folder, *folder.parents]:
-        if parent.owner() == "root" and parent != Path("/") and "pytest" in str(parent):
-            parent.chmod(0o755)
-    folder.chmod(0o1777)
-    return folder
 
 
 # spec: protocols 11
 @root_only
 @pytest.mark.parametrize(
     ("owner", "uid", "gid"),
-    [("nobody", NOBODY.pw_uid, 0), (f"nobody:{NOBODY.pw_gid}", NOBODY.pw_uid, NOBODY.pw_gid), (":4711", 0, 4711), ("4711:4712", 4711, 4712)],
+    [
+        ("nobody", NOBODY.pw_uid, 0),
+        (f"nobody:{NOBODY.pw_gid}", NOBODY.pw_uid, NOBODY.pw_gid),
+        (":4711", 0, 4711),
+        ("4711:4712", 4711, 4712),
+    ],
 )
 def test_the_owner_of_a_unix_socket(run: StartServer, tmp_path: Path, owner: str, uid: int, gid: int) -> None:
     path = tmp_path / "socket"

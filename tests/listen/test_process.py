@@ -11,11 +11,9 @@ from pathlib import Path
 import awaitd
 import pytest
 
-from harness import Server, StartServer, eventually
+from accounts import NOBODY, as_nobody, root_only
+from harness import Server, StartServer, binary, eventually
 from rawhttp import fetch
-from test_addresses import NOBODY, as_nobody, binary, public, root_only
-
-__all__ = ["public"]
 
 
 def tell(server: Server, what: str) -> object:
@@ -96,7 +94,7 @@ def test_what_is_in_roots_folders_is_made_before(run: StartServer, open_to_all: 
     [
         (["--user", "root"], "can't become user `root`: only root may\nhint: start awaitd as root"),
         (["--group", "0"], "can't become group `0`: only root may\nhint: start awaitd as root"),
-        (["--user", "no-such-user"], "--user: must be the name or number of a user, got `no-such-user`\nhint: names are looked up"),
+        (["--user", "no-such-user"], "--user: must be the name or number of a user, got `no-such-user`\nhint: names"),
     ],
 )
 def test_who_is_not_root_can_not_become_another(public: Path, options: list[str], says: str) -> None:

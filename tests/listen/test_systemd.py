@@ -116,7 +116,7 @@ def test_sockets_for_another_process_are_left_alone(manager: Manager) -> None:
 @pytest.mark.parametrize(
     ("kind", "says"),
     [
-        ("datagram", "can't listen on fd://3: descriptor 3 is not a stream socket but a datagram socket\nhint: in a .socket unit"),
+        ("datagram", "can't listen on fd://3: descriptor 3 is not a stream socket but a datagram socket\nhint: in a .socket"),
         ("silent", "can't listen on fd://3: the socket of descriptor 3 does not listen\nhint: whoever passes it"),
         ("connection", "can't listen on fd://3: descriptor 3 is a connection, not a listening socket\nhint: in a .socket unit"),
         ("nothing", "can't listen on fd://3: no descriptor 3 was passed to this process\nhint: whoever starts it"),
@@ -136,7 +136,7 @@ def test_what_can_not_be_listened_on(manager: Manager, kind: str, says: str) -> 
 @pytest.mark.parametrize(
     ("options", "env", "says"),
     [
-        (["--bind", "fd://db"], {}, "can't listen on fd://db: no descriptor of this name was passed\nhint: passed were fd://3 (web)"),
+        (["--bind", "fd://db"], {}, "can't listen on fd://db: no descriptor of this name was passed\nhint: passed were fd://3"),
         (["--bind", "fd://web,fd://3"], {}, "--bind: must be fd://"),
         (["--bind", "fd://web", "--bind", "fd://3"], {}, "can't listen on fd://3 twice"),
         ([], {"LISTEN_FDS": "many"}, "LISTEN_FDS must be a number of descriptors, 0 to 4096, got `many`"),
