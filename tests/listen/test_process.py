@@ -152,7 +152,7 @@ def test_what_is_in_the_place_of_the_pid_file(run: StartServer, tmp_path: Path, 
     elif content == "link":
         pid.symlink_to(tmp_path / "elsewhere")
     else:
-        pid.write_text({"dead": f"{dead.pid}\n", "alive": f"{os.getpid()}\n", "garbage": "import os\n"}.get(content, ""))
+        pid.write_text({"dead": f"{dead.pid}       \n", "alive": f"{os.getpid()}\n", "garbage": "import os\n"}.get(content, ""))
     server = run("--port", "0", "--pid", str(pid), ready=False)
     says = {
         "garbage": "it holds something that is no process id\nhint: remove it",

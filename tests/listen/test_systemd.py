@@ -93,6 +93,8 @@ def test_some_of_the_sockets_that_were_passed(manager: Manager, binds: list[str]
         for where, index in zip(ready_on(server, len(which)), which, strict=True):
             assert index is None or where == url(listeners[index])
             assert fetch(at(server, where), "/pid").status == 200
+        theirs = json.loads(fetch(server, "/listeners").body)
+        assert not set(map(inode, listeners)) & set(theirs), "a worker has a listening socket"
         unused = {f"fd://{3 + i}" for i in range(3)} - {f"fd://{3 + i}" for i in which if i is not None}
         for fd in unused:
             server.wait_for(rf"warn .*a socket that was passed is not used.*{fd}")
