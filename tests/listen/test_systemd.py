@@ -7,6 +7,7 @@ import secrets
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import time
 from contextlib import ExitStack, closing
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import Server, StartServer, binary, eventually
+from harness import ROOT, Server, StartServer, binary, eventually
 from manager import HERE, Manager, inode
 from rawhttp import fetch
 
@@ -253,3 +254,23 @@ def test_systemds_own_activation(launch: StartServer, tmp_path: Path) -> None:
         assert first.makefile("rb").readline().startswith(b"HTTP/1.1 200")
     assert ready_on(server) == [f"unix:{path}"]
     assert server.stop() == 0
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs Debian's package systemd")
+def test_the_units_of_the_guide_are_understood(tmp_path: Path) -> None:
+    guide = (ROOT / "docs" / "guides" / "systemd.md").read_text()
+    service, sockets, more = re.findall(r"```ini\n(.*?)```", guide, re.S)
+    whole = service.replace("/srv/site/.venv/bin/awaitd", binary()).replace("/srv/site", str(tmp_path))
+    (tmp_path / "site.service").write_text(whole)
+    (tmp_path / "site.socket").write_text(sockets)
+    (tmp_path / "site.service.d").mkdir()
+    (tmp_path / "site.service.d" / "more.conf").write_text(
+        more.replace("ExecStart=", "ExecStart=\nExecStart=").replace("/srv/site/.venv/bin/awaitd", binary())
+    )
+    units = [str(tmp_path / "site.service"), str(tmp_path / "site.socket")]
+    said = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True, timeout=60, check=False
+    )
+    ours = [line for line in said.stderr.splitlines() if "site" in line]
+    new = [line for line in ours if "ignoring: notify-reload" in line]  # systemd 253
+    assert ours == new, said.stderr
