@@ -160,6 +160,17 @@ func TestOfSeveralServersThatFindALeftoverOneListens(t *testing.T) {
 	}
 }
 
+func TestAFolderThatSomebodyKeepsLockedIsDoneWithout(t *testing.T) {
+	t.Parallel() // it waits for as long as the lock is waited for
+	dir := t.TempDir()
+	defer lock(dir)()
+	s, err := Unix(filepath.Join(dir, "s"), Access{}, backlog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+}
+
 // spec: protocols 11
 func TestWhoCanConnectFindsTheOwnerAndThePermissionsInPlace(t *testing.T) {
 	want := Owner{UID: -1, GID: unix.Getgid()}

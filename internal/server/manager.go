@@ -59,7 +59,8 @@ func (s *Server) tellReady() { s.tell(s.notifier.Ready(s.serving())) }
 // tellReloading says that a reload begins. Of reloads that overlap, the last to end says that they are over.
 func (s *Server) tellReloading(why string) {
 	s.reloads.Add(1)
-	s.tell(s.notifier.Reloading("Reloading: " + why))
+	within := s.cfg.TimeoutStartup + s.cfg.TimeoutGracefulShutdown + managerSlack
+	s.tell(s.notifier.Reloading("Reloading: "+why, within))
 }
 
 func (s *Server) tellReloaded(err error) {
@@ -86,7 +87,7 @@ func (s *Server) tellStopping(err error) {
 // vigil sends signs of life, twice in the time the manager grants, for as long as every reactor answers: with one that hangs
 // the manager is to act. It ends when end is closed.
 func vigil(within time.Duration, answered func() <-chan struct{}, alive func(), end <-chan struct{}) {
-	tick := time.NewTicker(within / 2)
+	tick := time.NewTicker(max(within/2, time.Millisecond))
 	defer tick.Stop()
 	for {
 		select {

@@ -22,12 +22,12 @@ const sendTime = time.Second
 // Ready says that start or reload is over.
 func (n Notifier) Ready(status string) error { return n.send("READY=1", statusLine(status)) }
 
-// Reloading says that a reload begins; Ready ends it.
-func (n Notifier) Reloading(status string) error {
+// Reloading says that a reload begins, which may take a time; Ready ends it.
+func (n Notifier) Reloading(status string, within time.Duration) error {
 	if n.to == "" {
 		return nil
 	}
-	return n.send("RELOADING=1", "MONOTONIC_USEC="+strconv.FormatInt(n.now(), 10), statusLine(status))
+	return n.send("RELOADING=1", "MONOTONIC_USEC="+strconv.FormatInt(n.now(), 10), statusLine(status), extend(within))
 }
 
 // Stopping says that the service ends, within a time.

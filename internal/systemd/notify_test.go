@@ -46,7 +46,7 @@ func TestNotifications(t *testing.T) {
 	}{
 		{func() error { return n.Starting("Starting a:b", time.Minute) }, "STATUS=Starting a:b|EXTEND_TIMEOUT_USEC=60000000"},
 		{func() error { return n.Ready("Serving a:b") }, "READY=1|STATUS=Serving a:b"},
-		{func() error { return n.Reloading("Reloading: SIGHUP") }, "RELOADING=1|MONOTONIC_USEC=123|STATUS=Reloading: SIGHUP"},
+		{func() error { return n.Reloading("Reloading: SIGHUP", time.Second) }, "RELOADING=1|MONOTONIC_USEC=123|STATUS=Reloading: SIGHUP|EXTEND_TIMEOUT_USEC=1000000"},
 		{func() error { return n.Ready("It failed:\n  one\nREADY=1") }, "READY=1|STATUS=It failed: one READY=1"},
 		{n.Alive, "WATCHDOG=1"},
 		{func() error { return n.Stopping("Stopping", 30*time.Second) }, "STOPPING=1|STATUS=Stopping|EXTEND_TIMEOUT_USEC=30000000"},
@@ -72,7 +72,7 @@ func TestAnAbstractNotificationSocket(t *testing.T) {
 }
 
 func TestNobodyIsTold(t *testing.T) {
-	if err := (Notifier{}).Reloading("x"); err != nil {
+	if err := (Notifier{}).Reloading("x", 0); err != nil {
 		t.Error(err)
 	}
 	e, _ := read("NOTIFY_SOCKET=" + filepath.Join(t.TempDir(), "gone"))

@@ -169,7 +169,7 @@ def test_the_manager_is_told_from_start_to_end(manager: Manager, tmp_path: Path)
         server.process.send_signal(signal.SIGHUP)
         reloading = manager.next()
         assert reloading.pop("MONOTONIC_USEC").isdigit()
-        assert reloading == {"RELOADING": "1", "STATUS": "Reloading: SIGHUP"}
+        assert reloading == {"RELOADING": "1", "STATUS": "Reloading: SIGHUP", "EXTEND_TIMEOUT_USEC": "345000000"}
         os.close(release)
         release = os.open(pipe, os.O_WRONLY)
         assert manager.next() == {"READY": "1", "STATUS": f"Serving app:app on {url(listener)}"}
