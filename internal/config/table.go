@@ -92,8 +92,8 @@ var Table = []Setting{
 	},
 	{
 		Name: "bind", Short: "b", Key: "listen.bind", Arg: "ADDRESS", Group: Address,
-		Prose: "Address to listen on, instead of host and port: `host:port`, `[::1]:port`, `:port`, `unix:path`, `unix:@name` (abstract), or `fd://N` " +
-			"and `fd://NAME` for sockets that were passed; may be repeated.",
+		Prose: "Address to listen on, instead of host and port: `host:port`, `[::1]:port`, `:port`, `unix:path`, `unix:@name` " +
+			"(abstract), or `fd://N` and `fd://NAME` for sockets that were passed; may be repeated.",
 		Value: func(c *Config) Value { return list{field: &c.Bind, split: ",", check: checkBind} },
 	},
 	{
