@@ -159,8 +159,8 @@ var Table = []Setting{
 	},
 
 	{
-		Name: "workers", Short: "w", Aliases: []string{"processes"}, Key: "workers.count", Env: []string{"WEB_CONCURRENCY"}, Arg: "N|auto", Default: "1",
-		Group: Workers,
+		Name: "workers", Short: "w", Aliases: []string{"processes"}, Key: "workers.count", Env: []string{"WEB_CONCURRENCY"},
+		Arg: "N|auto", Default: "1", Group: Workers,
 		Prose: "Worker processes; `auto`: as many as the CPUs that the container or machine gives.",
 		Why:   "One worker shares its memory and state with nobody, which is what development and small sites expect.",
 		Value: func(c *Config) Value { return number{field: &c.Workers, min: 1, max: maxWorkers, word: "auto"} },
@@ -262,7 +262,8 @@ var Table = []Setting{
 		Value: func(c *Config) Value { return size[int]{&c.LimitRequestFieldSize, 256, MaxHead} },
 	},
 	{
-		Name: "limit-request-body", Aliases: []string{"limit-post"}, Key: "limits.request_body", Arg: "SIZE", Default: "0", Unit: "bytes", Group: Limits,
+		Name: "limit-request-body", Aliases: []string{"limit-post"}, Key: "limits.request_body", Arg: "SIZE", Default: "0",
+		Unit: "bytes", Group: Limits,
 		Prose: "Length of a request's body; a longer one is answered with 413. 0: no limit.",
 		Why:   "Bodies are passed on as they come and take no memory, so only the application knows what is too much.",
 		Value: func(c *Config) Value { return size[int64]{&c.LimitRequestBody, 0, math.MaxInt64} },
