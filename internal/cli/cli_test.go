@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -187,12 +188,21 @@ func TestHelpShowsEveryFlagAndDefaultWithinTheWidth(t *testing.T) {
 }
 
 func TestNoPeerFlagHidesASetting(t *testing.T) {
-	for flag, peer := range peerFlags {
+	all := maps.Clone(peerFlags)
+	for flag, peer := range uwsgiFlags {
+		if _, both := all[flag]; both {
+			t.Errorf("%s is there twice", flag)
+		}
+		all[flag] = peer
+	}
+	for flag, peer := range all {
 		if s := config.ByFlag(strings.TrimLeft(flag, "-")); s != nil {
 			t.Errorf("%s is a setting: %s", flag, s.Name)
 		}
 		hint, found := strings.CutPrefix(peer.hint, "use `--")
-		if found && config.ByFlag(strings.TrimSuffix(hint, "`")) == nil {
+		hint, _, _ = strings.Cut(strings.TrimSuffix(hint, "`"), " ")
+		hint, _, _ = strings.Cut(hint, "`")
+		if found && config.ByFlag(hint) == nil && config.ByFlag(strings.TrimPrefix(hint, "no-")) == nil {
 			t.Errorf("%s: the hint %q names no setting", flag, peer.hint)
 		}
 	}

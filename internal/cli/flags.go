@@ -93,7 +93,7 @@ func (p *parsed) long(arg string, rest []string) []string {
 		p.flags = append(p.flags, config.FlagValue{Setting: s, Text: "false", Typed: typed})
 		return rest
 	}
-	return p.stranger(typed, inline, rest)
+	return p.stranger(typed, value, inline, rest)
 }
 
 // longFlag finds a setting by its long flag.
@@ -115,7 +115,7 @@ func (p *parsed) short(arg string, rest []string) []string {
 	if s := config.ByFlag(letter); s != nil {
 		return p.take(s, "-"+letter, value, inline, rest)
 	}
-	return p.stranger("-"+letter, inline, rest)
+	return p.stranger("-"+letter, value, inline, rest)
 }
 
 // take notes the value of a setting's flag: the one joined to it, else the next argument, unless the flag is a switch.
@@ -131,7 +131,9 @@ func (p *parsed) take(s *config.Setting, typed, value string, inline bool, rest 
 			value, rest = rest[0], rest[1:]
 		}
 	}
-	p.flags = append(p.flags, config.FlagValue{Setting: s, Text: value, Typed: typed})
+	if !p.otherMeaning(typed, value) {
+		p.flags = append(p.flags, config.FlagValue{Setting: s, Text: value, Typed: typed})
+	}
 	return rest
 }
 
@@ -141,12 +143,12 @@ func looksLikeFlag(arg string) bool {
 }
 
 // stranger reports a flag that is no setting of ours, and skips its value if a flag it is likely meant for has one.
-func (p *parsed) stranger(typed string, inline bool, rest []string) []string {
+func (p *parsed) stranger(typed, value string, inline bool, rest []string) []string {
 	p.unknown = true
 	takesValue := false
-	if peer, ok := peerFlags[strings.ReplaceAll(typed, "_", "-")]; ok {
+	if peer, ok := peerOf(typed); ok {
 		takesValue = peer.value
-		peer.report(p, typed)
+		peer.report(p, typed, value, rest)
 	} else if near := nearestFlag(typed); near != "" {
 		s := longFlag(strings.TrimPrefix(near, "--"))
 		takesValue = s != nil && !s.Shape().Bool

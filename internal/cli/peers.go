@@ -1,19 +1,69 @@
 package cli
 
-// peerFlag is a flag of uvicorn, gunicorn, hypercorn or granian that has no setting of its own here.
+import (
+	"strconv"
+	"strings"
+)
+
+// peerFlag is a flag of uvicorn, gunicorn, hypercorn, granian or uWSGI that has no setting of its own here. NGINX Unit has none.
 type peerFlag struct {
 	value   bool   // takes a value
-	hint    string // what to do instead
+	hint    string // what to do instead; {} stands for the value
+	unnamed string // what {} is if there is no value
+	socket  bool   // the value is an address; without a colon it is the path of a unix socket
 	planned bool   // a later version will have it
 }
 
-// report notes the flag as a problem.
-func (f peerFlag) report(p *parsed, typed string) {
+// peerOf finds a flag of another server.
+func peerOf(typed string) (peerFlag, bool) {
+	typed = strings.ReplaceAll(typed, "_", "-")
+	if f, ok := peerFlags[typed]; ok {
+		return f, true
+	}
+	f, ok := uwsgiFlags[typed]
+	return f, ok
+}
+
+// report notes the flag as a problem. Its value is the one joined to it, else the first of the other arguments.
+func (f peerFlag) report(p *parsed, typed, value string, rest []string) {
+	if value == "" && f.value && len(rest) > 0 && !looksLikeFlag(rest[0]) {
+		value = rest[0]
+	}
+	if typed == "--http" && strings.Contains(value, ":") {
+		f = uwsgiFlags["--http-socket"] // granian's is a version
+	}
 	problem := p.problem("there is no `%s` here", typed)
 	if f.planned {
 		problem.Problem = "`" + typed + "` is not in this version"
 	}
-	problem.Hint = f.hint
+	switch {
+	case value == "":
+		value = f.unnamed
+	case f.socket && !strings.Contains(value, ":"):
+		value = "unix:" + value
+	}
+	problem.Hint = strings.ReplaceAll(f.hint, "{}", value)
+}
+
+// otherMeaning reports a letter that uWSGI uses for something else than gunicorn, whose meaning it has here, if the value shows
+// which of them was meant.
+func (p *parsed) otherMeaning(typed, value string) bool {
+	_, err := strconv.Atoi(value)
+	number := err == nil
+	switch {
+	case typed == "-w" && !number && strings.ContainsAny(value, ".:"):
+		p.problem("-w: must be `auto` or a whole number, got `%s`", value).
+			WithHint("it is `--workers`, as in gunicorn; uWSGI's -w, the application, is an argument: `awaitd %s`", value)
+	case typed == "-b" && number:
+		p.problem("-b: must be an address, got `%s`", value).
+			WithHint("it is `--bind`, as in gunicorn; in place of uWSGI's -b, the buffer's size, there is `--limit-request-line %s`", value)
+	case typed == "-p" && number:
+		p.problem("-p: must be a file, got `%s`", value).
+			WithHint("it is `--pid`, as in gunicorn; for uWSGI's -p, the number of processes, there is `--workers %s`", value)
+	default:
+		return false
+	}
+	return true
 }
 
 func instead(flag string) peerFlag { return peerFlag{value: true, hint: "use `" + flag + "`"} }
@@ -73,16 +123,23 @@ var peerFlags = map[string]peerFlag{
 	"--preload":                    planned(false),
 	"--retry-idempotent":           planned(false),
 
-	"--log-config":       planned(true),
-	"--log-format":       planned(true),
-	"--access-logfile":   planned(true),
-	"--access-logformat": planned(true),
-	"--access-log-fmt":   planned(true),
-	"--log-file":         {value: true, hint: leaveOut + "the log goes to standard error"},
-	"--error-logfile":    {value: true, hint: leaveOut + "the log goes to standard error"},
-	"--use-colors":       {hint: leaveOut + "colours are used on a terminal, unless `NO_COLOR` is set"},
-	"--no-use-colors":    {hint: "set `NO_COLOR=1`"},
-	"--capture-output":   {hint: leaveOut + "what the workers print is in the log"},
+	"--log-config":               planned(true),
+	"--log-format":               planned(true),
+	"--access-logfile":           planned(true),
+	"--access-logformat":         planned(true),
+	"--access-log-fmt":           planned(true),
+	"--log-file":                 {value: true, hint: leaveOut + "the log goes to standard error"},
+	"--error-logfile":            {value: true, hint: leaveOut + "the log goes to standard error"},
+	"--use-colors":               {hint: leaveOut + "colours are used on a terminal, unless `NO_COLOR` is set"},
+	"--no-use-colors":            {hint: "set `NO_COLOR=1`"},
+	"--enable-stdio-inheritance": {hint: leaveOut + "what the workers print is in the log"},
+	"-R":                         {hint: leaveOut + "what the workers print is in the log"},
+	"--log-syslog":               {hint: manager + ", whose journal takes standard error"},
+	"--log-syslog-to":            {value: true, hint: manager + ", whose journal takes standard error"},
+	"--initgroups":               {hint: leaveOut + "the groups of `--user` are always taken on"},
+	"--no-sendfile":              {hint: leaveOut + "the application chooses"},
+	"-v":                         {hint: "`--version` shows the version"},
+	"--capture-output":           {hint: leaveOut + "what the workers print is in the log"},
 
 	"--static":            planned(true),
 	"--static-path-mount": planned(true),
@@ -90,15 +147,6 @@ var peerFlags = map[string]peerFlag{
 	"--admin":             planned(true),
 	"--metrics":           planned(false),
 	"--statsd-host":       {value: true},
-	"--pid":               planned(true),
-	"--pid-file":          planned(true),
-	"--user":              planned(true),
-	"--group":             planned(true),
-	"--umask":             planned(true),
-	"-p":                  planned(true),
-	"-u":                  planned(true),
-	"-g":                  planned(true),
-	"-m":                  instead("--uds-permissions"),
 
 	"-k":                              {value: true, hint: workerClass},
 	"--worker-class":                  {value: true, hint: workerClass},
@@ -107,8 +155,6 @@ var peerFlags = map[string]peerFlag{
 	"--keep-alive":                    instead("--timeout-keep-alive"),
 	"--pythonpath":                    instead("--app-dir"),
 	"--working-dir":                   instead("--chdir"),
-	"-e":                              instead("--env-file"),
-	"--env":                           instead("--env-file"),
 	"--env-files":                     instead("--env-file"),
 	"--asgi-loop":                     instead("--loop"),
 	"--asgi-lifespan":                 instead("--lifespan"),

@@ -40,6 +40,7 @@ type Bind struct {
 	Port     int    // TCP: 0 takes a free one
 	Path     string // Unix
 	FD       int    // Descriptor: an inherited listening socket
+	Name     string // Descriptor: the name that LISTEN_FDNAMES gives it; one or several, whose numbers FD does not tell
 }
 
 // String returns the address as --bind takes it.
@@ -50,6 +51,9 @@ func (b Bind) String() string {
 		where = "unix:" + b.Path
 	case Descriptor:
 		where = "fd://" + strconv.Itoa(b.FD)
+		if b.Name != "" {
+			where = "fd://" + b.Name
+		}
 	}
 	if b.Protocol == HTTP {
 		return where
@@ -82,11 +86,7 @@ func parseWhere(text, where string) (Bind, error) {
 		return parseUnix(text, path)
 	}
 	if n, ok := strings.CutPrefix(where, "fd://"); ok {
-		fd, err := strconv.ParseUint(n, 10, 31)
-		if err != nil {
-			return Bind{}, must("fd:// and a descriptor's number", text)
-		}
-		return Bind{Network: Descriptor, FD: int(fd)}, nil
+		return parseDescriptor(text, n)
 	}
 	if scheme, _, ok := strings.Cut(where, "://"); ok {
 		return Bind{}, unknownScheme(scheme, text)
@@ -102,10 +102,25 @@ func parseWhere(text, where string) (Bind, error) {
 	return Bind{Network: TCP, Host: host, Port: int(port)}, nil
 }
 
+// parseDescriptor reads what follows fd://. A name has what systemd's FileDescriptorName= may have.
+func parseDescriptor(text, which string) (Bind, error) {
+	if fd, err := strconv.ParseUint(which, 10, 31); err == nil {
+		return Bind{Network: Descriptor, FD: int(fd)}, nil
+	}
+	digits := strings.TrimLeft(which, "-+0123456789") == ""
+	if digits || len(which) > maxName || strings.ContainsFunc(which, func(r rune) bool { return r <= ' ' || r == ':' || r >= 0x7f }) {
+		return Bind{}, must("fd:// and a descriptor's number, or its name in LISTEN_FDNAMES", text)
+	}
+	return Bind{Network: Descriptor, Name: which}, nil
+}
+
+// maxName is the longest name of a descriptor.
+const maxName = 255
+
 // parseUnix reads the path of unix:path and of unix:///path.
 func parseUnix(text, path string) (Bind, error) {
 	path = strings.TrimPrefix(path, "//")
-	if path == "" {
+	if path == "" || path == "@" {
 		return Bind{}, must("unix: and a path", text)
 	}
 	return Bind{Network: Unix, Path: path}, nil
@@ -163,6 +178,7 @@ func (l *loader) chooseAddress() {
 	if top == byDefault {
 		return
 	}
+	l.addressed = true
 	var winner []string
 	for _, way := range addressWays {
 		if l.wayRank(way) != top {

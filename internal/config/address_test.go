@@ -15,6 +15,8 @@ func TestParseBind(t *testing.T) {
 		"unix:///run/a":     {Network: Unix, Path: "/run/a"},
 		"unix:a.sock":       {Network: Unix, Path: "a.sock"},
 		"fd://3":            {Network: Descriptor, FD: 3},
+		"fd://web.socket":   {Network: Descriptor, Name: "web.socket"},
+		"unix:@name":        {Network: Unix, Path: "@name"},
 		"http://a:80":       {Network: TCP, Host: "a", Port: 80},
 		"uwsgi://[::1]:1":   {Protocol: UWSGI, Network: TCP, Host: "::1", Port: 1},
 		"uwsgi://unix:/a":   {Protocol: UWSGI, Network: Unix, Path: "/a"},
@@ -35,8 +37,10 @@ func TestParseBindRefuses(t *testing.T) {
 		"a:65536":       "must be host:port, [::1]:port, :port, unix:path or fd://N with a port of 0 to 65535, got `a:65536`",
 		"a b:80":        "must be host:port, [::1]:port, :port, unix:path or fd://N with a port of 0 to 65535, got `a b:80`",
 		"unix:":         "must be unix: and a path, got `unix:`",
-		"fd://x":        "must be fd:// and a descriptor's number, got `fd://x`",
-		"fd://-1":       "must be fd:// and a descriptor's number, got `fd://-1`",
+		"fd://":         "must be fd:// and a descriptor's number, or its name in LISTEN_FDNAMES, got `fd://`",
+		"fd://a:b":      "must be fd:// and a descriptor's number, or its name in LISTEN_FDNAMES, got `fd://a:b`",
+		"unix:@":        "must be unix: and a path, got `unix:@`",
+		"fd://-1":       "must be fd:// and a descriptor's number, or its name in LISTEN_FDNAMES, got `fd://-1`",
 		"tls://a:443":   "`tls://` is not in this version",
 		"uwsgi://a:x":   "must be host:port, [::1]:port, :port, unix:path or fd://N with a port of 0 to 65535, got `uwsgi://a:x`",
 		"uwsgi://unix:": "must be unix: and a path, got `uwsgi://unix:`",
@@ -50,7 +54,10 @@ func TestParseBindRefuses(t *testing.T) {
 }
 
 func TestBindStringIsWhatParseBindReads(t *testing.T) {
-	for _, text := range []string{"127.0.0.1:8000", "[::1]:80", ":0", "unix:/run/a.sock", "fd://3", "uwsgi://unix:/a", "scgi://:1", "uwsgi://fd://3"} {
+	for _, text := range []string{
+		"127.0.0.1:8000", "[::1]:80", ":0", "unix:/run/a.sock", "unix:@a", "fd://3", "fd://web", "uwsgi://unix:/a", "scgi://:1",
+		"uwsgi://fd://3", "scgi://fd://web",
+	} {
 		if b, err := ParseBind(text); err != nil || b.String() != text {
 			t.Errorf("%q became %q (%v)", text, b, err)
 		}

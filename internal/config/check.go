@@ -111,6 +111,15 @@ func checkHeader(text string) error {
 	return nil
 }
 
+// checkVariable checks NAME=value.
+func checkVariable(text string) error {
+	name, _, ok := strings.Cut(text, "=")
+	if !ok || name == "" || strings.ContainsAny(name, " \t\x00") || strings.Contains(text, "\x00") {
+		return must("NAME=VALUE", text)
+	}
+	return nil
+}
+
 func notToken(r rune) bool {
 	letter := 'a' <= r|0x20 && r|0x20 <= 'z' || '0' <= r && r <= '9'
 	return !letter && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
@@ -122,12 +131,28 @@ func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 func (l *loader) checkTogether(c *Config) {
 	l.checkFolders("app-dir", c.AppDir)
 	l.checkFolders("reload-dir", c.ReloadDirs...)
+	l.checkBinds(c)
 	head := c.LimitRequestLine + c.LimitRequestFieldSize + 4*c.LimitRequestFields
 	if head > MaxHead {
 		l.problem("", fmt.Sprintf(
 			"can't keep the request limits: a line of %d bytes, a field of %d bytes and a table of %d fields take %d bytes, but a "+
 				"request's head has %d", c.LimitRequestLine, c.LimitRequestFieldSize, c.LimitRequestFields, head, MaxHead),
 			"lower `--limit-request-line`, `--limit-request-field-size` or `--limit-request-fields`")
+	}
+}
+
+// checkBinds finds addresses that are given twice. Two free ports are two addresses.
+func (l *loader) checkBinds(c *Config) {
+	seen := map[Bind]bool{}
+	for _, at := range c.Addresses() {
+		if at.Network == Unix && !strings.HasPrefix(at.Path, "@") {
+			at.Path = filepath.Clean(l.path(at.Path))
+		}
+		where := Bind{Network: at.Network, Host: strings.ToLower(at.Host), Port: at.Port, Path: at.Path, FD: at.FD, Name: at.Name}
+		if seen[where] && (at.Network != TCP || at.Port != 0) {
+			l.problem(l.wayGiven([]string{"bind"}).label, fmt.Sprintf("`%s` is given twice", where), "leave one of them out")
+		}
+		seen[where] = true
 	}
 }
 

@@ -5,7 +5,11 @@
 // all, and reports every problem at once, so that nobody mends settings one run at a time.
 package config
 
-import "time"
+import (
+	"time"
+
+	"github.com/awaitd/awaitd/internal/account"
+)
 
 // Version of the program; the Python package has the same.
 const Version = "0.1.0"
@@ -14,7 +18,8 @@ const Version = "0.1.0"
 type Config struct {
 	File     string   // the settings file that was read; empty: none
 	EnvFiles []string // read before the environment's own variables, which win
-	Environ  []string // "NAME=value" that EnvFiles add to the environment, for the workers
+	Env      []string // "NAME=value"
+	Environ  []string // what EnvFiles and Env add to the environment, for the workers
 	Dir      string   // working folder, absolute; relative paths below start here
 
 	// Target is the application: "main:app".
@@ -24,11 +29,13 @@ type Config struct {
 	AppDir    string // put first on sys.path
 	Python    string // interpreter; empty: search
 
+	Addressed      bool // one of the settings below says where to listen; else sockets that a service manager passed count
 	Host           string
 	Port           int
 	Bind           []string // see Addresses, which joins all the ways to name one
 	UDS            string
 	UDSPermissions uint32
+	UDSOwner       account.Owner
 	FD             int // inherited listening descriptor, -1 none
 	Backlog        int
 
@@ -66,6 +73,11 @@ type Config struct {
 	TimeoutSend             time.Duration
 	TimeoutKeepAlive        time.Duration
 	TimeoutGracefulShutdown time.Duration
+
+	PIDFile string
+	User    account.Account
+	Group   account.Account
+	Umask   int // -1: as it is
 
 	LogLevel     string // critical, error, warning, info, debug, trace
 	AccessLog    bool

@@ -43,12 +43,28 @@ func (l *loader) readFile(environ variables) (givens, string) {
 
 // readNamed reads the file that --config names.
 func (l *loader) readNamed(name, label string) givens {
+	if hint := otherFormat(name); hint != "" {
+		l.problem(label, fmt.Sprintf("`%s` is no TOML file", name), hint)
+		return nil
+	}
 	data, err := os.ReadFile(l.path(name))
 	g, ok := l.parseFile(name, label, data, err)
 	if !ok {
 		l.problem(label, fmt.Sprintf("`%s` has no table `tool.awaitd`", name), "")
 	}
 	return g
+}
+
+// otherFormat says what to do with a settings file of another server.
+func otherFormat(name string) string {
+	switch filepath.Ext(name) {
+	case ".py":
+		return "gunicorn's settings are Python, here they are TOML: `awaitd config --schema` lists the keys; most of its flags work as " +
+			"they are"
+	case ".ini", ".xml", ".yaml", ".yml", ".json":
+		return "settings are TOML; `awaitd config --schema` lists the keys"
+	}
+	return ""
 }
 
 // parseFile returns what a file says. It is false for a pyproject.toml that says nothing about awaitd.

@@ -70,6 +70,8 @@ type loader struct {
 	given    givens            // the winners
 	sources  map[string]string // where a setting that nobody gave comes from, if not from its default
 	problems []error
+
+	addressed bool // somebody says where to listen
 }
 
 // Load reads every source and returns the settings, or all the problems there are, joined: each is a *fault.Fault.
@@ -85,7 +87,8 @@ func Load(in Input) (*Loaded, error) {
 
 	c := l.fill()
 	c.Dir, c.File = l.dir, path
-	c.Environ = extra.list()
+	c.Environ = append(extra.list(), c.Env...)
+	c.Addressed = l.addressed
 	if path != "" {
 		l.sources["config"] = "found"
 	}

@@ -40,11 +40,12 @@ const (
 	Timeouts    Group = "Timeouts"
 	Logs        Group = "Logs"
 	Headers     Group = "Headers"
+	Process     Group = "Process"
 	Sources     Group = "Settings"
 )
 
 // Groups lists the groups in the order they are shown.
-var Groups = []Group{Application, Address, Proxies, Workers, Development, Limits, Timeouts, Logs, Headers, Sources}
+var Groups = []Group{Application, Address, Proxies, Workers, Development, Limits, Timeouts, Logs, Headers, Process, Sources}
 
 // Flag returns the flag as it is typed: "--port"; for a positional setting, its argument's name.
 func (s *Setting) Flag() string {

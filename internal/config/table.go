@@ -3,6 +3,8 @@ package config
 import (
 	"math"
 	"time"
+
+	"github.com/awaitd/awaitd/internal/account"
 )
 
 // Limits of limits.
@@ -70,6 +72,11 @@ var Table = []Setting{
 			"already stay as they are.",
 		Value: func(c *Config) Value { return list{field: &c.EnvFiles, split: ",", path: File} },
 	},
+	{
+		Name: "env", Short: "e", Key: "app.env", Arg: "NAME=VALUE", Group: Application,
+		Prose: "Variable for the workers' environment; may be repeated. It counts more than one of the same name that is there.",
+		Value: func(c *Config) Value { return list{field: &c.Env, split: "\n", check: checkVariable} },
+	},
 
 	{
 		Name: "host", Key: "listen.host", Arg: "HOST", Default: "127.0.0.1", Group: Address,
@@ -85,8 +92,9 @@ var Table = []Setting{
 	},
 	{
 		Name: "bind", Short: "b", Key: "listen.bind", Arg: "ADDRESS", Group: Address,
-		Prose: "Address to listen on, instead of host and port: `host:port`, `[::1]:port`, `:port`, `unix:path` or `fd://N`; with " +
-			"`uwsgi://` or `scgi://` in front for a web server that speaks that protocol; may be repeated.",
+		Prose: "Address to listen on, instead of host and port: `host:port`, `[::1]:port`, `:port`, `unix:path`, `unix:@name` " +
+			"(abstract), or `fd://N` and `fd://NAME` for sockets that were passed; with `uwsgi://` or `scgi://` in front for a web " +
+			"server that speaks that protocol; may be repeated.",
 		Value: func(c *Config) Value { return list{field: &c.Bind, split: ",", check: checkBind} },
 	},
 	{
@@ -95,11 +103,18 @@ var Table = []Setting{
 		Value: func(c *Config) Value { return text{field: &c.UDS, path: File} },
 	},
 	{
-		Name: "uds-permissions", Key: "listen.uds_permissions", Arg: "MODE", Default: "666", Group: Address,
+		Name: "uds-permissions", Aliases: []string{"chmod-socket"}, Key: "listen.uds_permissions", Arg: "MODE", Default: "666",
+		Group: Address,
 		Prose: "Permissions of unix sockets, in octal.",
 		Why: "The proxy in front runs as another user, so the socket must be open to it, as it is with uvicorn; who may reach it at " +
 			"all is decided by the folder it is in.",
 		Value: func(c *Config) Value { return mode{&c.UDSPermissions} },
+	},
+	{
+		Name: "uds-owner", Aliases: []string{"chown-socket"}, Key: "listen.uds_owner", Arg: "USER[:GROUP]", Group: Address,
+		Prose: "Owner of unix sockets, by names or numbers; `:GROUP` changes the group alone. Only root may choose another user; " +
+			"others may choose a group they are in.",
+		Value: func(c *Config) Value { return owner{&c.UDSOwner} },
 	},
 	{
 		Name: "fd", Key: "listen.fd", Arg: "N", Default: "none", Group: Address,
@@ -109,7 +124,7 @@ var Table = []Setting{
 		},
 	},
 	{
-		Name: "backlog", Key: "listen.backlog", Arg: "N", Default: "2048", Group: Address,
+		Name: "backlog", Aliases: []string{"listen"}, Key: "listen.backlog", Arg: "N", Default: "2048", Group: Address,
 		Prose: "Connections the kernel holds that are not yet accepted; it takes no more than `net.core.somaxconn`.",
 		Why:   "Enough for a burst of new connections in the milliseconds a busy event loop takes to come round; the peers' number.",
 		Value: func(c *Config) Value { return number{field: &c.Backlog, min: 1, max: math.MaxUint16} },
@@ -145,8 +160,8 @@ var Table = []Setting{
 	},
 
 	{
-		Name: "workers", Short: "w", Key: "workers.count", Env: []string{"WEB_CONCURRENCY"}, Arg: "N|auto", Default: "1",
-		Group: Workers,
+		Name: "workers", Short: "w", Aliases: []string{"processes"}, Key: "workers.count", Env: []string{"WEB_CONCURRENCY"},
+		Arg: "N|auto", Default: "1", Group: Workers,
 		Prose: "Worker processes; `auto`: as many as the CPUs that the container or machine gives.",
 		Why:   "One worker shares its memory and state with nobody, which is what development and small sites expect.",
 		Value: func(c *Config) Value { return number{field: &c.Workers, min: 1, max: maxWorkers, word: "auto"} },
@@ -248,7 +263,8 @@ var Table = []Setting{
 		Value: func(c *Config) Value { return size[int]{&c.LimitRequestFieldSize, 256, MaxHead} },
 	},
 	{
-		Name: "limit-request-body", Key: "limits.request_body", Arg: "SIZE", Default: "0", Unit: "bytes", Group: Limits,
+		Name: "limit-request-body", Aliases: []string{"limit-post"}, Key: "limits.request_body", Arg: "SIZE", Default: "0",
+		Unit: "bytes", Group: Limits,
 		Prose: "Length of a request's body; a longer one is answered with 413. 0: no limit.",
 		Why:   "Bodies are passed on as they come and take no memory, so only the application knows what is too much.",
 		Value: func(c *Config) Value { return size[int64]{&c.LimitRequestBody, 0, math.MaxInt64} },
@@ -332,9 +348,32 @@ var Table = []Setting{
 		Value: func(c *Config) Value { return boolean{&c.DateHeader} },
 	},
 	{
-		Name: "header", Key: "headers.add", Arg: "NAME:VALUE", Group: Headers,
+		Name: "header", Aliases: []string{"add-header"}, Key: "headers.add", Arg: "NAME:VALUE", Group: Headers,
 		Prose: "Header field added to every response; may be repeated.",
 		Value: func(c *Config) Value { return list{field: &c.Headers, split: "\n", check: checkHeader} },
+	},
+
+	{
+		Name: "pid", Short: "p", Aliases: []string{"pidfile", "pid-file"}, Key: "process.pid", Arg: "FILE", Group: Process,
+		Prose: "File that the server's process id is in from when it is ready until it ends. The id of a process that is running, or " +
+			"anything that is no id, is never overwritten.",
+		Value: func(c *Config) Value { return text{field: &c.PIDFile, path: File} },
+	},
+	{
+		Name: "user", Short: "u", Aliases: []string{"uid"}, Key: "process.user", Arg: "USER", Group: Process,
+		Prose: "User, by name or number, that the server becomes, with the user's groups, when it has bound its addresses as root and " +
+			"before any worker starts. Unix sockets and the pid file become the user's.",
+		Value: func(c *Config) Value { return person{&c.User, "user", account.FindUser} },
+	},
+	{
+		Name: "group", Short: "g", Aliases: []string{"gid"}, Key: "process.group", Arg: "GROUP", Group: Process,
+		Prose: "Group, by name or number, that the server takes on as it does the user. Without it: the user's own.",
+		Value: func(c *Config) Value { return person{&c.Group, "group", account.FindGroup} },
+	},
+	{
+		Name: "umask", Short: "m", Key: "process.umask", Arg: "MODE", Default: "none", Group: Process,
+		Prose: "Permissions, in octal, that files of the server and the workers don't get; `none` keeps the mask it was started with.",
+		Value: func(c *Config) Value { return umask{&c.Umask} },
 	},
 
 	{

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+
+	"github.com/awaitd/awaitd/internal/fault"
 )
 
 // Value joins a setting to its field in a Config: it reads what a user writes, checks its limits, and shows it again.
@@ -58,6 +60,11 @@ func must(what string, got any) error {
 		return fmt.Errorf("must be %s, got `%s`", what, text)
 	}
 	return fmt.Errorf("must be %s, got %v", what, got)
+}
+
+// hinted adds what to do about a mistake.
+func hinted(err error, hint string) error {
+	return &fault.Fault{Problem: err.Error(), Hint: hint, Code: fault.Usage}
 }
 
 func last(texts []string) string {

@@ -213,3 +213,35 @@ func (v mode) Shape() Shape {
 		Schema: map[string]any{"type": []string{"integer", "string"}, "pattern": "^(0o)?[0-7]{1,4}$"},
 	}
 }
+
+// umask is a mask of permissions, in octal, or none, which is -1.
+type umask struct{ field *int }
+
+const noMask = "none"
+
+func (v umask) Set(texts ...string) error {
+	if strings.EqualFold(last(texts), noMask) {
+		*v.field = -1
+		return nil
+	}
+	var n uint32
+	if err := (mode{&n}).Set(texts...); err != nil {
+		return must("`none` or octal permissions, 0 to 777", last(texts))
+	}
+	*v.field = int(n)
+	return nil
+}
+
+func (v umask) String() string {
+	if *v.field < 0 {
+		return noMask
+	}
+	return strconv.FormatInt(int64(*v.field), 8)
+}
+
+func (v umask) Shape() Shape {
+	shape := mode{}.Shape()
+	shape.Type, shape.Choices, shape.Open = "`none` or "+shape.Type, []string{noMask}, true
+	shape.Schema = map[string]any{"anyOf": []any{shape.Schema, map[string]any{"const": noMask}}}
+	return shape
+}

@@ -4,6 +4,8 @@ import (
 	"math"
 	"testing"
 	"time"
+
+	"github.com/awaitd/awaitd/internal/account"
 )
 
 // valueCase gives a text and either what the value then shows, or the error.
@@ -187,4 +189,50 @@ func TestNetworks(t *testing.T) {
 		{text: "localhost", err: "must be an IP address, a network such as 10.0.0.0/8, `unix` or `*`, got `localhost`"},
 		{text: "fe80::1%eth0", err: "must be an IP address, a network such as 10.0.0.0/8, `unix` or `*`, got `fe80::1%eth0`"},
 	})
+}
+
+func TestUmask(t *testing.T) {
+	var n int
+	runValueCases(t, umask{&n}, []valueCase{
+		{text: "none", shown: "none"},
+		{text: "022", shown: "22"},
+		{text: "0o77", shown: "77"},
+		{text: "0", shown: "0"},
+		{text: "8", err: "must be `none` or octal permissions, 0 to 777, got `8`"},
+		{text: "1000", err: "must be `none` or octal permissions, 0 to 777, got `1000`"},
+		{text: "", err: "must be `none` or octal permissions, 0 to 777, got nothing"},
+	})
+}
+
+func TestVariable(t *testing.T) {
+	var env []string
+	v := list{field: &env, split: "\n", check: checkVariable}
+	runValueCases(t, v, []valueCase{
+		{text: "A=1", shown: "A=1"},
+		{text: "A=", shown: "A="},
+		{text: "A=b=c,d e", shown: "A=b=c,d e"},
+		{text: "A", err: "must be NAME=VALUE, got `A`"},
+		{text: "=1", err: "must be NAME=VALUE, got `=1`"},
+		{text: "A B=1", err: "must be NAME=VALUE, got `A B=1`"},
+	})
+}
+
+func TestOwner(t *testing.T) {
+	var o account.Owner
+	runValueCases(t, owner{&o}, []valueCase{
+		{text: "root", shown: "root"},
+		{text: "33", shown: "33"},
+		{text: "root:0", shown: "root:0"},
+		{text: ":33", shown: ":33"},
+		{text: "", err: "must be USER, USER:GROUP or :GROUP, got nothing"},
+		{text: ":", err: "must be USER, USER:GROUP or :GROUP, got `:`"},
+		{text: "root:", err: "must be USER, USER:GROUP or :GROUP, got `root:`"},
+		{text: "nobody-here", err: "must be the name or number of a user, got `nobody-here`"},
+		{text: "0:nobody-here", err: "must be the name or number of a group, got `nobody-here`"},
+		{text: "0:1:2", err: "must be the name or number of a group, got `1:2`"},
+		{text: "4294967295", err: "must be the name or number of a user, got `4294967295`"},
+	})
+	if err := (owner{&o}).Set("0:33"); err != nil || o.User.ID != 0 || o.Group.ID != 33 {
+		t.Errorf("%+v, %v", o, err)
+	}
 }

@@ -2,9 +2,12 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/awaitd/awaitd/internal/account"
 )
 
 // boolean is yes or no.
@@ -137,4 +140,71 @@ func (v list) Shape() Shape {
 		List: true, Split: v.split, Path: v.path,
 		Schema: map[string]any{"anyOf": []any{item, map[string]any{"type": "array", "items": item}}},
 	}
+}
+
+// owner is USER, USER:GROUP or :GROUP.
+type owner struct{ field *account.Owner }
+
+func (v owner) Set(texts ...string) error {
+	name, group, both := strings.Cut(last(texts), ":")
+	var o account.Owner
+	var err error
+	if both && group == "" || name == "" && !both {
+		return must("USER, USER:GROUP or :GROUP", last(texts))
+	}
+	if name != "" {
+		if o.User, err = findAccount("user", name, account.FindUser); err != nil {
+			return err
+		}
+	}
+	if both {
+		if o.Group, err = findAccount("group", group, account.FindGroup); err != nil {
+			return err
+		}
+	}
+	*v.field = o
+	return nil
+}
+
+func (v owner) String() string {
+	if v.field.Group.Text == "" {
+		return v.field.User.Text
+	}
+	return v.field.User.Text + ":" + v.field.Group.Text
+}
+
+func (v owner) Shape() Shape {
+	return Shape{Type: "USER, USER:GROUP or :GROUP", Schema: map[string]any{"type": []string{"integer", "string"}}}
+}
+
+// findAccount finds a user or a group.
+func findAccount(kind, text string, find func(string) (account.Account, error)) (account.Account, error) {
+	a, err := find(text)
+	if err == nil {
+		return a, nil
+	}
+	err = must("the name or number of a "+kind, text)
+	file := map[string]string{"user": "/etc/passwd", "group": "/etc/group"}[kind]
+	return a, hinted(err, fmt.Sprintf("names are looked up in %s; name a %s that is kept elsewhere by its number", file, kind))
+}
+
+// person is a user or a group.
+type person struct {
+	field *account.Account
+	kind  string
+	find  func(string) (account.Account, error)
+}
+
+func (v person) Set(texts ...string) error {
+	a, err := findAccount(v.kind, last(texts), v.find)
+	if err == nil {
+		*v.field = a
+	}
+	return err
+}
+
+func (v person) String() string { return v.field.Text }
+
+func (v person) Shape() Shape {
+	return Shape{Type: "name or number", Schema: map[string]any{"type": []string{"integer", "string"}}}
 }

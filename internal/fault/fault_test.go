@@ -10,6 +10,13 @@ import (
 	"time"
 )
 
+// advised is an error with a hint of its own.
+type advised struct{ cause error }
+
+func (advised) Error() string   { return "may not" }
+func (advised) Hint() string    { return "ask" }
+func (a advised) Unwrap() error { return a.cause }
+
 func TestListen(t *testing.T) {
 	sys := func(errno syscall.Errno) error {
 		return &net.OpError{Op: "listen", Net: "tcp", Err: os.NewSyscallError("bind", errno)}
@@ -40,6 +47,15 @@ func TestListen(t *testing.T) {
 			"unix:/no/a", sys(syscall.ENOENT), "can't listen on unix:/no/a: no such file or directory",
 			"the folder of the socket must be there",
 		},
+		{
+			"uwsgi://unix:/run/a", sys(syscall.EADDRINUSE), "can't listen on uwsgi://unix:/run/a: address already in use",
+			"another server listens on `/run/a`: stop it, or pick another path",
+		},
+		{
+			"uwsgi://127.0.0.1:3031", sys(syscall.EADDRINUSE), "can't listen on uwsgi://127.0.0.1:3031: address already in use",
+			"pick another address with `--port 3032`",
+		},
+		{"unix:/run/b", advised{syscall.EPERM}, "can't listen on unix:/run/b: may not", "ask"},
 		{"fd://9", sys(syscall.EBADF), "can't listen on fd://9: bad file descriptor", ""},
 	} {
 		f := Listen(c.address, c.cause)

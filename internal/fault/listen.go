@@ -13,15 +13,25 @@ import (
 // privilegedPorts is the first port that any user may listen on.
 const privilegedPorts = 1024
 
-// Listen is the failure to listen on an address: host:port, unix:path or fd://N.
+// Listen is the failure to listen on an address: host:port, unix:path or fd://N, perhaps with the scheme of a protocol in front.
 func Listen(address string, cause error) *Fault {
+	where := address
 	f := &Fault{
-		Problem: fmt.Sprintf("can't listen on %s: %v", address, reason(cause)),
+		Problem: fmt.Sprintf("can't listen on %s: %v", where, reason(cause)),
 		Code:    Runtime,
 		Cause:   cause,
 	}
+	if scheme, rest, ok := strings.Cut(address, "://"); ok && scheme != "fd" {
+		address = rest
+	}
 	path, unix := strings.CutPrefix(address, "unix:")
+	advised, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](cause)
 	switch {
+	case ok:
+		f.Problem, f.Hint = fmt.Sprintf("can't listen on %s: %v", where, advised), advised.Hint()
 	case errors.Is(cause, syscall.EADDRINUSE) && unix:
 		f.Hint = fmt.Sprintf("another server listens on `%s`: stop it, or pick another path", path)
 	case errors.Is(cause, syscall.EADDRINUSE):
@@ -66,3 +76,6 @@ func reason(err error) error {
 		err = inner
 	}
 }
+
+// InUse tells whether an address is another socket's.
+func InUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }

@@ -7,10 +7,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io/fs"
 	"net"
 	"net/netip"
-	"os"
 	"strconv"
 	"time"
 
@@ -24,13 +22,12 @@ type Socket struct {
 	FD int
 	// Address is what was bound, with the port that the kernel chose; without one for unix sockets.
 	Address netip.AddrPort
-	// Path is the path of a unix socket.
+	// Path is the path of a unix socket; of an abstract one its name, behind an @.
 	Path string
 	// Protocol is what the caller wants to have spoken: the scheme of the URL; empty for HTTP.
 	Protocol string
 
-	owned bool // the path is ours to remove
-	inode uint64
+	file fileID // what was made at Path, which is ours to remove; zero: nothing
 }
 
 // URL returns where a client on this machine finds the socket: http://127.0.0.1:8000, or unix:/run/app.sock;
@@ -61,13 +58,30 @@ func (s *Socket) Server() exchange.Address {
 	return exchange.AddressFrom(s.Address)
 }
 
-// Close closes the socket, and removes the path of a unix socket that it made, if it is still the same.
+// Close closes the socket, and removes the path of a unix socket that it made, if it is still the same: while the socket is open
+// nobody else can have made one of the same inode.
 func (s *Socket) Close() {
-	_ = unix.Close(s.FD)
-	if s.owned && inodeOf(s.Path) == s.inode {
-		_ = os.Remove(s.Path)
+	if s.file != (fileID{}) && identify(s.Path) == s.file {
+		_ = unix.Unlink(s.Path)
 	}
+	_ = unix.Close(s.FD)
 }
+
+// Error is a failure with what can be done about it. The hint is empty when nothing can.
+type Error struct {
+	Problem string
+	Advice  string
+	Err     error // the cause; nil if the problem says it all
+}
+
+// Error returns the problem.
+func (e *Error) Error() string { return e.Problem }
+
+// Hint returns what to do about it.
+func (e *Error) Hint() string { return e.Advice }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
 
 // resolveTime bounds the look-up of a host name.
 const resolveTime = 10 * time.Second
@@ -159,93 +173,4 @@ func bindListen(fd int, sa unix.Sockaddr, backlog int) error {
 		_ = unix.Close(fd)
 	}
 	return err
-}
-
-// Unix listens on a unix socket with the given permissions (0: as the umask has it). A socket that is there already is
-// replaced if nobody listens on it.
-func Unix(path string, permissions uint32, backlog int) (*Socket, error) {
-	err := removeStale(path)
-	if err != nil {
-		return nil, err
-	}
-	fd, err := socket(unix.AF_UNIX)
-	if err != nil {
-		return nil, err
-	}
-	if permissions != 0 {
-		_ = unix.Fchmod(fd, permissions) // on Linux it holds from the first moment on, less what the umask takes
-	}
-	if err := bindListen(fd, &unix.SockaddrUnix{Name: path}, backlog); err != nil {
-		return nil, err
-	}
-	s := &Socket{FD: fd, Path: path, owned: true, inode: inodeOf(path)}
-	if permissions != 0 {
-		if err := os.Chmod(path, fs.FileMode(permissions)); err != nil {
-			s.Close()
-			return nil, err
-		}
-	}
-	return s, nil
-}
-
-// removeStale removes a socket that nobody listens on.
-func removeStale(path string) error {
-	info, err := os.Lstat(path)
-	if err != nil {
-		return nil // nothing there; bind will find out about the rest
-	}
-	if info.Mode().Type() != fs.ModeSocket {
-		return unix.EADDRINUSE // never a file of another kind
-	}
-	conn, err := net.Dial("unix", path)
-	if err == nil {
-		_ = conn.Close()
-		return unix.EADDRINUSE
-	}
-	if !errors.Is(err, unix.ECONNREFUSED) {
-		return err
-	}
-	return os.Remove(path)
-}
-
-func inodeOf(path string) uint64 {
-	var st unix.Stat_t
-	if unix.Lstat(path, &st) != nil {
-		return 0
-	}
-	return st.Ino
-}
-
-// Inherited takes over a listening socket that the process was started with.
-func Inherited(fd int) (*Socket, error) {
-	listening, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
-	if err != nil {
-		return nil, err
-	}
-	if listening == 0 {
-		return nil, errors.New("the descriptor is not a listening socket")
-	}
-	unix.CloseOnExec(fd)
-	if err := unix.SetNonblock(fd, true); err != nil {
-		return nil, err
-	}
-	return inspect(&Socket{FD: fd})
-}
-
-// inspect asks the kernel what was bound.
-func inspect(s *Socket) (*Socket, error) {
-	sa, err := unix.Getsockname(s.FD)
-	if err != nil {
-		s.Close()
-		return nil, err
-	}
-	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		s.Address = netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
-	case *unix.SockaddrInet6:
-		s.Address = netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port))
-	case *unix.SockaddrUnix:
-		s.Path = sa.Name
-	}
-	return s, nil
 }

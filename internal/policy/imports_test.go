@@ -19,7 +19,7 @@ const direction = `
 	exchange < wire, listen, telemetry;
 	http1 < forwarded, cgi;
 	http1, http2, websocket, proxyproto, cgi, forwarded, wire, listen, telemetry < reactor;
-	fault < config;
+	fault, account < config;
 	fault, wire, telemetry < worker < pool;
 	everything < server;
 	config < cli;
@@ -30,7 +30,7 @@ const direction = `
 const module = "github.com/awaitd/awaitd/"
 
 // standAlone are packages that import nothing of ours: bench's client is a program of its own.
-var standAlone = []string{"exchange", "fault", "bench/load", "policy"}
+var standAlone = []string{"exchange", "fault", "account", "systemd", "bench/load", "policy"}
 
 // order is direction, parsed: what each package may import.
 type order map[string]map[string]bool

@@ -17,6 +17,7 @@ func Check(_ context.Context, cfg *config.Config, out Output) error {
 		return err
 	}
 	defer s.close()
+	s.manager.Seal()
 	for _, st := range s.stations {
 		s.running.Go(st.reactor.Run) // ends by close
 	}

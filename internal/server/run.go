@@ -20,21 +20,27 @@ func (s *Server) run(ctx context.Context) error {
 	for _, st := range s.stations {
 		s.running.Go(st.reactor.Run) // ends by close
 	}
+	s.tellStarting()
 	started := make(chan error, 1)
 	go func() { started <- s.pool.Start() }() // ends when the pool is ready, or stopped
 	if err, ended := s.await(ctx, signals, started); ended || err != nil {
+		s.tellStopping(err)
 		s.force(signals)
 		s.pool.Stop(0)
 		return err
 	}
-	if err := s.accept(); err != nil {
+	if err := errors.Join(s.accept(), s.pidFile.write()); err != nil {
+		s.tellStopping(err)
 		s.pool.Stop(0)
 		return err
 	}
 	s.sayReady()
+	s.tellReady()
+	defer s.keepVigil()()
 	watcher := s.watch()
 	err := s.serve(ctx, signals, watcher)
 	watcher.stop()
+	s.tellStopping(err)
 	s.shutDown(signals)
 	return err
 }
@@ -77,8 +83,10 @@ func (s *Server) serve(ctx context.Context, signals <-chan os.Signal, w *watcher
 // reload replaces the workers; the connections do not notice.
 func (s *Server) reload(why string) {
 	s.log.Info("reloading", "because", why)
+	s.tellReloading(why)
 	begun := time.Now()
 	err := s.pool.Reload()
+	s.tellReloaded(err)
 	if err == nil {
 		s.log.Info("reloaded", "after", time.Since(begun).Round(time.Millisecond))
 		return
@@ -116,6 +124,7 @@ func (s *Server) force(signals <-chan os.Signal) {
 				s.log.Warn("stopping at once")
 				s.pool.Kill()
 				s.closeSockets()
+				s.pidFile.remove()
 				s.lines.Close()
 				os.Exit(fault.Runtime)
 			}

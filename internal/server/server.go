@@ -14,15 +14,16 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
+	"syscall"
 
-	"github.com/awaitd/awaitd/internal/cgi"
 	"github.com/awaitd/awaitd/internal/config"
-	"github.com/awaitd/awaitd/internal/fault"
 	"github.com/awaitd/awaitd/internal/forwarded"
 	"github.com/awaitd/awaitd/internal/http1"
 	"github.com/awaitd/awaitd/internal/listen"
 	"github.com/awaitd/awaitd/internal/pool"
 	"github.com/awaitd/awaitd/internal/reactor"
+	"github.com/awaitd/awaitd/internal/systemd"
 	"github.com/awaitd/awaitd/internal/telemetry"
 	"github.com/awaitd/awaitd/internal/wire"
 	"github.com/awaitd/awaitd/internal/worker"
@@ -43,6 +44,13 @@ type Server struct {
 	access   *telemetry.AccessLog
 	refusals *telemetry.Refusals
 	python   worker.Interpreter
+	become   *identity // whom it becomes once it has bound its addresses; nil: nobody else
+	pidFile  *pidFile
+	manager  *systemd.Environment
+	notifier systemd.Notifier
+	untold   sync.Once    // of what went wrong with it
+	reloads  atomic.Int32 // going on
+	ending   atomic.Bool  // the manager was told
 	sockets  []*listen.Socket
 	closing  sync.Once // of the sockets
 	reaper   *worker.Reaper
@@ -75,17 +83,35 @@ func Run(ctx context.Context, cfg *config.Config, out Output) error {
 	return s.run(ctx)
 }
 
-// open gets everything that a run needs and that can be refused: interpreter, reactors, sockets.
+// open gets everything that a run needs and that can be refused: interpreter, reactors, the pid file, sockets. What needs root's
+// rights is done then, and they are given up.
 func open(cfg *config.Config, out Output) (*Server, error) {
 	s, err := prepare(cfg, out)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.bind(); err != nil {
+	if err := s.settle(); err != nil {
 		s.close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// settle takes the process's places in the system.
+func (s *Server) settle() (err error) {
+	if s.cfg.Umask >= 0 {
+		syscall.Umask(s.cfg.Umask)
+	}
+	if s.become, err = identify(s.cfg); err != nil {
+		return err
+	}
+	if s.pidFile, err = claimPID(s.cfg.PIDFile, s.become); err != nil {
+		return err
+	}
+	if err := s.bind(); err != nil {
+		return err
+	}
+	return s.become.become()
 }
 
 // prepare makes a server without sockets.
@@ -95,6 +121,10 @@ func prepare(cfg *config.Config, out Output) (*Server, error) {
 	s.log = telemetry.NewLogger(s.lines, level)
 	s.refusals = telemetry.NewRefusals(s.log)
 	var err error
+	if err = s.meetManager(); err != nil {
+		s.close()
+		return nil, err
+	}
 	if s.python, err = worker.Find(s.search()); err != nil {
 		s.close()
 		return nil, err
@@ -112,48 +142,6 @@ func (s *Server) search() worker.Search {
 	return worker.Search{
 		Explicit: s.cfg.Python, VirtualEnv: os.Getenv("VIRTUAL_ENV"), AppDir: s.cfg.AppDir, Executable: exe,
 	}
-}
-
-// bind opens every listening socket; nothing is accepted yet.
-func (s *Server) bind() error {
-	for _, at := range s.cfg.Addresses() {
-		var socket *listen.Socket
-		var err error
-		switch at.Network {
-		case config.TCP:
-			socket, err = listen.TCP(at.Host, at.Port, s.cfg.Backlog)
-		case config.Unix:
-			socket, err = listen.Unix(at.Path, s.cfg.UDSPermissions, s.cfg.Backlog)
-		default:
-			socket, err = listen.Inherited(at.FD)
-		}
-		if err != nil {
-			return fault.Listen(at.String(), err)
-		}
-		s.agree(socket, at.Protocol)
-		s.sockets = append(s.sockets, socket)
-	}
-	return nil
-}
-
-// agree sets what is spoken on a socket.
-func (s *Server) agree(socket *listen.Socket, protocol config.Protocol) {
-	socket.Protocol = string(protocol)
-	if protocol != config.HTTP && socket.Path == "" && !socket.Address.Addr().IsLoopback() {
-		s.log.Warn("whoever reaches this address is believed about who the client is; only a web server in front should",
-			"address", socket.Address)
-	}
-}
-
-// packets is how requests are packed on a socket; 0 for HTTP.
-func packets(socket *listen.Socket) cgi.Protocol {
-	switch config.Protocol(socket.Protocol) {
-	case config.UWSGI:
-		return cgi.UWSGI
-	case config.SCGI:
-		return cgi.SCGI
-	}
-	return 0
 }
 
 // build makes the pool, the reactors, and the HTTP side of each.
@@ -313,6 +301,7 @@ func (s *Server) close() {
 		st.reactor.Close()
 	}
 	s.closeSockets()
+	s.pidFile.remove()
 	s.saySummary()
 	s.reaper.Close()
 	if s.access != nil {

@@ -14,8 +14,8 @@ const intro = "# Settings\n\n" +
 	"`awaitd --check-config` checks them and starts the application in one worker. Mistakes are all reported at once.\n\n" +
 	"**Flags** are `--flag value` or `--flag=value`; switches have a `--no-` form; `_` counts as `-`; what follows `--` is no flag.\n" +
 	"Of a flag that is given twice the last counts, unless it may be repeated.\n\n" +
-	"**Variables** have the flag's name: `--timeout-body` is `AWAITD_TIMEOUT_BODY`. Lists are separated by commas (headers by line\n" +
-	"ends). An empty variable counts as none.\n\n" +
+	"**Variables** have the flag's name: `--timeout-body` is `AWAITD_TIMEOUT_BODY`. Lists are separated by commas (`--header`\n" +
+	"and `--env` by line ends). An empty variable counts as none.\n\n" +
 	"**The file** is the one that `--config` names, else the first of `awaitd.toml` and a `pyproject.toml` with `[tool.awaitd]`, in\n" +
 	"the working folder or in `--app-dir`. In `pyproject.toml` the tables are `[tool.awaitd.listen]` and so on. Relative paths in a\n" +
 	"file start at the file's folder. `awaitd config --schema` prints its JSON Schema.\n\n" +
@@ -32,7 +32,8 @@ const intro = "# Settings\n\n" +
 	"**Durations** are `30` or `0.5` (seconds), `500ms`, `30s`, `2m`, `1h30m`. **Sizes** are `65536` (bytes), `64KiB` (65,536), `64KB`\n" +
 	"(64,000), and so with `MiB`, `MB`, `GiB`, `GB`.\n\n" +
 	"**Addresses.** Host and port, `--bind`, `--uds` and `--fd` are four ways to say where to listen. The one that is given closest\n" +
-	"counts: a `--port` on the command line wins over the `bind` of a file. Two of them in the same place are a mistake.\n"
+	"counts: a `--port` on the command line wins over the `bind` of a file. Two of them in the same place are a mistake.\n" +
+	"Without any, the sockets that a service manager has passed (`LISTEN_FDS`) count more than the default.\n"
 
 // settingsPage returns docs/reference/settings.md.
 func settingsPage() string {
