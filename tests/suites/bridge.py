@@ -3,14 +3,17 @@
 A request that a test made has its number in a header, which no application gets to see; `$BRIDGE_SOCKET.<number>` is where
 that test listens. A request without one goes to `$BRIDGE_SOCKET`, where a suite's live server listens. The first frame is the
 scope, or the environ, that the server made. From then on the other end asks for `receive` and `send`, which are called here as
-often and as concurrently as its application does; of WSGI for the input's methods, `start_response` and the items of the body.
-So the server meets every message of an application that lives in another process, objects of the test and all.
+often and as concurrently as its application does; of WSGI for the input's methods, `start_response`, `write`, the items of the body
+one by one, files in a `wsgi.file_wrapper`, and it is told when the server closes the iterable. So the server meets every message
+of an application that lives in another process, objects of the test and all.
 """
 
 import asyncio
+import io
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 import frames
@@ -78,23 +81,108 @@ class Exchange:
         self.writer.write(frames.encode(*answer))
 
 
-def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     number = environ.pop("HTTP_" + frames.CALL.upper().replace("-", "_"), None)
-    path = SOCKET if number is None else f"{SOCKET}.{number}"
-    plain = {key: value for key, value in environ.items() if isinstance(value, str | int | bool | tuple)}
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(path)
-        connection.sendall(frames.encode("environ", plain))
-        with connection.makefile("rb") as stream:
-            while True:
-                match frames.read_from(stream):
-                    case "input", name, *arguments:
-                        connection.sendall(frames.encode(*frames.outcome(getattr(environ["wsgi.input"], name), *arguments)))
-                    case "start", status, headers:
-                        start_response(status, headers)
-                    case "item", item:
-                        yield item
-                    case "returned", None:
-                        return
-                    case "returned", error:
-                        raise ApplicationRaised(error)
+    exchange = WSGIExchange(SOCKET if number is None else f"{SOCKET}.{number}", environ, start_response)
+    try:
+        match exchange.serve():
+            case "iterate",:
+                return exchange
+            case "file", path, offset, size:
+                return environ["wsgi.file_wrapper"](File(path, offset, exchange), size)
+            case "like a file", size:
+                return environ["wsgi.file_wrapper"](FileLike(exchange), size)
+            case _, error:
+                raise ApplicationRaised(error)
+    except BaseException:
+        exchange.close()
+        raise
+
+
+class WSGIExchange:
+    """One exchange over WSGI; as an iterable, the items of the application's."""
+
+    def __init__(self, path: str, environ: dict[str, Any], start_response: Callable[..., Any]) -> None:
+        self._start_response = start_response
+        body = environ["wsgi.input"]
+        self._calls = {"start_response": self._start, "read": body.read, "readline": body.readline, "readlines": body.readlines}
+        self._connection = socket.socket(socket.AF_UNIX)
+        self._connection.connect(path)
+        self._stream = self._connection.makefile("rb")
+        self.tell("environ", {key: value for key, value in environ.items() if isinstance(value, str | int | bool | tuple)})
+
+    def tell(self, *message: Any) -> None:
+        self._connection.sendall(frames.encode(*message))
+
+    def ask(self, *message: Any) -> Any:
+        self.tell(*message)
+        kind, value = self.serve()
+        if kind == "raised":
+            frames.raise_as(*value)
+        return value
+
+    def serve(self) -> Any:
+        """Calls what the application calls, until it says something else."""
+        while True:
+            match frames.read_from(self._stream):
+                case "call", name, *arguments:
+                    self.tell(*frames.outcome(self._calls[name], *arguments))
+                case message:
+                    return message
+
+    def _start(self, status: str, headers: list[tuple[str, str]], error: tuple[str, str] | None) -> None:
+        if error is None:
+            self._calls["write"] = self._start_response(status, headers)
+            return
+        try:
+            frames.raise_as(*error)
+        except Exception:
+            self._calls["write"] = self._start_response(status, headers, sys.exc_info())
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        match self.serve():
+            case "item", item:
+                return item
+            case "returned", None:
+                raise StopIteration
+            case _, error:
+                raise ApplicationRaised(error)
+
+    def close(self) -> None:
+        """Has the application's iterable closed, unless its process has gone."""
+        try:
+            self.ask("close")
+        except (EOFError, OSError):
+            pass
+        finally:
+            self._stream.close()
+            self._connection.close()
+
+
+class File(io.FileIO):
+    """A file that the application has open, opened again: the server may read it without asking."""
+
+    def __init__(self, path: str, offset: int, exchange: WSGIExchange) -> None:
+        super().__init__(path)
+        self.seek(offset)
+        self._exchange = exchange
+
+    def close(self) -> None:
+        super().close()
+        self._exchange.close()
+
+
+class FileLike:
+    """What has a method `read` over there."""
+
+    def __init__(self, exchange: WSGIExchange) -> None:
+        self._exchange = exchange
+
+    def read(self, *size: int) -> bytes:
+        return self._exchange.ask("read", *size)
+
+    def close(self) -> None:
+        self._exchange.close()

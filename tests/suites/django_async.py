@@ -11,8 +11,9 @@ import anyio
 from django.test import client
 
 from client import Call
-from django_wire import Environ, Way, compare, cookies
+from django_wire import compare, cookies, payload
 from live import Live
+from wire import Environ, Way
 
 Scope = dict[str, Any]
 ASKED = ("client", "scheme", "server")
@@ -92,7 +93,8 @@ def install() -> Way:
                     failure = error
 
             await tasks.start(run)
-            answer = await asyncio.to_thread(way.send, as_environ(scope, asked), exchange.number)
+            environ = as_environ(scope, asked)
+            answer = await asyncio.to_thread(way.send, environ, payload(environ), exchange.number)
             if not exchange.called:
                 exchange.cancel_here()
         if failure is not None:

@@ -8,64 +8,17 @@ and port, client's address, script name) stays as the test has it.
 
 from __future__ import annotations
 
-import itertools
-import os
-import socket
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing
 from functools import wraps
 from typing import Any
 
 from django.test import client
 
-from django_wire import Answer, Environ, Way, compare, cookies
+from django_wire import compare, cookies, payload
 from live import Live
+from wire import Environ, Way
+from wsgi_client import ASKED, Exchanges
 from wsgi_side import Exchange
-
-ASKED = ("REMOTE_ADDR", "SCRIPT_NAME", "SERVER_NAME", "SERVER_PORT", "wsgi.errors", "wsgi.url_scheme")
-POLL = 0.05  # seconds between looks whether the server has answered by itself
-
-
-class Exchanges:
-    """One exchange after another, or one within another, of this process with the bridge."""
-
-    def __init__(self, way: Way) -> None:
-        self._way = way
-        self._numbers = itertools.count(1)
-        self._senders = ThreadPoolExecutor(4)
-
-    @contextmanager
-    def exchange(self, environ: Environ) -> Iterator[tuple[Exchange, Future[Answer]]]:
-        """Sends a request, and waits until the server asks for its application."""
-        number = str(next(self._numbers))
-        path = f"{self._way.live.socket}.{number}"
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(path)
-            listener.listen()
-            listener.settimeout(POLL)
-            sending = self._senders.submit(self._way.send, environ, number)
-            exchange = Exchange(accept(listener, sending))
-        os.unlink(path)
-        try:
-            yield exchange, sending
-        finally:
-            exchange.close()
-
-
-def accept(listener: socket.socket, sending: Future[Answer]) -> socket.socket:
-    """The bridge's connection; an error if the server has answered without it."""
-    while True:
-        try:
-            connection, _ = listener.accept()
-        except TimeoutError:
-            if sending.done():
-                response, body = sending.result()
-                raise AssertionError(f"answered by the server itself: {response.status} {body!r}") from None
-        else:
-            connection.settimeout(None)
-            return connection
-
 
 def as_asked(environ: Environ, served: Environ) -> Environ:
     """The server's environ, with what else the test has put into its own."""
@@ -83,24 +36,27 @@ def give_back(exchange: Exchange, response: Any) -> bytes:
     items = [response.content] if not response.streaming else [] if response.is_async else list(response)
     if response.streaming and not response.is_async:
         response.streaming_content = items
+    exchange.tell("iterate")
     exchange.send(items)
-    exchange.tell("returned", None)
+    exchange.finish(None)
     return b"".join(items)
 
 
 def install() -> Way:
     way = Way(Live("wsgi"))
-    exchanges = Exchanges(way)
+    exchanges = Exchanges(way.live)
     original = client.ClientHandler.__call__
 
     @wraps(original)
     def call(handler: client.ClientHandler, environ: Environ) -> Any:
-        with exchanges.exchange(environ) as (exchange, sending):
+        number = exchanges.number()
+        sending = exchanges.submit(way.send, environ, payload(environ), number)
+        with closing(exchanges.accept(number, sending)) as exchange:
             try:
                 response = original(handler, as_asked(environ, exchange.environ))
                 body = give_back(exchange, response)
             except BaseException as error:
-                exchange.tell("returned", repr(error))
+                exchange.finish(error)
                 sending.result()
                 raise
             compare(response, body, sending.result())
