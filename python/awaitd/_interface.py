@@ -26,7 +26,11 @@ def detect(application: Callable[..., Any]) -> str:
             return ASGI_3
     elif _is_async(application):
         return ASGI_3
-    return _BY_ARGUMENTS.get(_required_arguments(application), WSGI)
+    own = _BY_ARGUMENTS.get(_required_arguments(application))
+    # A decorated function that takes `*args` passes on what it gets, or makes one argument of it, as Werkzeug's
+    # `Request.application` does: what it wraps tells ASGI 3 from WSGI, but one argument there is not ASGI 2.
+    wrapped = ASGI_3 if _required_arguments(application, follow_wrapped=True) == 3 else WSGI
+    return own or wrapped
 
 
 def _is_async(application: Callable[..., Any]) -> bool:
@@ -37,9 +41,9 @@ def _is_async(application: Callable[..., Any]) -> bool:
     )
 
 
-def _required_arguments(application: Callable[..., Any]) -> int:
+def _required_arguments(application: Callable[..., Any], follow_wrapped: bool = False) -> int:
     try:
-        parameters = inspect.signature(application).parameters.values()
+        parameters = inspect.signature(application, follow_wrapped=follow_wrapped).parameters.values()
     except (TypeError, ValueError):
         return 0
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

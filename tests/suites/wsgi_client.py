@@ -80,6 +80,7 @@ class Client:
         """Calls an application until there is a head, and something of a body."""
         defaults: Environ = {}
         setup_testing_defaults(defaults)
+        del defaults["HTTP_HOST"]
         defaults["SERVER_PROTOCOL"] = "HTTP/1.1"
         response = Response(self, defaults | environ)
         self._open.add(response)

@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import frames
@@ -100,7 +101,8 @@ class Exchange:
         try:
             close()
         finally:
-            self.tell("gave", None)
+            with suppress(OSError):
+                self.tell("gave", None)
 
     def close(self) -> None:
         self._stream.close()
