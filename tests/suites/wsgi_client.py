@@ -75,6 +75,8 @@ class Client:
         self.way = Way(Live("wsgi"))
         self.exchanges = Exchanges(self.way.live)
         self._open: weakref.WeakSet[Response] = weakref.WeakSet()
+        # Sockets in use: in a cycle of garbage with their response they could be finalized before it has closed them.
+        self.held: set[object] = set()
 
     def call(self, application: Application, environ: Environ) -> Response:
         """Calls an application until there is a head, and something of a body."""
@@ -99,7 +101,7 @@ class Response:
     def __init__(self, client: Client, environ: Environ) -> None:
         self.status = ""
         self.headers: list[tuple[str, str]] = []
-        self._way, self._submit = client.way, client.exchanges.submit
+        self._way, self._submit, self._held = client.way, client.exchanges.submit, client.held
         self._environ = environ
         self._sent: list[tuple[str, str]] = []
         self._due = b""  # what the application has sent, and the test has not got
@@ -109,8 +111,10 @@ class Response:
         body = payload(environ)
         number = client.exchanges.number()
         self._connection: http.client.HTTPConnection | None = self._way.connect()
+        self._held.add(self._connection)
         self._answering = self._submit(self._ask, body, number)
         self._exchange = client.exchanges.accept(number, self._answering)
+        self._held.add(self._exchange)
         self._rewind = len(body)
 
     def _ask(self, body: bytes, number: str) -> Answer:
@@ -196,7 +200,7 @@ class Response:
         self._exchange.send_file(wrapper)
         self._open = False
         self._exchange.closed(closing(wrapper))
-        self._exchange.close()
+        self._let_go()
         self._whole = reading.result()
 
     def _take_head(self) -> None:
@@ -231,19 +235,28 @@ class Response:
         try:
             self._exchange.finish(error, closing(self._items))
         finally:
-            self._exchange.close()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self._exchange.close()
+        self._held.discard(self._exchange)
 
     def _end(self) -> None:
         """After the last item: no more comes, and the connection can be used again."""
         rest = self._answer.read()
         assert not rest, f"came from nowhere: {rest[:200]!r}"
-        if self._connection:
+        if self._connection and self._environ["SERVER_PROTOCOL"] == "HTTP/1.1":
             self._way.give_back(self._connection)
+            self._held.discard(self._connection)
             self._connection = None
+        self._hang_up()
 
     def _hang_up(self) -> None:
         if self._connection:
+            with suppress(http.client.HTTPException, OSError):  # cut off, if its head was on the way
+                self._answering.result()[0].close()
             self._connection.close()
+            self._held.discard(self._connection)
             self._connection = None
 
 
