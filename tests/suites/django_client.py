@@ -8,16 +8,18 @@ and port, client's address, script name) stays as the test has it.
 
 from __future__ import annotations
 
+import io
 from contextlib import closing
 from functools import wraps
 from typing import Any
 
+from django.core.handlers.wsgi import WSGIRequest
 from django.test import client
 
 from django_wire import compare, cookies, payload
 from live import Live
 from wire import Environ, Way
-from wsgi_client import ASKED, Exchanges
+from wsgi_client import ASKED, Client
 from wsgi_side import Exchange
 
 def as_asked(environ: Environ, served: Environ) -> Environ:
@@ -44,7 +46,8 @@ def give_back(exchange: Exchange, response: Any) -> bytes:
 
 def install() -> Way:
     way = Way(Live("wsgi"))
-    exchanges = Exchanges(way.live)
+    through = Client(way)
+    exchanges = through.exchanges
     original = client.ClientHandler.__call__
 
     @wraps(original)
@@ -62,5 +65,13 @@ def install() -> Way:
             compare(response, body, sending.result())
         return response
 
-    client.ClientHandler.__call__ = call
+    @wraps(client.RequestFactory.request)
+    def request(factory: client.RequestFactory, **request: Any) -> WSGIRequest:
+        environ = factory._base_environ(**request)
+        if isinstance(environ["wsgi.input"], client.FakePayload):
+            environ = through.served(environ | {"wsgi.input": io.BytesIO(payload(environ))})
+            environ["wsgi.input"] = client.FakePayload(environ["wsgi.input"].read())
+        return WSGIRequest(environ)
+
+    client.ClientHandler.__call__, client.RequestFactory.request = call, request
     return way

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import socketserver
+import sys
 from typing import Any
 
 from django.core.servers import basehttp
@@ -29,10 +30,11 @@ class LiveServer(basehttp.ThreadedWSGIServer):
     """Django's server, its threads and their database connections, behind ours: it listens where the bridge calls."""
 
     address_family = socket.AF_UNIX
+    options: tuple[str, ...] = ()
     requests = 0
 
     def __init__(self, address: tuple[str, int], _: object, **options: Any) -> None:
-        self.live = Live("wsgi", *(bind(address[1]) if address[1] else ()))
+        self.live = Live("wsgi", *self.options, *(bind(address[1]) if address[1] else ()))
         super().__init__(self.live.socket, Handler, **options | {"allow_reuse_address": False})
 
     def server_bind(self) -> None:
@@ -47,5 +49,17 @@ class LiveServer(basehttp.ThreadedWSGIServer):
         self.live.stop()
 
 
+class SingleThreadLiveServer(LiveServer):
+    """The same in the place of a `WSGIServer`: the worker has one thread."""
+
+    options = ("--threads", "1")
+
+
 def install() -> None:
     basehttp.ThreadedWSGIServer = testcases.ThreadedWSGIServer = testcases.LiveServerThread.server_class = LiveServer
+
+
+def install_single() -> None:
+    """For the tests that take Django's other server, once they are loaded."""
+    if module := sys.modules.get("servers.tests"):
+        vars(module)["WSGIServer"] = SingleThreadLiveServer

@@ -71,6 +71,7 @@ class Runner(DiscoverRunner):
 
     def build_suite(self, *arguments: Any, **options: Any) -> unittest.TestSuite:
         suite = super().build_suite(*arguments, **options)
+        django_live.install_single()
         not_run = report.not_to_run()
         for test in iter_test_cases(suite):
             if test.id() in not_run:

@@ -24,7 +24,8 @@ class Live:
         if application == "asgi":
             self._options = [*quiet, "--lifespan", "off", *options]
         else:
-            self._options = [*([] if peer() else quiet), "--threads", str(THREADS), *options]
+            threads = [] if "--threads" in options else ["--threads", str(THREADS)]
+            self._options = [*([] if peer() else quiet), *threads, *options]
         self._stack = ExitStack()
 
     @cached_property

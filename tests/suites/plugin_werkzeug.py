@@ -10,6 +10,7 @@ import pytest
 from _pytest import monkeypatch
 from werkzeug import test
 from werkzeug.datastructures import Headers
+from werkzeug.wrappers import Request
 
 import report
 import werkzeug_live
@@ -24,7 +25,17 @@ def run_wsgi_app(app: Application, environ: Environ, buffered: bool = False) -> 
     return items, response.status, Headers(response.headers)
 
 
-test.run_wsgi_app = run_wsgi_app
+def create_environ(*arguments: Any, **options: Any) -> Environ:
+    return client.served(make_environ(*arguments, **options))
+
+
+def from_values(cls: type[Request], *arguments: Any, **options: Any) -> Request:
+    return cls(create_environ(*arguments, **options))
+
+
+make_environ = test.create_environ
+test.run_wsgi_app, test.create_environ = run_wsgi_app, create_environ
+Request.from_values = classmethod(from_values)
 if not hasattr(monkeypatch, "notset"):  # its name in the pytest that Flask's conftest.py was written for
     monkeypatch.notset = monkeypatch.NOTSET
 

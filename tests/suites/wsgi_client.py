@@ -26,14 +26,14 @@ from wsgiref.util import setup_testing_defaults
 
 from live import Live
 from wire import SERVERS_OWN, Answer, Environ, Way, write
-from wsgi_side import Exchange, FileWrapper, closing
+from wsgi_side import Exchange, FileWrapper, Input, closing
 
 Application = Callable[..., Iterable[bytes]]
 
 ASKED = ("REMOTE_ADDR", "SCRIPT_NAME", "SERVER_NAME", "SERVER_PORT", "wsgi.errors", "wsgi.url_scheme")
 BODILESS = (204, 304)
 POLL = 50  # milliseconds between looks whether the server has answered by itself
-STREAMS = (io.BytesIO, io.BufferedReader, io.BufferedRandom, tempfile._TemporaryFileWrapper)  # bodies that can be sent
+STREAMS = (io.BytesIO, io.BufferedReader, io.BufferedRandom, tempfile.SpooledTemporaryFile)  # bodies that can be sent
 
 
 class Exchanges:
@@ -71,8 +71,8 @@ class Exchanges:
 class Client:
     """Calls applications through the server."""
 
-    def __init__(self) -> None:
-        self.way = Way(Live("wsgi"))
+    def __init__(self, way: Way | None = None) -> None:
+        self.way = way or Way(Live("wsgi"))
         self.exchanges = Exchanges(self.way.live)
         self._open: weakref.WeakSet[Response] = weakref.WeakSet()
         # Sockets in use: in a cycle of garbage with their response they could be finalized before it has closed them.
@@ -88,6 +88,21 @@ class Client:
         self._open.add(response)
         response.begin(application)
         return response
+
+    def served(self, environ: Environ) -> Environ:
+        """The environ that the server makes of a test's, for tests that call no application. The body is read already."""
+        served: Environ = {}
+
+        def application(its: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+            served.update(its)
+            if isinstance(its["wsgi.input"], Input):
+                served["wsgi.input"] = io.BytesIO(its["wsgi.input"].read())
+            del served["wsgi.file_wrapper"]
+            start_response("204 No Content", [])
+            return []
+
+        list(self.call(application, environ))
+        return served
 
     def end(self) -> None:
         """Ends what a test has left open."""
