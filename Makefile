@@ -28,7 +28,7 @@ conformance: .venv/test develop  ## what must be true of HTTP/1.1 and ASGI, line
 	tests/debian.sh chromium chromium-driver
 	python tests/conformance.py
 
-suites: develop  ## tests of Starlette, FastAPI, httpx and Django, through the server; SUITES=httpx takes one
+suites: develop  ## tests of seven public projects, through the server; SUITES=httpx takes one
 	python tests/suites/run.py $(SUITES)
 
 fuzz: develop  ## every fuzz target, FUZZTIME each

@@ -12,6 +12,7 @@ class Framework:
     validators: tuple[str, ...] = ("etag", "last-modified")  # what a static file can be revalidated with
     ranges: bool = True  # may a part of a static file be asked for?
     wsgi: bool = False
+    chunked: str = "read"  # of WSGI, what becomes of a body of chunks: Django sees none, Bottle undoes the chunks a second time
     polling: bool = False  # has it events over HTTP?
 
     @property
@@ -20,27 +21,29 @@ class Framework:
         return ("--threads", "2") if self.wsgi else ()
 
 
+LAST = ("last-modified",)
 STARLETTE = "Internal Server Error"
 WERKZEUG = "<p>The server encountered an internal error and was unable to complete your request."
+BOTTLE = "<title>Error: 500 Internal Server Error</title>"
 DJANGO = "<h1>Server Error (500)</h1>"
 LITESTAR = '{"status_code":500,"detail":"Internal Server Error"}'
 FALCON = '{"title": "500 Internal Server Error"}'
 
 FRAMEWORKS = (
-    Framework("Django, ASGI", "django", "django_asgi:application", DJANGO, ("last-modified",), ranges=False),
-    Framework("Django, WSGI", "django", "django_wsgi:application", DJANGO, ("last-modified",), ranges=False, wsgi=True),
-    Framework("Channels", "channels", "channels_app:application", DJANGO, ("last-modified",), ranges=False),
+    Framework("Django, ASGI", "django", "django_asgi:application", DJANGO, LAST, ranges=False),
+    Framework("Django, WSGI", "django", "django_wsgi:application", DJANGO, LAST, ranges=False, wsgi=True, chunked="unseen"),
+    Framework("Channels", "channels", "channels_app:application", DJANGO, LAST, ranges=False),
     Framework("FastAPI", "fastapi", "fastapi_app:app", STARLETTE),
     Framework("Starlette", "starlette", "starlette_app:app", STARLETTE),
     Framework("Quart", "quart", "quart_app:app", WERKZEUG),
-    Framework("Sanic", "sanic", "sanic_app:app", "Internal Server Error", ("last-modified",)),
+    Framework("Sanic", "sanic", "sanic_app:app", "Internal Server Error", LAST),
     Framework("Litestar", "litestar", "litestar_app:app", LITESTAR, (), ranges=False),
     Framework("Falcon, ASGI", "falcon", "falcon_asgi:app", FALCON),
-    Framework("Falcon, WSGI", "falcon", "falcon_wsgi:app", FALCON, wsgi=True),
+    Framework("Falcon, WSGI", "falcon", "falcon_wsgi:application", FALCON, wsgi=True),
     Framework("BlackSheep", "blacksheep", "blacksheep_app:app", "Internal Server Error", ("etag",)),
     Framework("Flask", "flask", "flask_app:app", WERKZEUG, wsgi=True),
-    Framework("Bottle", "bottle", "bottle_app:app", "<title>Error: 500 Internal Server Error</title>", wsgi=True),
-    Framework("Pyramid", "pyramid", "pyramid_app:app", "It is in the log.", ("last-modified",), wsgi=True),
+    Framework("Bottle", "bottle", "bottle_app:application", BOTTLE, wsgi=True, chunked="refused"),
+    Framework("Pyramid", "pyramid", "pyramid_app:app", "It is in the log.", LAST, wsgi=True),
     Framework("python-socketio", "python-socketio", "socketio_app:app", STARLETTE, (), ranges=False, polling=True),
     Framework("FastHTML", "python-fasthtml", "fasthtml_app:app", STARLETTE),
     Framework("NiceGUI", "nicegui", "nicegui_app:main", "Server error"),

@@ -165,6 +165,48 @@ def test_error(client: httpx.Client, server: Server, framework: Framework) -> No
     assert family(server.pid) == processes
 
 
+over_wsgi = pytest.mark.parametrize(
+    "framework", [f for f in FRAMEWORKS if f.wsgi], ids=lambda f: f.name, indirect=True, scope="module"
+)
+
+
+# spec: wsgi 11, wsgi 6 (the frameworks' own ways to send a file; the application fails if it is not the server's wrapper)
+@over_wsgi
+def test_download(client: httpx.Client, static: Path) -> None:
+    for name in ("long.bin", "style.css"):  # over one connection
+        file = client.get(f"/download/{name}").raise_for_status()
+        assert file.content == (static / name).read_bytes()
+        assert file.headers["content-length"] == str(len(file.content))
+        assert file.headers["content-disposition"] in ('attachment; filename="snow.bin"', "attachment; filename=snow.bin")
+
+
+# spec: wsgi 11, wsgi 8 (several lines either way)
+@over_wsgi
+def test_cookies(client: httpx.Client) -> None:
+    first = client.get("/cookies")
+    a, b, c = sorted(first.headers.get_list("set-cookie"))
+    assert (a.partition(";")[0], b.partition(";")[0], c[:2]) == ("a=1", 'b="two words"', "c=")
+    assert "httponly" in a.lower()
+    assert "max-age=60" in b.lower()
+    again = httpx.get(first.url, headers=[("cookie", "a=1"), ("cookie", 'b="two words"')])
+    assert again.json() == {"a": "1", "b": "two words"}
+
+
+# spec: wsgi 11, wsgi 4 (a body of chunks)
+@over_wsgi
+def test_chunked(client: httpx.Client, framework: Framework) -> None:
+    pieces = [random.Random(n).randbytes(10_000 * n) for n in range(1, 8)]
+    whole = b"".join(pieces)
+    answer = client.post("/raw", content=iter(pieces))
+    if framework.chunked == "refused":
+        assert answer.status_code == 400
+    else:
+        assert answer.text == hashlib.sha256(whole if framework.chunked == "read" else b"").hexdigest()
+    assert client.post("/raw", content=whole).text == hashlib.sha256(whole).hexdigest(), (
+        "the next one, over the same connection"
+    )
+
+
 class SocketIO:
     """A client of Socket.IO's long polling: packets of Engine.IO's version 4, in the bodies of GET and POST."""
 

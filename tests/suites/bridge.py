@@ -3,9 +3,9 @@
 A request that a test made has its number in a header, which no application gets to see; `$BRIDGE_SOCKET.<number>` is where
 that test listens. A request without one goes to `$BRIDGE_SOCKET`, where a suite's live server listens. The first frame is the
 scope, or the environ, that the server made. From then on the other end asks for `receive` and `send`, which are called here as
-often and as concurrently as its application does; of WSGI for the input's methods, `start_response`, `write`, the items of the body
-one by one, files in a `wsgi.file_wrapper`, and it is told when the server closes the iterable. So the server meets every message
-of an application that lives in another process, objects of the test and all.
+often and as concurrently as its application does; of WSGI for the input's methods, `start_response`, `write`, the items of the
+body one by one, files in a `wsgi.file_wrapper`, and it is told when the server closes the iterable. So the server meets every
+message of an application that lives in another process, objects of the test and all.
 """
 
 import asyncio
@@ -86,7 +86,7 @@ def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterabl
     exchange = WSGIExchange(SOCKET if number is None else f"{SOCKET}.{number}", environ, start_response)
     try:
         match exchange.serve():
-            case "iterate",:
+            case ("iterate",):
                 return exchange
             case "file", path, offset, size:
                 return environ["wsgi.file_wrapper"](File(path, offset, exchange), size)

@@ -22,6 +22,7 @@ from wire import Environ, Way
 from wsgi_client import ASKED, Client
 from wsgi_side import Exchange
 
+
 def as_asked(environ: Environ, served: Environ) -> Environ:
     """The server's environ, with what else the test has put into its own."""
     own = {key: value for key, value in environ.items() if not key.startswith(("HTTP_", "CONTENT_", "wsgi."))}

@@ -6,9 +6,9 @@ import io
 from typing import Any
 
 import pytest
+from test import tools
 
 import report
-from test import tools
 from wsgi_client import Client
 
 client = Client()

@@ -35,11 +35,11 @@ class NotServed(Exception):
 def start(client: Any) -> Any:
     """In the place of `DevServerClient.__enter__`."""
     options = dict(client._server_kwargs)
-    options.pop("threaded", None)
+    threads = ["--threads", "2" if options.pop("threaded", False) else "1"]
     host = options.pop("hostname", "127.0.0.1")
     port = options.pop("port", None)
     address = host.replace("unix://", "unix:") if port is None else f"{host}:{port}"
-    arguments = ["--bind", address, "--reload"] if options.pop("use_reloader", False) else ["--bind", address]
+    arguments = ["--bind", address, *threads, *(["--reload"] if options.pop("use_reloader", False) else [])]
     if options:
         raise NotServed(", ".join(options))
     apps = Path.cwd() / "tests" / "live_apps"

@@ -241,7 +241,8 @@ class Response:
                 self._finish(error)
             with suppress(http.client.HTTPException, ConnectionError):  # cut off, if its head was on the way
                 answer, _ = self._answering.result()
-                assert self._began or answer.status == 500, f"{answer.status} for {error!r}"
+                if not self._began and answer.status != 500:
+                    raise AssertionError(f"the server made {answer.status} of it") from error
             self._hang_up()
             raise
 

@@ -83,7 +83,7 @@ class Exchange:
             match frames.read_from(self._stream):
                 case "read", *size:
                     self.tell(*frames.outcome(wrapper.file.read, *size))
-                case "close",:
+                case ("close",):
                     return
 
     def finish(self, error: BaseException | None, close: Callable[[], None] = lambda: None) -> None:

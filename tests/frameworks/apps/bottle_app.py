@@ -7,6 +7,7 @@ from typing import Any
 from bottle import Bottle, redirect, request, response, static_file
 
 from gate import ThreadGates
+from wrapped import wrapped
 
 SECRET = "of a test"
 
@@ -14,6 +15,7 @@ gates = ThreadGates()
 done: set[str] = set()
 
 app = Bottle()
+application = wrapped(app)
 
 
 @app.get("/hello/<name>", name="hello")
@@ -108,6 +110,24 @@ def work(key: str) -> None:
 @app.get("/work/<key>")
 def see_work(key: str) -> dict[str, bool]:
     return {"done": key in done}
+
+
+@app.get("/download/<name>")
+def download(name: str) -> Any:
+    return static_file(name, root=os.environ["STATIC"], download="snow.bin")
+
+
+@app.get("/cookies")
+def cookies() -> dict[str, str]:
+    response.set_cookie("a", "1", httponly=True)
+    response.set_cookie("b", "two words", max_age=60)
+    response.delete_cookie("c")
+    return dict(request.cookies.decode())
+
+
+@app.post("/raw")
+def raw() -> str:
+    return hashlib.sha256(request.body.read()).hexdigest()
 
 
 @app.get("/fail")

@@ -1,12 +1,15 @@
+import hashlib
+import os
 import threading
 from collections.abc import Iterator
 
 from django.core.wsgi import get_wsgi_application
-from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import path
 
 import django_site
 from gate import ThreadGates
+from wrapped import wrapped
 
 gates = ThreadGates()
 done: set[str] = set()
@@ -46,13 +49,33 @@ def open_gate(_request: HttpRequest, key: str) -> HttpResponse:
     return HttpResponse(status=204)
 
 
+def download(_request: HttpRequest, name: str) -> FileResponse:
+    file = open(os.path.join(os.environ["STATIC"], name), "rb")  # noqa: SIM115 (the response closes it)
+    return FileResponse(file, as_attachment=True, filename="snow.bin")
+
+
+def cookies(request: HttpRequest) -> JsonResponse:
+    response = JsonResponse(request.COOKIES)
+    response.set_cookie("a", "1", httponly=True)
+    response.set_cookie("b", "two words", max_age=60)
+    response.delete_cookie("c")
+    return response
+
+
+def raw(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(hashlib.sha256(request.body).hexdigest())
+
+
 urlpatterns = [
     *django_site.urlpatterns,
     path("stream/<key>", stream),
     path("events/<key>", events),
     path("work/<key>", work),
     path("open/<key>", open_gate),
+    path("download/<name>", download),
+    path("cookies", cookies),
+    path("raw", raw),
 ]
 
 django_site.setup(__name__)
-application = get_wsgi_application()
+application = wrapped(get_wsgi_application())

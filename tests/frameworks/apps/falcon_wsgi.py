@@ -8,6 +8,7 @@ import falcon
 from falcon import App, Request, Response
 
 from gate import ThreadGates
+from wrapped import wrapped
 
 gates = ThreadGates()
 done: set[str] = set()
@@ -112,6 +113,28 @@ class Work:
         resp.media = {"done": key in done}
 
 
+class Download:
+    def on_get(self, req: Request, resp: Response, name: str) -> None:
+        path = os.path.join(os.environ["STATIC"], name)
+        resp.set_stream(open(path, "rb"), os.path.getsize(path))  # noqa: SIM115 (the server closes it)
+        resp.content_type = falcon.MEDIA_TEXT
+        resp.downloadable_as = "snow.bin"
+
+
+class Cookies:
+    def on_get(self, req: Request, resp: Response) -> None:
+        resp.set_cookie("a", "1", secure=False)
+        resp.set_cookie("b", "two words", secure=False, max_age=60)
+        resp.unset_cookie("c")
+        resp.media = req.cookies
+
+
+class Raw:
+    def on_post(self, req: Request, resp: Response) -> None:
+        resp.content_type = falcon.MEDIA_TEXT
+        resp.text = hashlib.sha256(req.stream.read()).hexdigest()
+
+
 class Fail:
     def on_get(self, req: Request, resp: Response) -> None:
         raise RuntimeError("of the test")
@@ -131,5 +154,9 @@ app.add_route("/stream/{key}", Stream())
 app.add_route("/events/{key}", Events())
 app.add_route("/open/{key}", Open())
 app.add_route("/work/{key}", Work())
+app.add_route("/download/{name}", Download())
+app.add_route("/cookies", Cookies())
+app.add_route("/raw", Raw())
 app.add_route("/fail", Fail())
 app.add_static_route("/static", os.environ["STATIC"])
+application = wrapped(app)

@@ -4,15 +4,17 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from flask import Flask, Response, jsonify, redirect, request, session, stream_with_context, url_for
+from flask import Flask, Response, jsonify, redirect, request, send_file, session, stream_with_context, url_for
 
 from gate import ThreadGates
+from wrapped import wrapped
 
 gates = ThreadGates()
 done: set[str] = set()
 
 app = Flask(__name__, static_folder=os.environ["STATIC"], static_url_path="/static")
 app.secret_key = "of a test"
+app.wsgi_app = wrapped(app.wsgi_app)
 
 
 @app.get("/hello/<name>")
@@ -107,6 +109,25 @@ def work(key: str) -> None:
 @app.get("/work/<key>")
 def see_work(key: str) -> dict[str, bool]:
     return {"done": key in done}
+
+
+@app.get("/download/<name>")
+def download(name: str) -> Response:
+    return send_file(os.path.join(os.environ["STATIC"], name), as_attachment=True, download_name="snow.bin")
+
+
+@app.get("/cookies")
+def cookies() -> Response:
+    response = jsonify(request.cookies)
+    response.set_cookie("a", "1", httponly=True)
+    response.set_cookie("b", "two words", max_age=60)
+    response.delete_cookie("c")
+    return response
+
+
+@app.post("/raw")
+def raw() -> str:
+    return hashlib.sha256(request.get_data()).hexdigest()
 
 
 @app.get("/fail")

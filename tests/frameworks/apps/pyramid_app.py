@@ -7,11 +7,12 @@ from typing import Any
 from pyramid.config import Configurator
 from pyramid.httpexceptions import HTTPFound, HTTPInternalServerError
 from pyramid.request import Request
-from pyramid.response import Response
+from pyramid.response import FileResponse, Response
 from pyramid.session import SignedCookieSessionFactory
 from pyramid.view import exception_view_config, view_config
 
 from gate import ThreadGates
+from wrapped import wrapped
 
 gates = ThreadGates()
 done: set[str] = set()
@@ -111,6 +112,26 @@ def see_work(request: Request) -> dict[str, bool]:
     return {"done": request.matchdict["key"] in done}
 
 
+@view_config(route_name="download")
+def download(request: Request) -> Response:
+    response = FileResponse(os.path.join(os.environ["STATIC"], request.matchdict["name"]), request)
+    response.content_disposition = 'attachment; filename="snow.bin"'
+    return response
+
+
+@view_config(route_name="cookies", renderer="json")
+def cookies(request: Request) -> dict[str, str]:
+    request.response.set_cookie("a", "1", httponly=True)
+    request.response.set_cookie("b", "two words", max_age=60)
+    request.response.delete_cookie("c")
+    return dict(request.cookies)
+
+
+@view_config(route_name="raw", request_method="POST")
+def raw(request: Request) -> Response:
+    return Response(hashlib.sha256(request.body_file.read()).hexdigest(), content_type="text/plain")
+
+
 @view_config(route_name="fail")
 def fail(_request: Request) -> Response:
     raise RuntimeError("of the test")
@@ -124,10 +145,11 @@ def error_page(_exception: Exception, _request: Request) -> Response:  # without
 with Configurator(session_factory=SignedCookieSessionFactory("of a test")) as config:
     config.add_route("hello", "/hello/{name}")
     config.add_route("square", r"/square/{number:\d+}")
-    for name in ("search", "form", "upload", "json", "login", "me", "old", "fail"):
+    for name in ("search", "form", "upload", "json", "login", "me", "old", "cookies", "raw", "fail"):
         config.add_route(name, f"/{name}")
     for name in ("stream", "events", "open", "work"):
         config.add_route(name, f"/{name}/{{key}}")
+    config.add_route("download", "/download/{name}")
     config.add_static_view("static", os.environ["STATIC"])
     config.scan()
-    app = config.make_wsgi_app()
+    app = wrapped(config.make_wsgi_app())
