@@ -202,9 +202,7 @@ def test_chunked(client: httpx.Client, framework: Framework) -> None:
         assert answer.status_code == 400
     else:
         assert answer.text == hashlib.sha256(whole if framework.chunked == "read" else b"").hexdigest()
-    assert client.post("/raw", content=whole).text == hashlib.sha256(whole).hexdigest(), (
-        "the next one, over the same connection"
-    )
+    assert client.post("/raw", content=whole).text == hashlib.sha256(whole).hexdigest()
 
 
 class SocketIO:
