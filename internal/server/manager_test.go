@@ -12,10 +12,11 @@ import (
 // idle is a source that has no work.
 type idle struct{}
 
-func (idle) Poll() int { return 0 }
-func (idle) Arm() bool { return true }
-func (idle) Disarm()   {}
-func (idle) Flush()    {}
+func (idle) Poll() int           { return 0 }
+func (idle) Arm() bool           { return true }
+func (idle) Disarm()             {}
+func (idle) Flush()              {}
+func (idle) Wait() time.Duration { return -1 }
 
 // spec: protocols 11
 func TestReactorsHaveAnsweredOnlyWhenEachHas(t *testing.T) {
