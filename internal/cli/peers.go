@@ -118,7 +118,6 @@ var peerFlags = map[string]peerFlag{
 	"--limit-max-requests-jitter":  planned(true),
 	"--workers-lifetime":           planned(true),
 	"--workers-max-rss":            planned(true),
-	"--timeout-request":            planned(true),
 	"--timeout-worker-healthcheck": planned(true),
 	"--preload":                    planned(false),
 	"--retry-idempotent":           planned(false),
@@ -150,8 +149,8 @@ var peerFlags = map[string]peerFlag{
 
 	"-k":                              {value: true, hint: workerClass},
 	"--worker-class":                  {value: true, hint: workerClass},
-	"-t":                              planned(true),
-	"--timeout":                       planned(true),
+	"-t":                              instead("--timeout-request"),
+	"--timeout":                       instead("--timeout-request"),
 	"--keep-alive":                    instead("--timeout-keep-alive"),
 	"--pythonpath":                    instead("--app-dir"),
 	"--working-dir":                   instead("--chdir"),

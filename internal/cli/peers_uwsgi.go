@@ -103,7 +103,7 @@ var uwsgiFlags = map[string]peerFlag{
 	"--http-keepalive":            {value: true, hint: "use `--timeout-keep-alive`"},
 	"--reload-mercy":              instead("--timeout-graceful-shutdown"),
 	"--worker-reload-mercy":       instead("--timeout-graceful-shutdown"),
-	"--harakiri":                  planned(true),
+	"--harakiri":                  instead("--timeout-request"),
 	"--min-worker-lifetime":       planned(true),
 	"--max-worker-lifetime":       planned(true),
 	"--reload-on-rss":             planned(true),

@@ -61,6 +61,7 @@ type Config struct {
 
 	LimitConcurrency      int // exchanges in flight per worker; 0: by interface
 	LimitQueue            int
+	TimeoutRequest        time.Duration // 0 for none
 	TimeoutQueue          time.Duration
 	LimitRequestLine      int
 	LimitRequestFields    int

@@ -309,6 +309,13 @@ var Table = []Setting{
 		Value: func(c *Config) Value { return duration{&c.TimeoutQueue, time.Millisecond, maxTimeout} },
 	},
 	{
+		Name: "timeout-request", Key: "timeouts.request", Arg: "TIME", Default: "0s", Unit: "seconds", Group: Timeouts,
+		Prose: "Time the application may take until its response begins; then the client gets a 504, and the application is " +
+			"cancelled. A worker that does not end the request is replaced. 0: no limit.",
+		Why:   "Only the application knows how long its longest request takes.",
+		Value: func(c *Config) Value { return duration{&c.TimeoutRequest, 0, maxTimeout} },
+	},
+	{
 		Name: "timeout-startup", Key: "timeouts.startup", Arg: "TIME", Default: "1m", Unit: "seconds", Group: Timeouts,
 		Prose: "Time for a worker to import the application and finish its lifespan startup.",
 		Why:   "A large application on a cold, slow disk takes some tens of seconds; service managers give up at 90.",

@@ -31,6 +31,8 @@ type Endpoint struct {
 	offers   int          // requests that wait and are offered to one
 	waiting  atomic.Int64 // how many that is together, for other endpoints to see
 	timing   bool         // a look at the queue's wait limit is due
+	running  runs         // what must be answered in time
+	watching bool         // a look at it is due
 	scratch  wire.Scratch
 	response exchange.Response // the one that is being passed on: it would escape to the heap for each request
 	spare    []*stream

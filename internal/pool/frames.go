@@ -7,9 +7,15 @@ import (
 
 // handle acts on one frame from a worker. An error is a violation: the worker is killed for it.
 func (l *link) handle(f wire.Frame) error {
+	if f.Type == wire.Pong {
+		return nil // that it came is all that counts
+	}
 	s := l.find(f.Stream)
 	if s == nil {
 		return l.skip(f) // it crossed the stream's end on the way
+	}
+	if s.state == late {
+		return l.handleLate(s, f)
 	}
 	s.took()
 	switch f.Type {
@@ -52,6 +58,7 @@ func (l *link) handleHead(s *stream, f wire.Frame) error {
 		return err
 	}
 	s.responded = true
+	l.endpoint.running.remove(s)
 	if !r.End {
 		s.responder.Respond(r)
 		return nil

@@ -18,6 +18,7 @@ type link struct {
 	offered  fifo     // streams that wait, whose OPEN lies in the ring behind those
 	backlog  [][]byte // frames that found the ring full
 	used     uint64   // the ticket of the last dispatch
+	heard    uint64   // frames from the worker
 	unwatch  func()
 	still    standstill
 	withdrew bool // offers were taken back to make room: the worker must be told
@@ -83,6 +84,7 @@ func (l *link) start(s *stream) bool {
 	}
 	s.state = sent
 	l.untaken.push(s)
+	l.endpoint.watchDeadlines()
 	return true
 }
 
@@ -146,8 +148,7 @@ func (l *link) refresh() {
 		l.promote(s)
 	}
 	for s := l.untaken.front(); s != nil && s.end <= head; s = l.untaken.front() {
-		l.untaken.pop()
-		s.state = taken
+		s.took()
 	}
 }
 
@@ -220,6 +221,7 @@ func (l *link) poll(max int) int {
 			break
 		}
 		l.check(l.handle(f))
+		l.heard++
 		n++
 	}
 	if n > 0 && !l.broken {
@@ -245,7 +247,9 @@ func (l *link) close() {
 	l.unwatch()
 	l.takeBack()
 	for i := range l.slots {
-		if s := l.slots[i].s; s != nil {
+		if s := l.slots[i].s; s != nil && s.state == late {
+			s.release()
+		} else if s != nil {
 			s.fail(exchange.WorkerDied)
 		}
 	}
@@ -258,12 +262,12 @@ func (l *link) takeBack() {
 	l.withdraw()
 	var again []*stream
 	for s := l.untaken.front(); s != nil; s = l.untaken.front() {
-		l.untaken.pop()
 		if l.revoke(s) {
+			l.untaken.pop()
 			l.target.inFlight.Add(-1)
 			again = append(again, s)
 		} else {
-			s.state = taken
+			s.took()
 		}
 	}
 	l.endpoint.requeue(again)

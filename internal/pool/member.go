@@ -2,6 +2,7 @@ package pool
 
 import (
 	"errors"
+	"io"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ type member struct {
 	pool    *Pool
 	name    string
 	replace chan chan error // asks for a new worker in place of the old
+	stuck   chan *instance  // asks for one in place of a worker that is stuck
 
 	mu      sync.Mutex
 	current *instance
@@ -99,6 +101,10 @@ func (m *member) attend() (stopped bool) {
 			return true
 		case done := <-m.replace:
 			done <- m.exchange(i)
+		case stuck := <-m.stuck:
+			if stuck == i {
+				m.unstick(i)
+			}
 		case <-i.process.Done:
 			m.pool.opts.Log.Error("a worker ended and is replaced", "worker", m.name, "pid", i.process.PID(), "how", i.process.Ending().How)
 			m.remove(i)
@@ -117,6 +123,20 @@ func (m *member) exchange(old *instance) error {
 	m.pool.withhold(old)                                        // before the reload is over: from then on, requests meet the new one
 	m.pool.done.Go(func() { m.retire(old, m.pool.opts.Grace) }) // ends within the grace
 	return nil
+}
+
+// unstick replaces a worker that runs a request past its deadline. If it has other threads they finish what they do; else nothing
+// it has can be saved.
+func (m *member) unstick(i *instance) {
+	p := m.pool
+	p.opts.Log.Error("a worker is stuck; this is what it does", "worker", m.name, "pid", i.process.PID(), "why", "a request went on past its deadline")
+	_, _ = io.WriteString(p.opts.Out, i.process.Stack())
+	if i.target.limit > 1 && i.target.threaded {
+		if err := m.exchange(i); err == nil {
+			return
+		}
+	}
+	i.process.Kill("a request went on past its deadline")
 }
 
 // boot starts a worker and waits until it is ready. If that is the worker's failure, the error is an unready.
@@ -179,6 +199,12 @@ func (m *member) start() (*instance, error) {
 		p.opts.Log.Error("a worker broke the rules of the wire and is killed", "worker", m.name, "error", err)
 		i.process.Kill(err.Error())
 	}
+	i.target.stuck = func() {
+		select {
+		case m.stuck <- i:
+		default: // somebody has said so
+		}
+	}
 	m.mu.Lock()
 	m.booting = i.process
 	m.mu.Unlock()
@@ -196,7 +222,9 @@ func (p *Pool) prefix(name string) string {
 // adopt makes i the member's worker and has the endpoints give it requests.
 func (m *member) adopt(i *instance) {
 	p := m.pool
-	i.target.limit, i.target.offers = p.concurrency(i.process.Info().Interface)
+	kind := i.process.Info().Interface
+	i.target.limit, i.target.offers = p.concurrency(kind)
+	i.target.threaded = kind == "wsgi"
 	m.mu.Lock()
 	m.current, m.booting = i, nil
 	m.mu.Unlock()

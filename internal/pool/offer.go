@@ -47,6 +47,7 @@ func (l *link) promote(s *stream) {
 	l.target.inFlight.Add(1)
 	s.state = sent
 	l.untaken.push(s)
+	l.endpoint.watchDeadlines()
 }
 
 // revoke takes a request back from the ring. It reports false if the worker has started it. The link must have been refreshed: where

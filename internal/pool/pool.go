@@ -34,6 +34,7 @@ type Options struct {
 	LimitConcurrency int // exchanges at once per worker; 0: by interface
 	LimitQueue       int
 	QueueWait        time.Duration
+	Deadline         time.Duration // for a request until it is answered; 0 for none
 	BootTimeout      time.Duration
 	Grace            time.Duration // for a worker to finish what it has, when it is replaced
 
@@ -77,11 +78,11 @@ func New(o Options) *Pool {
 	p := &Pool{opts: o, fatal: make(chan error, 1), stop: make(chan struct{}), interpreter: o.Interpreter}
 	p.maxFrame = o.RingSize / 4
 	p.limitQueue = int64(o.LimitQueue)
-	p.queueWait = o.QueueWait
+	p.queueWait, p.deadline = o.QueueWait, o.Deadline
 	p.checks = make(chan struct{}, maxChecks)
 	p.log = o.Log
 	for i := range o.Workers {
-		p.members = append(p.members, &member{pool: p, name: fmt.Sprintf("worker-%d", i+1), replace: make(chan chan error, 1)})
+		p.members = append(p.members, &member{pool: p, name: fmt.Sprintf("worker-%d", i+1), replace: make(chan chan error, 1), stuck: make(chan *instance, 1)})
 	}
 	return p
 }

@@ -13,7 +13,8 @@ type shared struct {
 	maxFrame   int
 	limitQueue int64
 	queueWait  time.Duration
-	queued     atomic.Int64 // requests waiting, over all endpoints
+	deadline   time.Duration // for a request until it is answered; 0 for none
+	queued     atomic.Int64  // requests waiting, over all endpoints
 	stopping   atomic.Bool
 	checks     chan struct{} // one for each file being looked at
 	log        *slog.Logger
@@ -51,7 +52,9 @@ type Target struct {
 	offers   int   // requests that may lie in its ring beyond that, on each link
 	inFlight atomic.Int64
 	draining atomic.Bool // no new exchange is given to it
+	threaded bool        // it runs its requests on threads: one that goes on can't be cancelled
 	violated func(error) // has the worker killed
+	stuck    func()      // has it replaced
 
 	descriptors *worker.Descriptors // that it has passed
 }

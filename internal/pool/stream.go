@@ -13,7 +13,8 @@ import (
 //	   ↕       ↑
 //	offered ───┘                      it waits, but a worker that gets a place may take it at once
 //
-// From sent back to queued when the worker dies, and from each of them to over, by Cancel.
+// From sent back to queued when the worker dies, from taken to late and then to over when it takes too long, and from each of them
+// to over, by Cancel.
 type state uint8
 
 const (
@@ -21,6 +22,7 @@ const (
 	offered              // waits, and its OPEN is in a ring
 	sent                 // its OPEN is in a ring
 	taken                // the worker has started it
+	late                 // its deadline is over, its client was told; the worker has not ended it
 	over
 )
 
@@ -34,16 +36,19 @@ type stream struct {
 	id        uint32
 	window    int       // bytes of response the worker may still send
 	credit    int       // bytes of request body we may still send
-	since     time.Time // when it was queued
+	since     time.Time // when it was queued; then, when it was seen to run
+	before    *stream   // in the list of those that run
+	after     *stream
 	state     state
 	responded bool // a HEAD was passed on
 	opening   bool // a file of its is being opened
+	listed    bool // among those that run
 }
 
 // keepOpen is the largest OPEN whose memory is kept for the next stream.
 const keepOpen = 4 << 10
 
-// took notes that the worker has started the stream, as a frame of its own shows.
+// took notes that the worker has started the stream, as the ring's head or a frame of its own shows.
 func (s *stream) took() {
 	if s.state == offered {
 		s.link.promote(s)
@@ -51,6 +56,7 @@ func (s *stream) took() {
 	if s.state == sent {
 		s.link.untaken.remove(s)
 		s.state = taken
+		s.endpoint.started(s)
 	}
 }
 
@@ -127,6 +133,7 @@ func (s *stream) fail(reason exchange.Reason) {
 // release frees what the stream holds of its link, and lets the next request have it. The stream must not be used any more.
 func (s *stream) release() {
 	l, e := s.link, s.endpoint
+	e.running.remove(s)
 	l.vacate(s)
 	l.target.inFlight.Add(-1)
 	e.recycle(s)

@@ -356,7 +356,10 @@ func (x *httpExchange) skipBody() bool {
 // Fail ends the exchange without a whole answer from the application.
 func (x *httpExchange) Fail(reason exchange.Reason) {
 	c := x.c
-	x.stream = nil
+	if x.stream != nil {
+		x.worker = x.stream.Worker()
+		x.stream = nil
+	}
 	if c.closed {
 		return
 	}

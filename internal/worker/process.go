@@ -52,6 +52,7 @@ type Process struct {
 	control *control
 	output  sync.WaitGroup
 	early   early // its output, held back until it says hello
+	stacks  stacks
 
 	mu      sync.Mutex
 	state   State
@@ -92,19 +93,27 @@ func (p *Process) launch(theirs *os.File) error {
 	cmd := exec.Command(p.spec.Python.Path, p.spec.Python.arguments()...)
 	cmd.Dir = p.spec.Dir
 	cmd.Env = append(append(os.Environ(), p.spec.Environ...), p.spec.Python.environ()...)
-	cmd.ExtraFiles = []*os.File{theirs} // descriptor 3
+	cmd.Env = append(cmd.Env, "AWAITD_STACK_FD="+stackFD)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	r, w, err := os.Pipe()
 	if err != nil {
 		return err
 	}
 	defer w.Close()
-	cmd.Stdout, cmd.Stderr = w, w
-	if err := p.spec.Reaper.start(cmd); err != nil {
+	stacks, theirStacks, err := os.Pipe()
+	if err != nil {
 		_ = r.Close()
 		return err
 	}
-	p.cmd = cmd
+	defer theirStacks.Close()
+	cmd.ExtraFiles = []*os.File{theirs, theirStacks} // descriptors 3 and 4
+	cmd.Stdout, cmd.Stderr = w, w
+	if err := p.spec.Reaper.start(cmd); err != nil {
+		_ = r.Close()
+		_ = stacks.Close()
+		return err
+	}
+	p.cmd, p.stacks.r = cmd, stacks
 	p.output.Go(func() { // ends when the last process that has the pipe closes it, or when wait gives up on that
 		copyLines(&p.early, p.spec.Prefix, r)
 		_ = r.Close()
@@ -264,6 +273,7 @@ func (p *Process) wait(heard <-chan struct{}) {
 	case <-time.After(outputGrace):
 	}
 	p.control.close()
+	_ = p.stacks.r.Close()
 	p.mu.Lock()
 	p.status = err
 	if p.killed == "" && err == nil && p.report == nil && p.state == Draining {

@@ -6,6 +6,7 @@ process group, which ends with the server's end of the control socket. Exit stat
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import platform
 import signal
@@ -18,6 +19,9 @@ from ._control import Control, split_links
 from ._errors import StartupError
 from ._version import __version__
 
+#: The signal at which the stacks of all threads go to the server's pipe, as `internal/worker/stack.go` has it.
+STACK_SIGNAL = 42
+
 #: Exit status of an application that can't start, as `internal/fault` has it.
 APPLICATION_FAILED = 3
 
@@ -26,6 +30,7 @@ def main() -> int:
     """Run the worker; return its exit status."""
     control = Control(int(os.environ.pop("AWAITD_CONTROL_FD", "3")))
     _prepare()
+    _show_stacks(os.environ.pop("AWAITD_STACK_FD", ""))
     control.send(
         "hello",
         wire=_wire.VERSION,
@@ -51,6 +56,14 @@ def _prepare() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(line_buffering=True)
+
+
+def _show_stacks(descriptor: str) -> None:
+    """Have the stacks written by C code in the signal's handler: it runs even if no other Python code can."""
+    if descriptor and sys.platform == "linux":
+        fd = int(descriptor)
+        os.set_inheritable(fd, False)
+        faulthandler.register(STACK_SIGNAL, file=fd, all_threads=True)
 
 
 def _serve(control: Control, setup: dict[str, Any]) -> None:

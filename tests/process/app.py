@@ -64,6 +64,24 @@ async def do_block(query: Query, receive: Receive, send: Send) -> str:
     return str(os.getpid())
 
 
+async def do_hang(query: Query, receive: Receive, send: Send) -> str:
+    """Waits for ever; says when it is told to end."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        note("hung until cancelled")
+    return ""
+
+
+async def do_spin(query: Query, receive: Receive, send: Send) -> str:
+    """Computes for ever, and catches what it can."""
+    while True:
+        try:
+            sum(range(1000))
+        except BaseException:
+            note("interrupted")
+
+
 async def do_wait(query: Query, receive: Receive, send: Send) -> str:
     """Waits for a file, without blocking the event loop; the head is out before."""
     await send({"type": "http.response.start", "status": 200})

@@ -131,8 +131,19 @@ def test_a_deadline_cancels_the_application(asgi):
     stream = asgi.open("/cancelled")
     asgi.get("/hello")
     stream.reset(DEADLINE)
+    assert stream.next()["type"] == "RESET"  # it has ended: the server may have the place back
     assert _log(asgi, 1) == ["cancelled"]
     assert "CancelledError" not in asgi.output()
+
+
+def test_the_end_after_a_deadline_is_said_when_the_application_has_cleaned_up(asgi):
+    # spec: process 9
+    stream = asgi.open("/cleans_up")
+    asgi.get("/hello")
+    stream.reset(DEADLINE)
+    assert asgi.get("/open_gate")[0] == 200
+    assert stream.next()["type"] == "RESET"
+    assert _log(asgi, 2) == ["the client is gone", "cleaned up"]
 
 
 def test_background_work_counts_for_drain(asgi):

@@ -127,12 +127,24 @@ void exchange_window(Exchange *x, uint32_t credit)
     output_flush(x);
 }
 
+/* Tells the server, which had ended the stream for its deadline, that the application has ended, too. */
+static void acknowledge(Exchange *x)
+{
+    x->reset_code = RESET_DEADLINE;
+    x->reset_text[0] = 0;
+    output_reset(x);
+}
+
 void exchange_reset(Exchange *x, uint16_t code)
 {
     x->lost = true;
     output_drop(x);
     Py_INCREF(x);
-    exchange_leave_stream(x);
+    x->overdue = code == RESET_DEADLINE;
+    if (!x->overdue)
+        exchange_leave_stream(x);
+    else if (x->app_ended)
+        acknowledge(x);
     exchange_wake(x, WAIT_RECEIVE);
     exchange_wake(x, WAIT_SEND);
     if (code == RESET_DEADLINE && x->task) {
@@ -197,7 +209,9 @@ static bool is_quiet(Exchange *x, PyObject *exception)
 /* Ends the stream of an application that did not. */
 static void give_up(Exchange *x, PyObject *exception)
 {
-    if (x->stream_over || x->complete)
+    if (x->overdue && !x->stream_over)
+        acknowledge(x);
+    if (x->stream_over || x->overdue || x->complete)
         return;
     if (x->loop->closed && exception && PyErr_GivenExceptionMatches(exception, x->loop->state->cancelled_error))
         return;                       /* the process ends: the server says so to the client */

@@ -109,6 +109,7 @@ typedef struct exchange {
     bool app_ended;
     bool stream_over;    /* our end, or a RESET, is written or was read */
     bool lost;           /* the client is gone */
+    bool overdue;        /* the same, for the deadline: the server waits for the application's end */
     bool body_whole;     /* all of the request body is here */
     bool body_delivered; /* the message with more_body False was received */
     bool body_granted;   /* the first grant was made */

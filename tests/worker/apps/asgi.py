@@ -446,6 +446,22 @@ async def cancelled(scope, receive, send):
 
 
 @case
+async def cleans_up(scope, receive, send):
+    """Takes its time to end, and an exception that is not quiet either."""
+    global gate
+    gate = asyncio.Event()
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        await gate.wait()
+        try:
+            await send({"type": "http.response.start", "status": 200})
+        except OSError as error:
+            LOG.append(str(error))
+        LOG.append("cleaned up")
+
+
+@case
 async def background(scope, receive, send):
     """Goes on after the response until /open_gate."""
     global gate

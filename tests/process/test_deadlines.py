@@ -1,0 +1,69 @@
+"""Requests that take too long: the client is told, the application cancelled, and a worker that goes on replaced."""
+
+import os
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from harness import Server, StartServer
+from rawhttp import Connection, fetch
+
+
+def pid_of(server: Server) -> str:
+    return fetch(server, "/pid").text
+
+
+# spec: process 9
+def test_the_client_gets_504_and_the_application_is_cancelled(run: StartServer, tmp_path: Path) -> None:
+    server = run("--timeout-request", "0.3")
+    before = pid_of(server)
+    with Connection(server) as connection:
+        answer = connection.get("/hang")
+        assert answer.status == 504
+        assert "error id: " in answer.text
+        assert connection.get("/pid").text == before  # the same connection, the same worker
+    assert (tmp_path / "notes").read_text() == "hung until cancelled\n"
+    error_id = answer.text.split("error id: ")[1].strip()
+    server.wait_for(f"answered 504.*{error_id}")
+
+
+# spec: process 9
+def test_a_loop_that_does_not_yield_is_replaced_and_its_stack_is_in_the_log(run: StartServer) -> None:
+    server = run("--timeout-request", "0.3")
+    before = pid_of(server)
+    begun = time.monotonic()
+    with ExitStack() as stack:
+        stuck = stack.enter_context(Connection(server)).request("GET", "/spin")
+        behind = [stack.enter_context(Connection(server)) for _ in range(10)]
+        assert stuck.response().status == 504
+        for connection in behind:
+            connection.request("GET", "/pid")
+        after = {connection.response().text for connection in behind}
+    assert len(after) == 1
+    assert before not in after
+    assert time.monotonic() - begun < 10
+    server.wait_for("a worker is stuck")
+    server.wait_for(r'app\.py", line \d+ in do_spin')
+    server.wait_for("killed: a request went on past its deadline")
+
+
+# spec: process 9
+def test_a_response_that_has_begun_may_go_on(run: StartServer, tmp_path: Path) -> None:
+    server = run("--timeout-request", "0.2")
+    with Connection(server) as connection, Connection(server) as other:
+        assert connection.request("GET", f"/wait?file={tmp_path}/go").head().status == 200
+        assert other.get("/hang").status == 504
+        (tmp_path / "go").touch()
+        while connection.chunk():
+            pass
+
+
+# spec: process 9
+def test_a_deadline_ends_a_request_also_while_its_body_comes(run: StartServer) -> None:
+    server = run("--timeout-request", "0.2")
+    before = pid_of(server)
+    with Connection(server) as connection:
+        connection.send(b"POST /hang HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
+        assert connection.response().status == 504
+    assert pid_of(server) == before
+    assert os.path.exists(f"/proc/{before}")
