@@ -11,6 +11,7 @@ import (
 // Errors of a response: the application's mistakes. What Begin, Trailers and AppendInform return wraps one of them.
 var (
 	ErrResponseStatus = errors.New("invalid response status")
+	ErrResponsePhrase = errors.New("invalid reason phrase")
 	ErrResponseName   = errors.New("invalid response field name")
 	ErrResponseValue  = errors.New("invalid response field value")
 	ErrResponseLength = errors.New("invalid Content-Length in the response")
@@ -57,7 +58,10 @@ func (w *ResponseWriter) Begin(dst []byte, h *Head, r *exchange.Response, o *Hea
 		return dst, fmt.Errorf("%w: %d is not a final status", ErrResponseStatus, r.Status)
 	}
 	g := given{status: r.Status, length: exchange.UnknownLength}
-	out, err := g.appendFields(appendStatusLine(dst, r.Status), r.Buf, r.Fields)
+	out, err := appendFirstLine(dst, r)
+	if err == nil {
+		out, err = g.appendFields(out, r.Buf, r.Fields)
+	}
 	if err != nil {
 		return dst, err
 	}
@@ -69,6 +73,18 @@ func (w *ResponseWriter) Begin(dst []byte, h *Head, r *exchange.Response, o *Hea
 		out = append(out, "connection: upgrade\r\n"...)
 	}
 	return g.appendOptions(out, o), nil
+}
+
+// appendFirstLine appends the status line, with the application's reason phrase if it has one.
+func appendFirstLine(dst []byte, r *exchange.Response) ([]byte, error) {
+	if r.Phrase.Len() == 0 {
+		return appendStatusLine(dst, r.Status), nil
+	}
+	phrase := r.Phrase.Of(r.Buf)
+	if !validValue(phrase) {
+		return dst, fmt.Errorf("%w: %.80q has a control character", ErrResponsePhrase, phrase)
+	}
+	return appendStatus(dst, r.Status, phrase), nil
 }
 
 // frameBody decides how the body is framed (RFC 9112 §6.3) and appends the field that says so, unless the application gave it.

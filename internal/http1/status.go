@@ -101,7 +101,14 @@ func appendStatusLine(dst []byte, code int) []byte {
 	if code <= lastKnownStatus && statusLines[code] != "" {
 		return append(dst, statusLines[code]...)
 	}
+	return appendStatus(dst, code, nil)
+}
+
+// appendStatus appends a status line with a reason phrase of the application's.
+func appendStatus(dst []byte, code int, phrase []byte) []byte {
 	dst = append(dst, statusPrefix...)
 	dst = strconv.AppendInt(dst, int64(code), 10)
-	return append(dst, " \r\n"...)
+	dst = append(dst, ' ')
+	dst = append(dst, phrase...)
+	return append(dst, "\r\n"...)
 }

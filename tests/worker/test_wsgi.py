@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote
 
 import pytest
 from frames import END_STREAM
 from test_receive import _log
 
 WINDOW = 65520
+STATUS_FORM = 'expected a str of three digits, a space and a reason phrase, as in "200 OK" (PEP 3333)'
 
 
 def environ(worker, path="/environ_of", **changes):
@@ -215,11 +217,11 @@ def test_mistakes_are_exceptions_at_the_caller(wsgi):
     # spec: wsgi 3
     # spec: wsgi 5
     assert json.loads(wsgi.get("/mistakes")[2]) == [
-        "TypeError: status must be a str of three digits, a space and a reason, got 200",
-        "ValueError: status must be a str of three digits, a space and a reason, got 'abc'",
+        f"TypeError: invalid status 200: {STATUS_FORM}",
+        f"ValueError: invalid status 'abc': {STATUS_FORM}",
         "TypeError: exc_info must be a tuple, not str",
-        "ValueError: status must be a str of three digits, a space and a reason, got '100 Continue'",
-        "ValueError: status must be a str of three digits, a space and a reason, got '200 OK\\r\\nX: y'",
+        "ValueError: invalid status '100 Continue': it is no final one, which are from 200 to 999",
+        "ValueError: invalid status '200 OK\\r\\nX: y': control characters are not allowed",
         "TypeError: response headers must be a list of tuples, not tuple",
         "TypeError: each header must be a tuple (name, value), got ['a', 'b']",
         "TypeError: header value must be str, not bytes",
@@ -228,6 +230,26 @@ def test_mistakes_are_exceptions_at_the_caller(wsgi):
         "ValueError: invalid header name 'a b': expected one or more token characters (RFC 9110)",
         "AssertionError: start_response was called a second time without exc_info",
     ]
+
+
+@pytest.mark.parametrize(
+    ("status", "number", "phrase"),
+    [
+        ("200 OK", 200, ""),
+        ("200", 200, ""),
+        ("200 ", 200, ""),
+        ("404 Nicht da", 404, "Nicht da"),
+        ("200 Fine", 200, "Fine"),
+        ("299 Whatever", 299, "Whatever"),
+        ("500 \xc4rger", 500, "\xc4rger"),
+        ("999  two spaces ", 999, " two spaces "),
+        ("404 " + "x" * 1024, 404, "x" * 1024),
+    ],
+)
+def test_the_reason_phrase_goes_out(start, status, number, phrase):
+    # spec: wsgi 2
+    frame = start("wsgi:app").ready().open("/status", query=quote(status, encoding="latin-1")).next("HEAD")
+    assert (frame["aux"], frame.get("phrase", ""), frame["body"], frame["fields"]) == (number, phrase, "body", [["X-A", "1"]])
 
 
 def test_the_validator_is_content(start):

@@ -75,9 +75,10 @@ typedef struct {
     uint8_t *frame; /* copy of the OPEN */
     struct open open;
     struct span inline_body; /* what of the body in OPEN is not read yet */
-    uint8_t *head;
+    uint8_t *head; /* field table, field bytes, reason phrase */
     uint32_t head_size;
     uint16_t head_fields;
+    uint16_t head_phrase; /* length; 0: the server has the usual one */
     uint16_t status;
     bool started; /* start_response was called */
     bool head_sent;

@@ -57,6 +57,7 @@ enum extra_tag { EXTRA_UNIX_PATH = 1, EXTRA_ROOT_PATH = 2, EXTRA_CLIENT_TEXT = 3
 #define FILE_TOKEN   1u
 #define FILE_PAYLOAD 16u /* offset and count, before the token */
 #define HEAD_SIZE    24u
+#define PHRASE_MAX   1024u /* of a reason phrase, in bytes */
 #define OPEN_SIZE    96u
 #define OPEN_CLAIM   16u
 

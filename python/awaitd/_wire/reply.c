@@ -31,7 +31,7 @@ static bool write_head(struct output *o)
     uint8_t *p = link_frame(s->link, (struct frame){size, s->id, FRAME_HEAD, last ? FLAG_END_STREAM : 0, c->status, n});
     if (!p)
         return false;
-    store64(p + FRAME_HEADER, c->head_fields);
+    store64(p + FRAME_HEADER, c->head_fields | (uint64_t)c->head_phrase << 16);
     memcpy(p + HEAD_SIZE, c->head, c->head_size);
     memcpy(p + HEAD_SIZE + c->head_size, o->body, n);
     s->credit -= n;
@@ -152,29 +152,59 @@ static PyObject *write_body(PyObject *self, PyObject *data)
 
 static PyMethodDef write_method = {"write", write_body, METH_O, NULL};
 
-static int bad_status(PyObject *status)
+/* A status line's own part of start_response. */
+struct status {
+    int number;
+    struct span phrase; /* empty: the usual one */
+};
+
+static int bad_status(PyObject *status, const char *rule)
 {
-    PyErr_Format(PyUnicode_Check(status) ? PyExc_ValueError : PyExc_TypeError,
-                 "status must be a str of three digits, a space and a reason, got %R", status);
+    PyErr_Format(PyUnicode_Check(status) ? PyExc_ValueError : PyExc_TypeError, "invalid status %R: %s", status, rule);
     return -1;
 }
 
-/* The number of "200 OK". */
-static int status_number(PyObject *status)
+static const char *const STATUS_FORM = "expected a str of three digits, a space and a reason phrase, as in \"200 OK\" (PEP 3333)";
+
+static int check_phrase(PyObject *status, struct span phrase)
 {
-    Py_ssize_t length;
-    const char *text = PyUnicode_Check(status) ? PyUnicode_AsUTF8AndSize(status, &length) : NULL;
-    if (!text || length < 3 || (length > 3 && text[3] != ' ') || strpbrk(text, "\r\n")) {
-        PyErr_Clear();
-        return bad_status(status);
-    }
-    int number = 0;
+    if (phrase.length > PHRASE_MAX)
+        return bad_status(status, "a reason phrase has at most 1,024 characters");
+    for (uint32_t i = 0; i < phrase.length; i++)
+        if (phrase.start[i] < ' ' || phrase.start[i] == 0x7f)
+            return bad_status(status, "control characters are not allowed");
+    return 0;
+}
+
+static int check_number(PyObject *status, const uint8_t *text, int *number)
+{
+    *number = 0;
     for (int i = 0; i < 3; i++) {
         if (text[i] < '0' || text[i] > '9')
-            return bad_status(status);
-        number = number * 10 + text[i] - '0';
+            return bad_status(status, STATUS_FORM);
+        *number = *number * 10 + text[i] - '0';
     }
-    return number >= 200 ? number : bad_status(status);
+    return *number >= 200 ? 0 : bad_status(status, "it is no final one, which are from 200 to 999");
+}
+
+/* Takes "404 Not Found" apart. A phrase may be missing: some applications leave it out. */
+static int parse_status(PyObject *status, struct status *s)
+{
+    static const char usual[] = "200 OK";
+    if (!PyUnicode_Check(status) || PyUnicode_READY(status) < 0)
+        return bad_status(status, STATUS_FORM);
+    if (PyUnicode_KIND(status) != PyUnicode_1BYTE_KIND)
+        return bad_status(status, "it has characters outside latin-1");
+    const uint8_t *text = PyUnicode_1BYTE_DATA(status);
+    Py_ssize_t length = PyUnicode_GET_LENGTH(status);
+    if (length == sizeof usual - 1 && !memcmp(text, usual, sizeof usual - 1)) {
+        *s = (struct status){200, {NULL, 0}};
+        return 0;
+    }
+    if (length < 3 || (length > 3 && text[3] != ' '))
+        return bad_status(status, STATUS_FORM);
+    s->phrase = (struct span){text + 4, length > 4 ? (uint32_t)(length < UINT16_MAX ? length : UINT16_MAX) - 4 : 0};
+    return check_number(status, text, &s->number) < 0 ? -1 : check_phrase(status, s->phrase);
 }
 
 /* Raises the exception of exc_info again. */
@@ -201,30 +231,45 @@ static bool may_start(Call *c, PyObject *exc_info)
     return false;
 }
 
+/* Encodes the head in place of one that was there before. */
+static int set_head(Call *c, const struct status *line, PyObject *headers)
+{
+    struct fields f;
+    if (fields_encode(&f, headers, FIELD_LATIN1, c->stream.link->frame_max - HEAD_SIZE - line->phrase.length) < 0)
+        return -1;
+    uint8_t *data = line->phrase.length ? PyMem_Realloc(f.data, f.size + line->phrase.length) : f.data;
+    if (!data) {
+        PyMem_Free(f.data);
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (line->phrase.length)
+        memcpy(data + f.size, line->phrase.start, line->phrase.length);
+    PyMem_Free(c->head);
+    c->head = data;
+    c->head_size = f.size + line->phrase.length;
+    c->head_fields = f.count;
+    c->head_phrase = (uint16_t)line->phrase.length;
+    c->status = (uint16_t)line->number;
+    c->started = true;
+    return 0;
+}
+
 static PyObject *start_response(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static char *keywords[] = {"status", "response_headers", "exc_info", NULL};
     Call *c = (Call *)self;
     PyObject *status, *headers, *exc_info = NULL;
-    struct fields f;
+    struct status line;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|O:start_response", keywords, &status, &headers, &exc_info) ||
-        !may_start(c, exc_info))
-        return NULL;
-    int number = status_number(status);
-    if (number < 0)
+        !may_start(c, exc_info) || parse_status(status, &line) < 0)
         return NULL;
     if (!PyList_Check(headers)) {
         PyErr_Format(PyExc_TypeError, "response headers must be a list of tuples, not %.100s", Py_TYPE(headers)->tp_name);
         return NULL;
     }
-    if (fields_encode(&f, headers, FIELD_LATIN1, c->stream.link->frame_max - HEAD_SIZE) < 0)
+    if (set_head(c, &line, headers) < 0)
         return NULL;
-    PyMem_Free(c->head);
-    c->head = f.data;
-    c->head_size = f.size;
-    c->head_fields = f.count;
-    c->status = (uint16_t)number;
-    c->started = true;
     return PyCFunction_New(&write_method, self);
 }
 

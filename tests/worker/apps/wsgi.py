@@ -6,6 +6,7 @@ import io
 import json
 import sys
 import threading
+from urllib.parse import unquote
 from wsgiref.validate import validator
 
 LOG = []
@@ -144,6 +145,12 @@ def write_text(environ, start_response):
 def empty_list(environ, start_response):
     start_response("204 No Content", [("X-A", "1")])
     return []
+
+
+@case
+def status(environ, start_response):
+    start_response(unquote(environ["QUERY_STRING"], "latin-1"), [("X-A", "1")])
+    return [b"body"]
 
 
 @case
