@@ -9,11 +9,12 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 from ._control import Closed, Control
 from ._errors import StartupError
+from ._file_wrapper import FileWrapper
 from ._report import reporter
 from ._wire import ThreadLoop
 
@@ -21,23 +22,6 @@ from ._wire import ThreadLoop
 JOIN_GRACE = 1.0
 
 Links = tuple[int, list[tuple[int, int, int]]]
-
-
-class _Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
-
-
-class FileWrapper:
-    """``wsgi.file_wrapper``: a file-like object as an iterable of blocks."""
-
-    def __init__(self, file: _Readable, block_size: int = 1 << 16) -> None:
-        self.file = file
-        self.block_size = block_size
-        if hasattr(file, "close"):
-            self.close = file.close
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(lambda: self.file.read(self.block_size), b"")
 
 
 def _fixed_environ(threads: int) -> dict[str, Any]:

@@ -21,7 +21,7 @@ PyObject *environ_template(ThreadLoop *l, PyObject *fixed)
     PyObject *environ = PyDict_New();
     PyObject *keys[] = {str->request_method, str->script_name, str->path_info,   str->query,
                         str->raw_uri,        str->server_name, str->server_port, str->remote_addr,
-                        str->remote_port,    str->url_scheme,  str->input};
+                        str->remote_port,    str->url_scheme,  str->input,       str->early_hints};
     for (size_t i = 0; environ && i < sizeof keys / sizeof *keys; i++)
         if (PyDict_SetItem(environ, keys[i], str->empty) < 0)
             Py_CLEAR(environ);
@@ -184,6 +184,8 @@ static bool is_under(const char *path, Py_ssize_t length, struct span root)
 
 static int put_path(PyObject *environ, struct state_strings *str, const struct open *o, struct span root)
 {
+    if (is(o->path, "*")) /* OPTIONS *: PATH_INFO is a path, or empty */
+        return PyDict_SetItem(environ, str->path_info, str->empty);
     char *decoded = PyMem_Malloc(o->path.length + 1);
     if (!decoded) {
         PyErr_NoMemory();
@@ -241,7 +243,8 @@ PyObject *environ_build(Call *c)
     PyObject *environ = PyDict_Copy(c->loop->environ);
     if (environ && (set(environ, s->str.request_method, method_object(s, o->method)) < 0 || put_target(c, environ, o) < 0 ||
                     put_addresses(s, environ, o) < 0 || put_fields(s, environ, o) < 0 || put_unusual(c, environ, o) < 0 ||
-                    PyDict_SetItem(environ, s->str.input, (PyObject *)c) < 0))
+                    PyDict_SetItem(environ, s->str.input, (PyObject *)c) < 0 ||
+                    PyDict_SetItem(environ, s->str.early_hints, (PyObject *)c) < 0))
         Py_CLEAR(environ);
     return environ;
 }

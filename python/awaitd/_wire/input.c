@@ -38,7 +38,7 @@ static struct span available(Call *c)
 static bool is_readable(void *argument)
 {
     Call *c = argument;
-    return available(c).length || c->stream.whole || c->stream.lost;
+    return available(c).length || c->stream.whole || c->stream.lost || c->stream.over;
 }
 
 /* Gives the server the credit that is owed; at first the whole window, then what was read, when that is half of it. */
@@ -103,7 +103,7 @@ static uint32_t usable(struct span s, size_t wanted, bool line, bool *done)
     return newline ? (uint32_t)(newline - s.start) + 1 : n;
 }
 
-enum outcome { READ_DONE, READ_LOST, READ_NO_MEMORY };
+enum outcome { READ_DONE, READ_LOST, READ_OVER, READ_NO_MEMORY };
 
 /* Reads up to wanted bytes, or a line. */
 static enum outcome fill(Call *c, struct buffer *b, size_t wanted, bool line)
@@ -115,7 +115,7 @@ static enum outcome fill(Call *c, struct buffer *b, size_t wanted, bool line)
         wait_readable(c);
         struct span s = available(c);
         if (!s.length) {
-            outcome = c->stream.whole ? READ_DONE : READ_LOST;
+            outcome = c->stream.whole ? READ_DONE : c->stream.lost ? READ_LOST : READ_OVER;
             break;
         }
         uint32_t n = usable(s, wanted - b->length, line, &done);
@@ -136,6 +136,8 @@ static PyObject *read_bytes(Call *c, Py_ssize_t size, bool line)
     enum outcome outcome = fill(c, &b, size < 0 ? SIZE_MAX : (size_t)size, line);
     if (outcome == READ_LOST)
         PyErr_SetString(c->loop->state->client_disconnected, "the client left before the end of its request");
+    else if (outcome == READ_OVER)
+        PyErr_SetString(PyExc_OSError, "the response has ended, and with it the request body");
     else if (outcome == READ_NO_MEMORY)
         PyErr_NoMemory();
     else

@@ -1,11 +1,15 @@
-/* start_response, write, and the frames of a WSGI response. */
+/* The frames of a WSGI response. */
 #include "call.h"
+
+#include <errno.h>
 
 /* What is being sent: the head if it is due, body bytes, the end. */
 struct output {
     Call *call;
     const uint8_t *body;
     Py_ssize_t length, offset;
+    const struct file_part *file; /* the rest of the body, or NULL */
+    int error;                    /* why the file can't be passed, an errno */
     bool end;
 };
 
@@ -36,6 +40,7 @@ static bool write_head(struct output *o)
     memcpy(p + HEAD_SIZE + c->head_size, o->body, n);
     s->credit -= n;
     o->offset = n;
+    c->body_sent += n;
     c->head_sent = true;
     if (last)
         stream_ended(c);
@@ -54,6 +59,7 @@ static bool write_data(struct output *o)
     memcpy(p + FRAME_HEADER, o->body + o->offset, n);
     s->credit -= n;
     o->offset += n;
+    o->call->body_sent += n;
     if (last)
         stream_ended(o->call);
     return true;
@@ -68,6 +74,18 @@ static bool write_end(struct output *o)
     return true;
 }
 
+/* Ends the stream with a file; true if that is done, or can't be. */
+static bool write_file(struct output *o)
+{
+    struct stream *s = &o->call->stream;
+    int result = link_file(s->link, s->id, o->file);
+    if (result > 0)
+        stream_ended(o->call);
+    else if (result < 0)
+        o->error = errno;
+    return result;
+}
+
 /* Sends as much as credit and room allow; true if that is all, or if nobody listens any more. Lock held. */
 static bool advance(void *argument)
 {
@@ -80,30 +98,179 @@ static bool advance(void *argument)
         progress = write_head(o);
     while (progress && o->offset < o->length)
         progress = write_data(o);
-    if (progress && o->end && !c->ended)
+    if (progress && o->file)
+        progress = write_file(o);
+    else if (progress && o->end && !c->ended)
         progress = write_end(o);
     link_publish(c->stream.link);
     return progress;
 }
 
+static int raise_lost(Call *c)
+{
+    PyErr_SetString(c->loop->state->client_disconnected, "the client is gone");
+    return -1;
+}
+
+static int raise_ended(void)
+{
+    PyErr_SetString(PyExc_AssertionError, "the response has ended: nothing can be sent any more");
+    return -1;
+}
+
+/* Waits, without the GIL, until ready says so. */
+static void wait_ready(Call *c, bool (*ready)(void *), void *argument)
+{
+    ThreadLoop *l = c->loop;
+    Py_BEGIN_ALLOW_THREADS pthread_mutex_lock(&l->lock);
+    threads_wait(l, &c->stream, ready, argument);
+    pthread_mutex_unlock(&l->lock);
+    Py_END_ALLOW_THREADS
+}
+
 int reply_send(Call *c, const uint8_t *body, Py_ssize_t length, bool end)
 {
     ThreadLoop *l = c->loop;
-    struct output o = {c, body, length, 0, end};
+    struct output o = {.call = c, .body = body, .length = length, .end = end};
     pthread_mutex_lock(&l->lock);
-    bool done = advance(&o), lost = c->stream.lost;
+    bool ended = c->ended, done = advance(&o);
     pthread_mutex_unlock(&l->lock);
-    if (!done) {
-        Py_BEGIN_ALLOW_THREADS pthread_mutex_lock(&l->lock);
-        threads_wait(l, &c->stream, advance, &o);
-        lost = c->stream.lost;
-        pthread_mutex_unlock(&l->lock);
-        Py_END_ALLOW_THREADS
+    if (!done)
+        wait_ready(c, advance, &o);
+    return c->stream.lost ? raise_lost(c) : ended ? raise_ended() : 0;
+}
+
+/* The application's Content-Length, or UINT64_MAX. */
+static uint64_t declared_length(const Call *c)
+{
+    static const char name[] = "content-length";
+    const uint8_t *at = c->head + 4 * (size_t)c->head_fields;
+    for (uint16_t i = 0; i < c->head_fields; i++) {
+        uint16_t name_length = load16(c->head + 4 * i), value_length = load16(c->head + 4 * i + 2);
+        const uint8_t *value = at + name_length;
+        if (name_length == sizeof name - 1 && !PyOS_strnicmp((const char *)at, name, sizeof name - 1)) {
+            uint64_t length = 0;
+            for (uint16_t k = 0; k < value_length; k++)
+                length = length * 10 + value[k] - '0';
+            return length;
+        }
+        at = value + value_length;
     }
-    if (!lost)
-        return 0;
-    PyErr_SetString(l->state->client_disconnected, "the client is gone");
-    return -1;
+    return UINT64_MAX;
+}
+
+/* Adds a Content-Length to the head, if there is room for it. Lock held. */
+static void add_length(Call *c, uint64_t length)
+{
+    char text[48];
+    enum { NAME = sizeof "content-length" - 1 };
+    uint32_t value = (uint32_t)PyOS_snprintf(text, sizeof text, "content-length%llu", (unsigned long long)length) - NAME;
+    uint32_t added = 4 + NAME + value, table = 4u * c->head_fields, fields = c->head_size - table - c->head_phrase;
+    if (HEAD_SIZE + c->head_size + added > c->stream.link->frame_max || c->head_fields == FIELDS_MAX)
+        return;
+    uint8_t *grown = PyMem_Realloc(c->head, c->head_size + added);
+    if (!grown)
+        return;
+    uint8_t *phrase = grown + table + 4 + fields + NAME + value;
+    memmove(phrase, grown + table + fields, c->head_phrase);
+    memmove(grown + table + 4, grown + table, fields);
+    memcpy(phrase - NAME - value, text, NAME + value);
+    store16(grown + table, NAME);
+    store16(grown + table + 2, (uint16_t)value);
+    c->head = grown;
+    c->head_size += added;
+    c->head_fields++;
+}
+
+static bool has_body(const Call *c)
+{
+    return c->status != 204 && c->status != 205 && c->status != 304;
+}
+
+static bool is_head(const Call *c)
+{
+    return c->open.method.length == 4 && !memcmp(c->open.method.start, "HEAD", 4);
+}
+
+/* Works out how much of the file belongs to the response. Lock held. */
+static void limit_file(Call *c, struct file_part *part)
+{
+    uint64_t length = declared_length(c);
+    if (length == UINT64_MAX && !c->head_sent && has_body(c))
+        add_length(c, part->count);
+    if (length != UINT64_MAX && part->count > length - (length < c->body_sent ? length : c->body_sent))
+        part->count = length - (length < c->body_sent ? length : c->body_sent);
+}
+
+int reply_file(Call *c, struct file_part part)
+{
+    ThreadLoop *l = c->loop;
+    struct output o = {.call = c, .body = (const uint8_t *)"", .file = &part};
+    pthread_mutex_lock(&l->lock);
+    bool ended = c->ended;
+    if (!ended)
+        limit_file(c, &part);
+    pthread_mutex_unlock(&l->lock);
+    if (ended)
+        return raise_ended();
+    if (is_head(c) || !has_body(c) || !part.count)
+        return reply_send(c, o.body, 0, true);
+    wait_ready(c, advance, &o);
+    if (o.error) {
+        errno = o.error;
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    return c->stream.lost ? raise_lost(c) : 0;
+}
+
+bool reply_set_head(Call *c, struct reply_head *head)
+{
+    ThreadLoop *l = c->loop;
+    uint32_t length = head->phrase.length;
+    pthread_mutex_lock(&l->lock); /* a thread of the application's may just be sending it */
+    bool fits = !c->head_sent;
+    if (fits) {
+        PyMem_Free(c->head);
+        c->head = head->fields.data;
+        c->head_size = head->fields.size + length;
+        c->head_fields = head->fields.count;
+        c->head_phrase = (uint16_t)length;
+        c->status = (uint16_t)head->status;
+        c->started = true;
+    }
+    pthread_mutex_unlock(&l->lock);
+    return fits;
+}
+
+struct inform {
+    Call *call;
+    const struct fields *fields;
+    int status;
+};
+
+static bool write_inform(void *argument)
+{
+    struct inform *o = argument;
+    Call *c = o->call;
+    struct link *k = c->stream.link;
+    if (c->stream.lost || c->ended || c->head_sent)
+        return true;
+    uint32_t size = frame_padded(HEAD_SIZE + o->fields->size);
+    uint8_t *p = link_frame(k, (struct frame){size, c->stream.id, FRAME_INFORM, 0, (uint16_t)o->status, 0});
+    if (p) {
+        store64(p + FRAME_HEADER, o->fields->count);
+        memcpy(p + HEAD_SIZE, o->fields->data, o->fields->size);
+    }
+    link_publish(k);
+    return p;
+}
+
+int reply_inform(Call *c, int status, const struct fields *fields)
+{
+    struct inform o = {c, fields, status};
+    wait_ready(c, write_inform, &o);
+    return c->stream.lost ? raise_lost(c) : 0;
 }
 
 struct reset {
@@ -130,148 +297,6 @@ static bool write_reset(void *argument)
 
 void reply_reset(Call *c, const char *text)
 {
-    ThreadLoop *l = c->loop;
     struct reset r = {c, text};
-    Py_BEGIN_ALLOW_THREADS pthread_mutex_lock(&l->lock);
-    threads_wait(l, &c->stream, write_reset, &r);
-    pthread_mutex_unlock(&l->lock);
-    Py_END_ALLOW_THREADS
+    wait_ready(c, write_reset, &r);
 }
-
-/* write(data): the imperative way to send a body. */
-static PyObject *write_body(PyObject *self, PyObject *data)
-{
-    if (!PyBytes_Check(data)) {
-        PyErr_Format(PyExc_TypeError, "write() takes bytes, not %.100s", Py_TYPE(data)->tp_name);
-        return NULL;
-    }
-    if (reply_send((Call *)self, (const uint8_t *)PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), false) < 0)
-        return NULL;
-    Py_RETURN_NONE;
-}
-
-static PyMethodDef write_method = {"write", write_body, METH_O, NULL};
-
-/* A status line's own part of start_response. */
-struct status {
-    int number;
-    struct span phrase; /* empty: the usual one */
-};
-
-static int bad_status(PyObject *status, const char *rule)
-{
-    PyErr_Format(PyUnicode_Check(status) ? PyExc_ValueError : PyExc_TypeError, "invalid status %R: %s", status, rule);
-    return -1;
-}
-
-static const char *const STATUS_FORM = "expected a str of three digits, a space and a reason phrase, as in \"200 OK\" (PEP 3333)";
-
-static int check_phrase(PyObject *status, struct span phrase)
-{
-    if (phrase.length > PHRASE_MAX)
-        return bad_status(status, "a reason phrase has at most 1,024 characters");
-    for (uint32_t i = 0; i < phrase.length; i++)
-        if (phrase.start[i] < ' ' || phrase.start[i] == 0x7f)
-            return bad_status(status, "control characters are not allowed");
-    return 0;
-}
-
-static int check_number(PyObject *status, const uint8_t *text, int *number)
-{
-    *number = 0;
-    for (int i = 0; i < 3; i++) {
-        if (text[i] < '0' || text[i] > '9')
-            return bad_status(status, STATUS_FORM);
-        *number = *number * 10 + text[i] - '0';
-    }
-    return *number >= 200 ? 0 : bad_status(status, "it is no final one, which are from 200 to 999");
-}
-
-/* Takes "404 Not Found" apart. A phrase may be missing: some applications leave it out. */
-static int parse_status(PyObject *status, struct status *s)
-{
-    static const char usual[] = "200 OK";
-    if (!PyUnicode_Check(status) || PyUnicode_READY(status) < 0)
-        return bad_status(status, STATUS_FORM);
-    if (PyUnicode_KIND(status) != PyUnicode_1BYTE_KIND)
-        return bad_status(status, "it has characters outside latin-1");
-    const uint8_t *text = PyUnicode_1BYTE_DATA(status);
-    Py_ssize_t length = PyUnicode_GET_LENGTH(status);
-    if (length == sizeof usual - 1 && !memcmp(text, usual, sizeof usual - 1)) {
-        *s = (struct status){200, {NULL, 0}};
-        return 0;
-    }
-    if (length < 3 || (length > 3 && text[3] != ' '))
-        return bad_status(status, STATUS_FORM);
-    s->phrase = (struct span){text + 4, length > 4 ? (uint32_t)(length < UINT16_MAX ? length : UINT16_MAX) - 4 : 0};
-    return check_number(status, text, &s->number) < 0 ? -1 : check_phrase(status, s->phrase);
-}
-
-/* Raises the exception of exc_info again. */
-static void raise_again(PyObject *exc_info)
-{
-    PyObject *type, *value, *traceback;
-    if (!PyArg_ParseTuple(exc_info, "OOO;exc_info must be a tuple of three", &type, &value, &traceback))
-        return;
-    PyErr_Restore(Py_NewRef(type), Py_NewRef(value), traceback == Py_None ? NULL : Py_NewRef(traceback));
-}
-
-/* True if start_response may set the head now; else an exception is set. */
-static bool may_start(Call *c, PyObject *exc_info)
-{
-    bool with_error = exc_info && exc_info != Py_None;
-    if (with_error && !PyTuple_Check(exc_info))
-        PyErr_Format(PyExc_TypeError, "exc_info must be a tuple, not %.100s", Py_TYPE(exc_info)->tp_name);
-    else if (with_error && c->head_sent)
-        raise_again(exc_info);
-    else if (!with_error && c->started)
-        PyErr_SetString(PyExc_AssertionError, "start_response was called a second time without exc_info");
-    else
-        return true;
-    return false;
-}
-
-/* Encodes the head in place of one that was there before. */
-static int set_head(Call *c, const struct status *line, PyObject *headers)
-{
-    struct fields f;
-    if (fields_encode(&f, headers, FIELD_LATIN1, c->stream.link->frame_max - HEAD_SIZE - line->phrase.length) < 0)
-        return -1;
-    uint8_t *data = line->phrase.length ? PyMem_Realloc(f.data, f.size + line->phrase.length) : f.data;
-    if (!data) {
-        PyMem_Free(f.data);
-        PyErr_NoMemory();
-        return -1;
-    }
-    if (line->phrase.length)
-        memcpy(data + f.size, line->phrase.start, line->phrase.length);
-    PyMem_Free(c->head);
-    c->head = data;
-    c->head_size = f.size + line->phrase.length;
-    c->head_fields = f.count;
-    c->head_phrase = (uint16_t)line->phrase.length;
-    c->status = (uint16_t)line->number;
-    c->started = true;
-    return 0;
-}
-
-static PyObject *start_response(PyObject *self, PyObject *args, PyObject *kwargs)
-{
-    static char *keywords[] = {"status", "response_headers", "exc_info", NULL};
-    Call *c = (Call *)self;
-    PyObject *status, *headers, *exc_info = NULL;
-    struct status line;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|O:start_response", keywords, &status, &headers, &exc_info) ||
-        !may_start(c, exc_info) || parse_status(status, &line) < 0)
-        return NULL;
-    if (!PyList_Check(headers)) {
-        PyErr_Format(PyExc_TypeError, "response headers must be a list of tuples, not %.100s", Py_TYPE(headers)->tp_name);
-        return NULL;
-    }
-    if (set_head(c, &line, headers) < 0)
-        return NULL;
-    return PyCFunction_New(&write_method, self);
-}
-
-PyMethodDef start_response_method = {"start_response", (PyCFunction)(void (*)(void))start_response,
-                                     METH_VARARGS | METH_KEYWORDS, NULL};

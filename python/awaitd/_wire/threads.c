@@ -78,7 +78,7 @@ static void route(struct link *k, const uint8_t *frame, struct frame f)
         s->credit += f.length;
     else if (f.type == FRAME_RESET)
         s->lost = true;
-    pthread_cond_signal(&s->changed);
+    pthread_cond_broadcast(&s->changed);
 }
 
 /* Reads one link until it is empty; true if there was anything. */
@@ -123,7 +123,7 @@ static bool all_asleep(ThreadLoop *l)
 static void wake_waiting(ThreadLoop *l)
 {
     for (struct stream *s = l->waiting; s; s = s->next_waiting)
-        pthread_cond_signal(&s->changed);
+        pthread_cond_broadcast(&s->changed);
 }
 
 /* Reads the links, or waits for the doorbell and for extra (a descriptor, or -1); true if extra is readable or a signal came. */
@@ -170,8 +170,10 @@ static void unlist(ThreadLoop *l, struct stream *s)
 
 void threads_wait(ThreadLoop *l, struct stream *s, bool (*ready)(void *), void *argument)
 {
-    s->next_waiting = l->waiting;
-    l->waiting = s;
+    if (s->waiters++ == 0) { /* an application may have several threads at work on one request */
+        s->next_waiting = l->waiting;
+        l->waiting = s;
+    }
     while (!ready(argument)) {
         if (l->leading)
             pthread_cond_wait(&s->changed, &l->lock);
@@ -180,7 +182,8 @@ void threads_wait(ThreadLoop *l, struct stream *s, bool (*ready)(void *), void *
         if (has_pending(l) && l->followers)
             pthread_cond_signal(&l->follow);
     }
-    unlist(l, s);
+    if (--s->waiters == 0)
+        unlist(l, s);
     pass_lead(l);
 }
 
@@ -190,6 +193,7 @@ void threads_forget(struct stream *s)
         return;
     s->over = true;
     link_leave(s->link, s->id);
+    pthread_cond_broadcast(&s->changed);
 }
 
 /* Claims the first request that waits and copies it; NULL if there is none. GIL and lock held. */
