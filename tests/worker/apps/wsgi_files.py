@@ -180,7 +180,9 @@ def app(environ, start_response):
     if "seek" in plan:
         file.seek(plan["seek"])
     if plan.get("start", True):
-        write = start_response(plan.get("status", "200 OK"), [tuple(pair) for pair in plan.get("headers", [])])
+        fields = [tuple(pair) for pair in plan.get("headers", [])]
+        fields += [("x-fill", "f" * plan["fill"])] if "fill" in plan else []
+        write = start_response(plan.get("status", "200 OK"), fields)
     if plan.get("write"):
         write(plan["write"].encode())
     wrapped = environ["wsgi.file_wrapper"](file, *plan.get("block", []))
