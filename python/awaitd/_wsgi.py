@@ -24,14 +24,14 @@ JOIN_GRACE = 1.0
 Links = tuple[int, list[tuple[int, int, int]]]
 
 
-def _fixed_environ(threads: int) -> dict[str, Any]:
+def _fixed_environ(threads: int, workers: int) -> dict[str, Any]:
     """What is the same in the environ of every request."""
     return {
         "SERVER_SOFTWARE": "awaitd",
         "wsgi.version": (1, 0),
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": threads > 1,
-        "wsgi.multiprocess": True,
+        "wsgi.multiprocess": workers > 1,
         "wsgi.run_once": False,
         "wsgi.input_terminated": True,
         "wsgi.file_wrapper": FileWrapper,
@@ -121,7 +121,7 @@ def serve(control: Control, setup: dict[str, Any], application: Callable[..., An
                     doorbell=doorbell,
                     links=of_loop,
                     root_path=setup["root_path"],
-                    environ=_fixed_environ(setup["threads"]),
+                    environ=_fixed_environ(setup["threads"], setup["workers"]),
                     report=reporter("WSGI"),
                 )
             )

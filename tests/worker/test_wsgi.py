@@ -41,10 +41,39 @@ def test_the_environ(start):
         "HTTP_X_LATIN": "\xe9",
         "wsgi.url_scheme": "http",
         "wsgi.multithread": False,
-        "wsgi.multiprocess": True,
+        "wsgi.multiprocess": False,
         "wsgi.run_once": False,
         "wsgi.input_terminated": True,
     }
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_environ_tells_how_many_there_are(start, workers, threads):
+    # spec: wsgi 7
+    answer = environ(start("wsgi:app", workers=workers, threads=threads).ready())
+    assert (answer["wsgi.multiprocess"], answer["wsgi.multithread"]) == (workers == 2, threads == 2)
+
+
+def test_options_of_the_whole_server(wsgi):
+    # spec: wsgi 7
+    answer = environ(wsgi, "*", method="OPTIONS")
+    assert (answer["REQUEST_METHOD"], answer["PATH_INFO"], answer["RAW_URI"]) == ("OPTIONS", "", "*")
+
+
+def test_early_hints(wsgi):
+    # spec: wsgi 7
+    stream = wsgi.open("/hints")
+    hint = stream.next("INFORM")
+    assert (hint["aux"], hint["fields"]) == (103, [["Link", "</a.css>; rel=preload"], ["link", "</b>"]])
+    assert (stream.next("INFORM")["fields"], stream.next("HEAD")["body"]) == ([], "body")
+    assert _log(wsgi, 5) == [
+        "TypeError: wsgi.early_hints takes a list of (name, value) tuples, not int",
+        "TypeError: each header must be a tuple (name, value), got 'Link'",
+        "ValueError: invalid value 'a\\r\\nb' of header 'Link': control characters are not allowed",
+        "TypeError: header value must be str, not int",
+        "AssertionError: wsgi.early_hints was called after the response had begun",
+    ]
 
 
 def test_the_environ_over_tls_and_other_versions(wsgi):

@@ -56,7 +56,7 @@ def environ_of(environ, start_response):
     return reply(start_response, strings)
 
 
-CASES["/caf\xc3\xa9"] = CASES["/sub/environ_of"] = environ_of
+CASES[""] = CASES["/caf\xc3\xa9"] = CASES["/sub/environ_of"] = environ_of
 
 
 @case
@@ -151,6 +151,19 @@ def empty_list(environ, start_response):
 def status(environ, start_response):
     start_response(unquote(environ["QUERY_STRING"], "latin-1"), [("X-A", "1")])
     return [b"body"]
+
+
+@case
+def hints(environ, start_response):
+    hint = environ["wsgi.early_hints"]
+    hint([("Link", "</a.css>; rel=preload"), (b"link", b"</b>")])
+    hint(())
+    for mistake in (5, ["Link"], [("Link", "a\r\nb")], [("Link", 5)]):
+        LOG.append(error_of(hint, mistake))
+    write = start_response("200 OK", [])
+    write(b"body")
+    LOG.append(error_of(hint, []))
+    return []
 
 
 @case
