@@ -66,6 +66,7 @@ static void consume(Call *c, uint32_t n)
     if (c->inline_body.length) {
         c->inline_body.start += n;
         c->inline_body.length -= n;
+        grant(s); /* who has begun to read wants the rest as well */
         return;
     }
     struct chunk *first = s->first;
