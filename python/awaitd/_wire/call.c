@@ -149,7 +149,8 @@ static void report(Call *c, PyObject *exception)
     Py_XDECREF(result);
 }
 
-/* Reports the exception and ends the stream if it has not ended; -1 if the exception ends the process. */
+/* Reports the exception and ends the stream if it has not ended; -1 if the exception ends the process, which only SystemExit does:
+ * nobody but the application itself can have raised a KeyboardInterrupt here. */
 static int fail(Call *c)
 {
     PyObject *exception = PyErr_GetRaisedException();
@@ -157,8 +158,7 @@ static int fail(Call *c)
     if (!quiet)
         report(c, exception);
     reply_reset(c, Py_TYPE(exception)->tp_name);
-    if (PyErr_GivenExceptionMatches(exception, PyExc_SystemExit) ||
-        PyErr_GivenExceptionMatches(exception, PyExc_KeyboardInterrupt)) {
+    if (PyErr_GivenExceptionMatches(exception, PyExc_SystemExit)) {
         PyErr_SetRaisedException(exception);
         return -1;
     }
