@@ -6,7 +6,8 @@ import json
 from urllib.parse import quote
 
 import pytest
-from frames import END_STREAM
+from fakeserver import Stream
+from frames import END_STREAM, encode, open_frame
 from test_receive import _log
 
 WINDOW = 65520
@@ -317,6 +318,24 @@ def test_a_client_that_leaves_releases_a_blocked_yield(wsgi):
     stream.reset()
     assert _log(wsgi, 1) == ["closed"]
     assert wsgi.output() == ""
+
+
+def test_a_slot_that_is_used_again_before_its_first_thread_is_done(start):
+    """A client leaves while its application runs; the server gives the slot to another, which the first one's end leaves alone."""
+    # spec: wsgi 12
+    worker = start("wsgi:app", threads=3).ready()
+    first = worker.open("/wait_gate")
+    first.reset()
+    second = Stream(worker, first.link, first.id + (1 << 20))
+    first.link.write(encode(open_frame(second.id, path="/big", credit=1000)))
+    assert second.next("HEAD")["length"] == 1000
+    assert worker.get("/open_gate")[0] == 200
+    while worker.get("/running")[2] != '"1"':  # the first one's application has returned; its stream is left at once after
+        pass
+    for _ in range(20):
+        assert worker.get("/hello")[2] == "hello"
+    second.window(1 << 30)
+    assert len(second.response_body()) == 612_000 - 1000
 
 
 def test_threads_run_requests_at_once(start):

@@ -290,7 +290,13 @@ def together(environ, start_response):
 @case
 def wait_gate(environ, start_response):
     GATE.wait(15)
+    LOG.append("through")
     return reply(start_response, b"through")
+
+
+@case
+def running(environ, start_response):
+    return reply(start_response, str(len(LOG)))
 
 
 @case
