@@ -38,7 +38,8 @@ static int send_item(Call *c, PyObject *item, bool end)
 /* What an application returns by mistake: named, since what iterating says of it would lead astray. */
 static int bad_result(PyObject *result)
 {
-    const char *hint = PyCoro_CheckExact(result) || PyAsyncGen_CheckExact(result)
+    PyAsyncMethods *methods = Py_TYPE(result)->tp_as_async;
+    const char *hint = methods && (methods->am_await || methods->am_aiter)
                            ? "; it is asynchronous, and was taken for WSGI: --interface asgi3 says what it is"
                        : result == Py_None                                ? "; is there a return missing?"
                        : PyUnicode_Check(result) || PyBytes_Check(result) ? "; put it into a list"
