@@ -407,7 +407,7 @@ def read_by_many(environ: Environ, start_response: Start) -> Iterable[bytes]:
 @case
 def write_by_many(environ: Environ, start_response: Start) -> Iterable[bytes]:
     write = start_response("200 OK", PLAIN)
-    threads = [threading.Thread(target=lambda: [write(b"%d" % n * 1000) for n in range(100)]) for _ in range(4)]
+    threads = [threading.Thread(target=lambda data: [write(data) for _ in range(100)], args=(b"%d" % n * 1000,)) for n in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -510,6 +510,13 @@ def waits(environ: Environ, start_response: Start) -> Iterable[bytes]:
     note("waits")
     assert GATE.acquire(timeout=10)
     return answer(start_response, b"waited")
+
+
+@case
+def reads_fifo(environ: Environ, start_response: Start) -> Iterable[bytes]:
+    """Waits for what the test writes; to open it for writing is to know that this runs."""
+    with open(environ["QUERY_STRING"], "rb") as fifo:
+        return answer(start_response, fifo.read() + b" %d" % os.getpid())
 
 
 @case

@@ -15,6 +15,14 @@ static PyObject *latin1(struct span s)
     return PyUnicode_DecodeLatin1((const char *)s.start, s.length, NULL);
 }
 
+/* The root path as the bytes of a path, one character for each. */
+static PyObject *script_name(ThreadLoop *l)
+{
+    Py_ssize_t length;
+    const char *text = PyUnicode_AsUTF8AndSize(l->root_path, &length);
+    return text ? PyUnicode_DecodeLatin1(text, length, NULL) : NULL;
+}
+
 PyObject *environ_template(ThreadLoop *l, PyObject *fixed)
 {
     struct state_strings *str = &l->state->str;
@@ -26,7 +34,7 @@ PyObject *environ_template(ThreadLoop *l, PyObject *fixed)
         if (PyDict_SetItem(environ, keys[i], str->empty) < 0)
             Py_CLEAR(environ);
     if (environ &&
-        (PyDict_SetItem(environ, str->script_name, l->root_path) < 0 ||
+        (set(environ, str->script_name, script_name(l)) < 0 ||
          PyDict_SetItem(environ, str->url_scheme, str->http) < 0 ||
          set(environ, str->server_protocol, PyUnicode_InternFromString("HTTP/1.1")) < 0 || PyDict_Update(environ, fixed) < 0))
         Py_CLEAR(environ);

@@ -81,18 +81,19 @@ static void consume(Call *c, uint32_t n)
     grant(s);
 }
 
-/* Waits for bytes, without the GIL. Lock held before and after; it is not held while the GIL is taken. */
+/* Waits for bytes, without the GIL. Lock held before and after; it is not held while the GIL is taken, and another thread of the
+ * application's may read meanwhile what this one has waited for. */
 static void wait_readable(Call *c)
 {
     ThreadLoop *l = c->loop;
-    if (is_readable(c))
-        return;
-    grant(&c->stream);
-    pthread_mutex_unlock(&l->lock);
-    Py_BEGIN_ALLOW_THREADS pthread_mutex_lock(&l->lock);
-    threads_wait(l, &c->stream, is_readable, c);
-    pthread_mutex_unlock(&l->lock);
-    Py_END_ALLOW_THREADS pthread_mutex_lock(&l->lock);
+    while (!is_readable(c)) {
+        grant(&c->stream);
+        pthread_mutex_unlock(&l->lock);
+        Py_BEGIN_ALLOW_THREADS pthread_mutex_lock(&l->lock);
+        threads_wait(l, &c->stream, is_readable, c);
+        pthread_mutex_unlock(&l->lock);
+        Py_END_ALLOW_THREADS pthread_mutex_lock(&l->lock);
+    }
 }
 
 /* How many of the available bytes belong to the result; sets *done when they are its last. */
