@@ -58,9 +58,7 @@ def test_a_unix_socket_has_no_addresses(start_server: StartServer, tmp_path: Pat
 # spec: wsgi 7
 def test_ipv6(start_server: StartServer) -> None:
     server = start_server("wsgi_cases:app", HERE, "--no-access-log", "--bind", "127.0.0.1:0", "--bind", "[::1]:0")
-    found = re.search(r"http://\[::1\]:(\d+)", server.output())
-    assert found
-    port = int(found[1])
+    port = int(server.wait_for(r"http://\[::1\]:(\d+)")[1])
     with socket.create_connection(("::1", port), 10) as connection:
         connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
         body = b"".join(iter(lambda: connection.recv(65536), b"")).partition(b"\r\n\r\n")[2]

@@ -155,7 +155,10 @@ static void report(Call *c, PyObject *exception)
 static int fail(Call *c)
 {
     PyObject *exception = PyErr_GetRaisedException();
-    bool quiet = c->stream.lost && PyErr_GivenExceptionMatches(exception, c->loop->state->client_disconnected);
+    pthread_mutex_lock(&c->loop->lock);
+    bool lost = c->stream.lost;
+    pthread_mutex_unlock(&c->loop->lock);
+    bool quiet = lost && PyErr_GivenExceptionMatches(exception, c->loop->state->client_disconnected);
     if (!quiet)
         report(c, exception);
     reply_reset(c, Py_TYPE(exception)->tp_name);

@@ -116,6 +116,7 @@ struct reply_head {
     struct span phrase;
     int status;
 };
+bool reply_has_begun(Call *c); /* the head has gone out */
 /* Sets the head, in place of one that was set before; takes over the fields' data. False: it has gone out already. */
 bool reply_set_head(Call *c, struct reply_head *head);
 /* Sends body bytes, after the head if that is still to be sent, and the end. -1 with an exception. */

@@ -34,8 +34,7 @@ PyObject *environ_template(ThreadLoop *l, PyObject *fixed)
         if (PyDict_SetItem(environ, keys[i], str->empty) < 0)
             Py_CLEAR(environ);
     if (environ &&
-        (set(environ, str->script_name, script_name(l)) < 0 ||
-         PyDict_SetItem(environ, str->url_scheme, str->http) < 0 ||
+        (set(environ, str->script_name, script_name(l)) < 0 || PyDict_SetItem(environ, str->url_scheme, str->http) < 0 ||
          set(environ, str->server_protocol, PyUnicode_InternFromString("HTTP/1.1")) < 0 || PyDict_Update(environ, fixed) < 0))
         Py_CLEAR(environ);
     return environ;

@@ -118,14 +118,16 @@ static int raise_ended(void)
     return -1;
 }
 
-/* Waits, without the GIL, until ready says so. */
-static void wait_ready(Call *c, bool (*ready)(void *), void *argument)
+/* Waits, without the GIL, until ready says so; false if the client is gone. */
+static bool wait_ready(Call *c, bool (*ready)(void *), void *argument)
 {
     ThreadLoop *l = c->loop;
+    bool lost;
     Py_BEGIN_ALLOW_THREADS pthread_mutex_lock(&l->lock);
     threads_wait(l, &c->stream, ready, argument);
+    lost = c->stream.lost;
     pthread_mutex_unlock(&l->lock);
-    Py_END_ALLOW_THREADS
+    Py_END_ALLOW_THREADS return !lost;
 }
 
 int reply_send(Call *c, const uint8_t *body, Py_ssize_t length, bool end)
@@ -133,11 +135,11 @@ int reply_send(Call *c, const uint8_t *body, Py_ssize_t length, bool end)
     ThreadLoop *l = c->loop;
     struct output o = {.call = c, .body = body, .length = length, .end = end};
     pthread_mutex_lock(&l->lock);
-    bool ended = c->ended, done = advance(&o);
+    bool ended = c->ended, done = advance(&o), lost = c->stream.lost;
     pthread_mutex_unlock(&l->lock);
     if (!done)
-        wait_ready(c, advance, &o);
-    return c->stream.lost ? raise_lost(c) : ended ? raise_ended() : 0;
+        lost = !wait_ready(c, advance, &o);
+    return lost ? raise_lost(c) : ended ? raise_ended() : 0;
 }
 
 /* The application's Content-Length, or UINT64_MAX. */
@@ -215,13 +217,20 @@ int reply_file(Call *c, struct file_part part)
         return raise_ended();
     if (is_head(c) || !has_body(c) || !part.count)
         return reply_send(c, o.body, 0, true);
-    wait_ready(c, advance, &o);
-    if (o.error) {
-        errno = o.error;
+    if (!wait_ready(c, advance, &o))
+        return raise_lost(c);
+    errno = o.error;
+    if (o.error)
         PyErr_SetFromErrno(PyExc_OSError);
-        return -1;
-    }
-    return c->stream.lost ? raise_lost(c) : 0;
+    return o.error ? -1 : 0;
+}
+
+bool reply_has_begun(Call *c)
+{
+    pthread_mutex_lock(&c->loop->lock);
+    bool begun = c->head_sent || c->ended;
+    pthread_mutex_unlock(&c->loop->lock);
+    return begun;
 }
 
 bool reply_set_head(Call *c, struct reply_head *head)
@@ -269,8 +278,7 @@ static bool write_inform(void *argument)
 int reply_inform(Call *c, int status, const struct fields *fields)
 {
     struct inform o = {c, fields, status};
-    wait_ready(c, write_inform, &o);
-    return c->stream.lost ? raise_lost(c) : 0;
+    return wait_ready(c, write_inform, &o) ? 0 : raise_lost(c);
 }
 
 struct reset {

@@ -82,7 +82,7 @@ static bool may_start(Call *c, PyObject *exc_info)
     bool with_error = exc_info && exc_info != Py_None;
     if (with_error && !PyTuple_Check(exc_info))
         PyErr_Format(PyExc_TypeError, "exc_info must be a tuple, not %.100s", Py_TYPE(exc_info)->tp_name);
-    else if (with_error && c->head_sent)
+    else if (with_error && reply_has_begun(c))
         raise_again(exc_info);
     else if (!with_error && c->started)
         PyErr_SetString(PyExc_AssertionError, "start_response was called a second time without exc_info");
@@ -183,7 +183,7 @@ PyObject *early_hints(PyObject *self, PyObject *args, PyObject *kwargs)
     PyObject *headers;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:early_hints", keywords, &headers))
         return NULL;
-    if (c->head_sent || c->ended) {
+    if (reply_has_begun(c)) {
         PyErr_SetString(PyExc_AssertionError, "wsgi.early_hints was called after the response had begun");
         return NULL;
     }

@@ -192,7 +192,8 @@ void threads_forget(struct stream *s)
     if (s->over)
         return;
     s->over = true;
-    if (link_stream(s->link, s->id) == s) /* after a RESET the server may have given the slot to another, and that has been taken */
+    if (link_stream(s->link, s->id) ==
+        s) /* after a RESET the server may have given the slot to another, and that has been taken */
         link_leave(s->link, s->id);
     pthread_cond_broadcast(&s->changed);
 }
