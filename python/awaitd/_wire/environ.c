@@ -23,6 +23,26 @@ static PyObject *script_name(ThreadLoop *l)
     return text ? PyUnicode_DecodeLatin1(text, length, NULL) : NULL;
 }
 
+/* Makes room in the template, of which every environ is a copy with the same room: else the first field of a request would make it
+ * grow. A dict grows when it has 21 entries and gets another, and copies are only fast while few of them were deleted. */
+static int make_room(PyObject *environ)
+{
+    enum { MORE_THAN_FIT = 22 };
+    Py_ssize_t count = PyDict_GET_SIZE(environ);
+    int result = 0;
+    for (Py_ssize_t i = count; result == 0 && i < MORE_THAN_FIT; i++) {
+        PyObject *key = PyLong_FromSsize_t(i);
+        result = key ? PyDict_SetItem(environ, key, Py_None) : -1;
+        Py_XDECREF(key);
+    }
+    for (Py_ssize_t i = count; result == 0 && i < MORE_THAN_FIT; i++) {
+        PyObject *key = PyLong_FromSsize_t(i);
+        result = key ? PyDict_DelItem(environ, key) : -1;
+        Py_XDECREF(key);
+    }
+    return result;
+}
+
 PyObject *environ_template(ThreadLoop *l, PyObject *fixed)
 {
     struct state_strings *str = &l->state->str;
@@ -35,7 +55,8 @@ PyObject *environ_template(ThreadLoop *l, PyObject *fixed)
             Py_CLEAR(environ);
     if (environ &&
         (set(environ, str->script_name, script_name(l)) < 0 || PyDict_SetItem(environ, str->url_scheme, str->http) < 0 ||
-         set(environ, str->server_protocol, PyUnicode_InternFromString("HTTP/1.1")) < 0 || PyDict_Update(environ, fixed) < 0))
+         set(environ, str->server_protocol, PyUnicode_InternFromString("HTTP/1.1")) < 0 || PyDict_Update(environ, fixed) < 0 ||
+         make_room(environ) < 0))
         Py_CLEAR(environ);
     return environ;
 }
