@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from fakeserver import Stream
 from frames import END_STREAM, encode, open_frame
+from test_descriptors import wait_until
 from test_receive import _log
 
 WINDOW = 65520
@@ -160,6 +163,32 @@ def test_a_large_upload_is_bounded_by_credit(wsgi):
         credit -= n
         left -= n
     assert stream.response()[2] == str(total)
+
+
+def test_credit_that_finds_no_room_is_given_later(start):
+    """The ring is full to the last byte with another response when a request asks for its body."""
+    # spec: wsgi 4
+    # spec: http 24
+    worker = start("wsgi:app", threads=2, ring_size=16384).ready()
+    big = worker.open("/big", credit=1 << 20)
+    reader = worker.open("/length", method="POST", flags=0)
+    wait_until(worker, lambda: is_idle(worker))
+    reader.next("WINDOW")
+    reader.data("12345", end=True)
+    assert reader.response()[2] == "5"
+    assert len(big.response()[2]) == 612_000
+
+
+def is_idle(worker):
+    """All threads of the worker sleep, and have not run between two looks."""
+    tasks = Path(f"/proc/{worker.process.pid}/task")
+
+    def look():
+        return [(task / "status").read_text() for task in tasks.iterdir()]
+
+    before = look()
+    threading.Event().wait(0.05)
+    return before == look() and all("State:\tS" in text for text in before)
 
 
 def test_a_client_that_leaves_while_its_body_is_read(wsgi):

@@ -35,9 +35,8 @@ static struct span available(Call *c)
     return first ? (struct span){first->data + first->offset, first->length - first->offset} : (struct span){NULL, 0};
 }
 
-static bool is_readable(void *argument)
+static bool is_readable(Call *c)
 {
-    Call *c = argument;
     return available(c).length || c->stream.whole || c->stream.lost || c->stream.over;
 }
 
@@ -81,16 +80,25 @@ static void consume(Call *c, uint32_t n)
     grant(s);
 }
 
+/* Like is_readable; while there is nothing, gives the credit that found no room before. */
+static bool is_readable_now(void *argument)
+{
+    Call *c = argument;
+    if (is_readable(c))
+        return true;
+    grant(&c->stream);
+    return false;
+}
+
 /* Waits for bytes, without the GIL. Lock held before and after; it is not held while the GIL is taken, and another thread of the
  * application's may read meanwhile what this one has waited for. */
 static void wait_readable(Call *c)
 {
     ThreadLoop *l = c->loop;
-    while (!is_readable(c)) {
-        grant(&c->stream);
+    while (!is_readable_now(c)) {
         pthread_mutex_unlock(&l->lock);
         Py_BEGIN_ALLOW_THREADS pthread_mutex_lock(&l->lock);
-        threads_wait(l, &c->stream, is_readable, c);
+        threads_wait(l, &c->stream, is_readable_now, c);
         pthread_mutex_unlock(&l->lock);
         Py_END_ALLOW_THREADS pthread_mutex_lock(&l->lock);
     }
