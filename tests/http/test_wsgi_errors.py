@@ -108,6 +108,7 @@ RULES = {
     "raises KeyboardInterrupt": "KeyboardInterrupt: at once",
     "raises BaseException": "BaseException: at once",
     "raises what can't be printed": "Unprintable",
+    "raises what has a long name": "\u20acLongLong",
     "raises in the generator": "KeyError: 'first'",
     "raises in the generator after empty bytes": "KeyError: 'second'",
     "raises GeneratorExit in the generator": "GeneratorExit: first",

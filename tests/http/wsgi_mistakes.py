@@ -209,6 +209,7 @@ BEFORE: dict[str, Mistake] = {
     "raises KeyboardInterrupt": at_once(KeyboardInterrupt("at once")),
     "raises BaseException": at_once(BaseException("at once")),
     "raises what can't be printed": at_once(Unprintable()),
+    "raises what has a long name": at_once(type("\u20ac" + "Long" * 1000, (Exception,), {})()),
     "raises in the generator": raising(KeyError("first")),
     "raises in the generator after empty bytes": raising(KeyError("second"), b"", b""),
     "raises GeneratorExit in the generator": raising(GeneratorExit("first")),

@@ -286,11 +286,22 @@ struct reset {
     const char *text;
 };
 
+/* As much of the name of an exception's class as a RESET has room for, in whole characters. */
+static uint32_t text_length(const char *text)
+{
+    size_t length = strlen(text);
+    if (length <= RESET_TEXT_MAX)
+        return (uint32_t)length;
+    for (length = RESET_TEXT_MAX; (text[length] & 0xc0) == 0x80;)
+        length--;
+    return (uint32_t)length;
+}
+
 static bool write_reset(void *argument)
 {
     struct reset *r = argument;
     struct stream *s = &r->call->stream;
-    uint32_t length = (uint32_t)strlen(r->text);
+    uint32_t length = text_length(r->text);
     if (s->lost || r->call->ended)
         return true;
     uint8_t *p = link_frame(
