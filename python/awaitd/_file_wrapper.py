@@ -1,7 +1,7 @@
 """``wsgi.file_wrapper``: a file-like object as an iterable of blocks, and the open file behind it, for the server to send.
 
-A file is handed to the server only where that can't be told from reading it: when the object's ``read`` is that of a raw file, or
-of the usual buffer around one. A decompressor's ``fileno()`` is the compressed file's; so ``fileno()`` alone says nothing.
+A file is handed to the server only where that can't be told from reading it: when the object's ``read`` is that of a raw file,
+or of the usual buffer around one. A decompressor's ``fileno()`` is the compressed file's; so ``fileno()`` alone says nothing.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _open_file(file: Any) -> tuple[io.BufferedReader | io.BufferedRandom | None,
     tempfile = sys.modules.get("tempfile")
     if tempfile is not None and getattr(read, "__globals__", None) is vars(tempfile):
         read = getattr(read, "__wrapped__", None)  # that of a NamedTemporaryFile does nothing else
-    owner = getattr(read, "__self__", None)
+    owner: Any = getattr(read, "__self__", None)
     if type(owner) not in (io.FileIO, *_BUFFERED) or read != owner.read:
         return None, None
     if type(owner) is io.FileIO:

@@ -32,7 +32,7 @@ _INNER_MISFIT = re.compile(r"missing .*required positional argument.*'(receive|s
 
 
 def _doubt(interface: str, error: BaseException) -> str:
-    """Say where the interface may have been taken for another: by what happens when an application is called as what it is not."""
+    """Say where the interface may have been taken for another: by how the call of the application itself failed."""
     if not isinstance(error, TypeError):
         return ""
     depth, text = own_depth(error), str(error)

@@ -1,4 +1,4 @@
-"""WSGI, line by line, over the real binary: on one thread, on several, and in wsgiref's validator, which must have nothing to say."""
+"""WSGI, line by line, over the real binary: on one thread, on several, and in wsgiref's validator, which must keep silent."""
 
 import json
 import re
@@ -108,7 +108,11 @@ def test_the_reason_phrase_is_the_application_s(server: Server, line: str, reaso
 # spec: wsgi 2
 def test_fields_go_out_as_given_and_in_order(server: Server) -> None:
     response = fetch(server, "/headers")
-    given = [(name, value) for name, value in response.fields if name.lower() not in ("date", "server", "content-length", "transfer-encoding")]
+    given = [
+        (name, value)
+        for name, value in response.fields
+        if name.lower() not in ("date", "server", "content-length", "transfer-encoding")
+    ]
     assert given == [
         ("Content-Type", "text/plain"),
         ("X-Same", "1"),
@@ -143,12 +147,24 @@ READS: list[tuple[list[list[object]], object]] = [
     ([["read", 3], ["read", 5], ["read", 1000], ["read", 10], ["read", 1]], ["one", "\ntwo ", BODY.decode()[8:], "", ""]),
     ([["read", -1], ["read", -1]], [BODY.decode(), ""]),
     ([["read", 0], ["read", 1], ["read", 0]], ["", "o", ""]),
-    ([["readline"], ["readline"], ["readline"], ["readline"], ["readline"]], ["one\n", "two two\n", "\n", "four is long and has no end", ""]),
-    ([["readline", 2], ["readline", 2], ["readline", 2], ["readline", 0], ["readline", -1]], ["on", "e\n", "tw", "", "o two\n"]),
-    ([["readline", 2], ["read", 4], ["readline", 100], ["readlines"]], ["on", "e\ntw", "o two\n", ["\n", "four is long and has no end"]]),
+    (
+        [["readline"], ["readline"], ["readline"], ["readline"], ["readline"]],
+        ["one\n", "two two\n", "\n", "four is long and has no end", ""],
+    ),
+    (
+        [["readline", 2], ["readline", 2], ["readline", 2], ["readline", 0], ["readline", -1]],
+        ["on", "e\n", "tw", "", "o two\n"],
+    ),
+    (
+        [["readline", 2], ["read", 4], ["readline", 100], ["readlines"]],
+        ["on", "e\ntw", "o two\n", ["\n", "four is long and has no end"]],
+    ),
     ([["readlines"], ["readlines"], ["read", 5]], [["one\n", "two two\n", "\n", "four is long and has no end"], [], ""]),
     ([["readlines", 5], ["readlines", 1], ["readlines", 0]], [["one\n", "two two\n"], ["\n"], ["four is long and has no end"]]),
-    ([["next"], ["iterate"], ["next"], ["iterate"]], ["one\n", ["two two\n", "\n", "four is long and has no end"], "at the end", []]),
+    (
+        [["next"], ["iterate"], ["next"], ["iterate"]],
+        ["one\n", ["two two\n", "\n", "four is long and has no end"], "at the end", []],
+    ),
     ([["readline", 4], ["next"], ["read", 2], ["iterate"]], ["one\n", "two two\n", "\nf", ["our is long and has no end"]]),
 ]
 
@@ -157,7 +173,9 @@ READS: list[tuple[list[list[object]], object]] = [
 @pytest.mark.parametrize(("steps", "results"), READS)
 @pytest.mark.parametrize("pieces", [0, 1, 7])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_the_body_reads_like_a_file(server: Server, steps: list[list[object]], results: object, pieces: int, chunked: bool) -> None:
+def test_the_body_reads_like_a_file(
+    server: Server, steps: list[list[object]], results: object, pieces: int, chunked: bool
+) -> None:
     with Connection(server) as connection:
         assert plan(connection, steps, BODY, pieces, chunked) == results
 
@@ -183,7 +201,9 @@ def test_a_request_without_a_body_has_an_empty_one(server: Server) -> None:
 def test_the_length_of_a_body_that_comes_in_chunks_is_unknown_but_its_end_is_not(server: Server, chunked: bool) -> None:
     with Connection(server) as connection:
         if chunked:
-            connection.send("POST /count HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n3;x=y\r\nabc\r\n0\r\nt: u\r\n\r\n")
+            connection.send(
+                "POST /count HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n3;x=y\r\nabc\r\n0\r\n\r\n"
+            )
         else:
             connection.request("POST", "/count", b"helloabc")
         assert json.loads(connection.response().body) == [8, True, "none" if chunked else "8"]
@@ -453,7 +473,10 @@ def test_fields_that_come_twice_or_look_alike(server: Server) -> None:
     for twins in ("X-Real: good\r\nX_Real: evil\r\n", "X_Real: evil\r\nX-Real: good\r\n", "x_real: evil\r\nx-real: good\r\n"):
         found = environ(server, f"GET / HTTP/1.1\r\nhost: a\r\n{twins}\r\n")
         assert found["HTTP_X_REAL"][1] == "good"
-    found = environ(server, "GET / HTTP/1.1\r\nhost: a\r\nX_Alone: x\r\nCookie: a\r\nX-A: 1\r\nCookie: b\r\nx-a: 2\r\nCookie: c\r\nproxy: e\r\n\r\n")
+    found = environ(
+        server,
+        "GET / HTTP/1.1\r\nhost: a\r\nX_Alone: x\r\nCookie: a\r\nX-A: 1\r\nCookie: b\r\nx-a: 2\r\nCookie: c\r\nproxy:\r\n\r\n",
+    )
     assert (found["HTTP_COOKIE"][1], found["HTTP_X_A"][1]) == ("a; b; c", "1,2")
     assert "HTTP_X_ALONE" not in found
     assert "HTTP_PROXY" not in found

@@ -6,10 +6,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from wsgi_mistakes import AFTER, BEFORE, WHOLE
 
 from harness import Server, StartServer, eventually
 from rawhttp import Connection, fetch
+from wsgi_mistakes import AFTER, BEFORE, WHOLE
 
 HERE = Path(__file__).parent
 
@@ -248,5 +248,5 @@ def test_an_exit_ends_the_worker_and_another_takes_over(start_server: StartServe
     server = start_server("wsgi_mistakes:app", HERE, "--no-access-log", "--threads", threads)
     pid = fetch(server, "/pid").body
     assert fetch(server, "/exit").status == 500
-    server.wait_for(rf"exception in WSGI application \[id [0-9a-f]+\]")
+    server.wait_for(r"exception in WSGI application \[id [0-9a-f]+\]")
     eventually(lambda: (answer := fetch(server, "/pid")).status == 200 and answer.body != pid)

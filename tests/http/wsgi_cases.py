@@ -1,5 +1,7 @@
 """The WSGI application of test_wsgi*.py: a case for each path. `validated` is the same in wsgiref's validator."""
 
+# ruff: noqa: SIM115 (files that the server closes)
+
 import json
 import os
 import signal
@@ -407,7 +409,9 @@ def read_by_many(environ: Environ, start_response: Start) -> Iterable[bytes]:
 @case
 def write_by_many(environ: Environ, start_response: Start) -> Iterable[bytes]:
     write = start_response("200 OK", PLAIN)
-    threads = [threading.Thread(target=lambda data: [write(data) for _ in range(100)], args=(b"%d" % n * 1000,)) for n in range(4)]
+    threads = [
+        threading.Thread(target=lambda data: [write(data) for _ in range(100)], args=(b"%d" % n * 1000,)) for n in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -476,7 +480,9 @@ def whole(environ: Environ, start_response: Start) -> Iterable[bytes]:
     file = open(given["path"], "rb", buffering=-1 if given.get("buffered") else 0)
     file.read(int(given.get("read", 0)))
     fields = [("Content-Length", given["length"])] if "length" in given else []
-    write = start_response(given.get("status", "200 OK"), fields if given.get("status", "2")[:3] in ("204", "304") else PLAIN + fields)
+    write = start_response(
+        given.get("status", "200 OK"), fields if given.get("status", "2")[:3] in ("204", "304") else PLAIN + fields
+    )
     if "written" in given:
         write(given["written"].encode())
     wrapped: Iterable[bytes] = environ["wsgi.file_wrapper"](file)
@@ -502,7 +508,9 @@ def together(environ: Environ, start_response: Start) -> Iterable[bytes]:
 def thread(environ: Environ, start_response: Start) -> Iterable[bytes]:
     LOCAL.count = getattr(LOCAL, "count", 0) + 1
     current = threading.current_thread()
-    return answer(start_response, [current.name, current is threading.main_thread(), LOCAL.count, current in threading.enumerate()])
+    return answer(
+        start_response, [current.name, current is threading.main_thread(), LOCAL.count, current in threading.enumerate()]
+    )
 
 
 @case

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-FORMS = re.findall(r"^(?:async def |def |class )?((?:wsgi|asgi2?)_\w+)", (Path(__file__).parent / "apps/targets/forms.py").read_text(), re.M)
+SOURCE = (Path(__file__).parent / "apps/targets/forms.py").read_text()
+FORMS = re.findall(r"^(?:async def |def |class )?((?:wsgi|asgi2?)_\w+)", SOURCE, re.M)
 DOUBT = "if it is something else, --interface (wsgi, asgi3, asgi2) says what"
 
 

@@ -350,7 +350,7 @@ def test_a_client_that_leaves_releases_a_blocked_yield(wsgi):
 
 
 def test_a_slot_that_is_used_again_before_its_first_thread_is_done(start):
-    """A client leaves while its application runs; the server gives the slot to another, which the first one's end leaves alone."""
+    """A client leaves while its application runs; the slot goes to another, which the first one's end leaves alone."""
     # spec: wsgi 12
     worker = start("wsgi:app", threads=3).ready()
     first = worker.open("/wait_gate")

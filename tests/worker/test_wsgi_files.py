@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import select
@@ -57,7 +56,8 @@ def test_a_regular_file_goes_as_a_descriptor(files, path, kind):
 
 @pytest.mark.parametrize("kind", ["buffered", "raw", "random", "named temporary"])
 @pytest.mark.parametrize(
-    ("plan", "offset"), [({"read": 10}, 10), ({"seek": 150_000}, 150_000), ({"read": 20_000, "seek": 5}, 5), ({"read": 9000}, 9000)]
+    ("plan", "offset"),
+    [({"read": 10}, 10), ({"seek": 150_000}, 150_000), ({"read": 20_000, "seek": 5}, 5), ({"read": 9000}, 9000)],
 )
 def test_it_begins_where_the_application_has_read_to(files, path, kind, plan, offset):
     # spec: wsgi 6
@@ -160,12 +160,10 @@ def test_the_size_of_blocks(files, path, block, sizes):
 
 @pytest.mark.parametrize("path", ["/proc/self/status", "/sys/kernel/mm/transparent_hugepage/enabled"])
 def test_files_that_tell_no_true_size_are_read(files, path):
-    try:
-        with open(path, "rb") as file:
-            content = file.read()
-    except OSError as error:
-        assert error.errno == errno.ENOENT
+    if not os.path.exists(path):
         pytest.skip("not on this machine")
+    with open(path, "rb") as file:
+        content = file.read()
     status, fields, body = ask(files, "buffered", path).response()
     assert (status, fields) == (200, [])
     assert body.partition("\n")[0].startswith("Name:") if "proc" in path else body.encode() == content

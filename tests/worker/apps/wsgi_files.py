@@ -1,5 +1,7 @@
 """A WSGI application that wraps files in wsgi.file_wrapper: which, and how, is said by the request's header fields."""
 
+# ruff: noqa: SIM115 (files that the server closes)
+
 from __future__ import annotations
 
 import bz2
@@ -47,7 +49,7 @@ class Subclass(io.FileIO):
 
 
 def named_temporary(path):
-    file = tempfile.NamedTemporaryFile()  # noqa: SIM115
+    file = tempfile.NamedTemporaryFile()
     with open(path, "rb") as source:
         file.write(source.read())
     file.seek(0)
@@ -56,7 +58,7 @@ def named_temporary(path):
 
 def unflushed(path):
     """Its last bytes are in its buffer only."""
-    file = open(path, "r+b")  # noqa: SIM115
+    file = open(path, "r+b")
     file.seek(0, os.SEEK_END)
     file.write(b"unflushed")
     return file
@@ -95,20 +97,20 @@ def compressed(opened):
 
 
 def detached(path):
-    file = open(path, "rb")  # noqa: SIM115
+    file = open(path, "rb")
     file.detach()
     return file
 
 
 def patched(path):
-    file = open(path, "rb")  # noqa: SIM115
+    file = open(path, "rb")
     line = file.readline
     file.read = lambda size: line(size)[:10]
     return file
 
 
 def another_method(path):
-    file = open(path, "rb")  # noqa: SIM115
+    file = open(path, "rb")
 
     class Lines:
         read = file.readline
@@ -118,7 +120,7 @@ def another_method(path):
 
 
 def spooled(path):
-    file = tempfile.SpooledTemporaryFile()  # noqa: SIM115
+    file = tempfile.SpooledTemporaryFile()
     with open(path, "rb") as source:
         file.write(source.read())
     file.rollover()
@@ -130,15 +132,15 @@ KINDS = {
     "buffered": lambda path: open(path, "rb"),
     "raw": lambda path: open(path, "rb", buffering=0),
     "random": lambda path: open(path, "r+b"),
-    "delegating": lambda path: Delegating(open(path, "rb")),  # noqa: SIM115
+    "delegating": lambda path: Delegating(open(path, "rb")),
     "named temporary": named_temporary,
     "delegating to temporary": lambda path: Delegating(named_temporary(path)),
     "unflushed": unflushed,
-    "memory": lambda path: io.BytesIO(open(path, "rb").read()),  # noqa: SIM115
+    "memory": lambda path: io.BytesIO(open(path, "rb").read()),
     "text": lambda path: open(path, encoding="latin-1"),
     "gzip": compressed(gzip.open),
     "bz2": compressed(bz2.open),
-    "shouting": lambda path: Shouting(open(path, "rb")),  # noqa: SIM115
+    "shouting": lambda path: Shouting(open(path, "rb")),
     "subclass": lambda path: io.BufferedReader(Subclass(path)),
     "raw subclass": Subclass,
     "pipe": pipe,

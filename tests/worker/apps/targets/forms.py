@@ -51,7 +51,7 @@ wsgi_decorated = _decorated(wsgi_function)
 wsgi_validated = validator(wsgi_function)
 
 
-class wsgi_class:  # noqa: N801
+class wsgi_class:
     def __init__(self, environ, start_response):
         self.body = _answer(environ, start_response)
 
@@ -103,7 +103,7 @@ asgi_instance = _Asgi()
 asgi_partial_instance = functools.partial(_Asgi())
 
 
-class asgi_class:  # noqa: N801
+class asgi_class:
     def __init__(self, scope, receive, send):
         self.send = send
 
@@ -118,7 +118,7 @@ def asgi2_function(scope):
     return inner
 
 
-class asgi2_class:  # noqa: N801
+class asgi2_class:
     def __init__(self, scope):
         pass
 
