@@ -18,8 +18,8 @@ unit: .venv/test develop  ## Go's tests, the accelerator's, the build's
 	python -m pytest -q bench/tests
 
 e2e: .venv/test develop  ## the real binary with real workers and a browser
-	tests/debian.sh chromium chromium-driver
-	python -m pytest -q tests/http tests/process tests/e2e
+	tests/debian.sh chromium chromium-driver nginx
+	python -m pytest -q tests/http tests/process tests/proxies tests/e2e
 
 frameworks: .venv/test develop  ## the same assertions over 17 frameworks, in an environment of their own
 	python -m pytest -q tests/frameworks

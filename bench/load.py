@@ -124,9 +124,9 @@ def open_loop(port: int, request: Request, connections: int, rate: int, seconds:
     return parse_client(done.stdout)
 
 
-def verify(port: int, request: Request, connections: int, count: int) -> Load:
-    """Sends `count` requests on `connections` and checks each reply."""
-    command = client(port, request, connections, "-count", str(count))
+def verify(port: int, request: Request, connections: int, count: int, closing: bool = False) -> Load:
+    """Sends `count` requests on `connections` and checks each reply; `closing` if each has to end its connection."""
+    command = client(port, request, connections, "-count", str(count), *(["-closing"] if closing else []))
     done = subprocess.run(command, capture_output=True, text=True, timeout=GRACE, check=False)
     if done.returncode != 0:
         raise LoadFailed(done.stderr.strip())

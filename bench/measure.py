@@ -18,7 +18,7 @@ from load import Drip, Load, LoadFailed
 from provision import say
 from rows import CONNECTIONS, Row
 from running import NotAvailable, Running
-from servers import SERVERS
+from servers import FRONT, SERVERS
 
 MB = 2**20
 BURNING = 0.01  # of one core while nobody asks anything
@@ -136,7 +136,8 @@ class Field(ExitStack):
         server = Running(SERVERS[name], self.row)
         self.callback(server.stop)
         self.running[name] = server
-        verified = right(load.verify(server.port, self.row.request, connections, connections * VERIFIED_EACH))
+        count, closing = connections * VERIFIED_EACH, server.server.closing
+        verified = right(load.verify(server.port, self.row.request, connections, count, closing))
         self.bytes_each[name] = verified.bytes_each
 
     def send_burners_off(self) -> None:
@@ -169,8 +170,8 @@ class Field(ExitStack):
         if name in self.solo:
             self.running.pop(name).stop()
         figures = {
-            "cpu_us": sum(used.values()) / answer.requests,
-            "per_cpu_second": answer.requests * 1e6 / sum(used.values()),
+            **cpu_figures(used, answer.requests),
+            **({"of_ideal": answer.rate / self.row.ideal} if self.row.ideal else {}),
             "rate": answer.rate,
             **{q: answer.latency_us[q] for q in ("p50", "p99", "p999")},
             "peak_rss_mb": memory.peak_rss / MB,
@@ -189,6 +190,15 @@ class Field(ExitStack):
         if self.row.rate:
             return load.open_loop(server.port, self.row.request, connections, self.row.rate, seconds)
         return load.wrk(server.port, self.row.request, connections, seconds)
+
+
+def cpu_figures(used: Mapping[str, float], requests: int) -> dict[str, float]:
+    """CPU per request and requests per CPU-second of all processes, and of the application server's where nginx is in front."""
+    figures = {"cpu_us": sum(used.values()) / requests, "per_cpu_second": requests * 1e6 / sum(used.values())}
+    if FRONT in used:
+        own = sum(us for role, us in used.items() if role != FRONT)
+        figures |= {"own_cpu_us": own / requests, "own_per_cpu_second": requests * 1e6 / own}
+    return figures
 
 
 def idle_sample(row: Row, name: str, number: int) -> Sample:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +19,10 @@ LOAD = VENV / "bin" / "load"
 # What the run uses from Debian: the file that shows it is there, the package, and what is lost without it.
 DEBIAN = (
     ("/usr/bin/wrk", "wrk", "no row can be measured"),
-    ("/usr/sbin/nginx", "nginx-light", "the floor is missing"),
+    ("/usr/sbin/nginx", "nginx-light", "the floor and all that is measured behind nginx are missing"),
     ("/usr/include/ev.h", "libev-dev", "bjoern can't be built"),
+    ("/usr/bin/cc", "gcc", "bjoern and uWSGI can't be built"),
+    (f"{sysconfig.get_path('include')}/Python.h", "python3-dev", "bjoern and uWSGI can't be built"),
 )
 PROJECT_SOURCES = ("awaitd.go", "cmd", "go.mod", "go.sum", "internal", "packaging", "pyproject.toml", "python")
 
@@ -71,14 +74,22 @@ def peers() -> dict[str, str]:
     say("installing the peers")
     lost = {}
     if pip("-r", str(requirements)):
-        pins = [line for line in requirements.read_text().splitlines() if line and not line.startswith("#")]
-        for pin in pins:
+        for pin in pins(requirements.read_text()):
             reason = pip(pin)
             if reason:
-                lost[pin.split("==")[0]] = reason
+                lost[package(pin)] = reason
     lost_file.write_text(json.dumps(lost))
     stamp.write_text("" if lost else digest)  # what could not be installed is tried again next time
     return lost
+
+
+def pins(requirements: str) -> list[str]:
+    return [line for line in requirements.splitlines() if line and not line.startswith("#")]
+
+
+def package(pin: str) -> str:
+    """What a pin is of, as servers.py names it; PyPI's names have no case."""
+    return pin.split("==")[0].lower()
 
 
 def project() -> str | None:

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
 from measure import Effort, RowResult, Sample
+from servers import SERVERS
 from stats import Figure, figure, ratio
 from targets import BEST_ASGI, Verdict, best
 
@@ -15,28 +16,99 @@ LATE = 1000.0  # µs by which the open-loop client itself may be late at p99
 Facts = Mapping[str, object]
 Results = Mapping[str, RowResult]
 
-# figure, heading; the first is the headline, which is also split by process.
-COLUMNS = {
-    "load": (
-        ("cpu_us", "CPU µs/request"),
-        ("rate", "requests/s"),
-        ("p50", "p50 µs"),
-        ("p99", "p99 µs"),
-        ("p999", "p99.9 µs"),
-        ("peak_rss_mb", "peak RSS MB"),
-        ("pss_mb", "PSS MB"),
+
+@dataclass(frozen=True)
+class View:
+    """How a row is shown: columns of (figure, heading), best server first by `order`.
+
+    After the column `split` comes its split by process. `spreads` are the figures whose range is shown. `ratios` are further
+    columns, (figure, base server, heading): every server's figure divided by that of the base.
+    """
+
+    order: str
+    columns: tuple[tuple[str, str], ...]
+    spreads: frozenset[str]
+    split: str = ""
+    highest: bool = False
+    ratios: tuple[tuple[str, str, str], ...] = ()
+
+
+LATENCIES = (("p50", "p50 µs"), ("p99", "p99 µs"))
+MEMORY = (("peak_rss_mb", "peak RSS MB"), ("pss_mb", "PSS MB"))
+PEER = "uwsgi@uwsgi_pass"
+
+VIEWS = {
+    "load": View(
+        "cpu_us",
+        (("cpu_us", "CPU µs/request"), ("rate", "requests/s"), *LATENCIES, ("p999", "p99.9 µs"), *MEMORY),
+        frozenset({"cpu_us"}),
+        split="cpu_us",
     ),
-    "idle": (("largest_each", "bytes each"), ("rss_each", "RSS"), ("pss_each", "PSS"), ("private_dirty_each", "Private_Dirty")),
-    "slow": (
-        ("p99_beside", "p99 µs beside them"),
-        ("p99_alone", "p99 µs alone"),
-        ("growth", "beside / alone"),
-        ("p50_beside", "p50 µs beside them"),
-        ("p50_alone", "p50 µs alone"),
-        ("open", "open at the end"),
-        ("cut", "cut off"),
+    "wait": View(
+        "rate",
+        (("rate", "requests/s"), ("of_ideal", "× the ideal"), *LATENCIES, ("cpu_us", "CPU µs/request"), *MEMORY),
+        frozenset({"rate", "of_ideal"}),
+        split="cpu_us",
+        highest=True,
     ),
-    "start": (("rss_mb", "RSS MB"), ("pss_mb", "PSS MB"), ("seconds", "first reply after s")),
+    "file": View(
+        "per_cpu_second",
+        (
+            ("per_cpu_second", "requests per CPU-second"),
+            ("cpu_us", "CPU µs/request"),
+            ("rate", "requests/s"),
+            *LATENCIES,
+            *MEMORY,
+        ),
+        frozenset({"per_cpu_second"}),
+        split="cpu_us",
+        highest=True,
+        ratios=(("per_cpu_second", "gunicorn", "× gunicorn"),),
+    ),
+    "behind": View(
+        "own_per_cpu_second",
+        (
+            ("own_per_cpu_second", "app server: requests per CPU-second"),
+            ("per_cpu_second", "whole: requests per CPU-second"),
+            ("own_cpu_us", "app server: CPU µs/request"),
+            ("cpu_us", "whole: CPU µs/request"),
+            ("rate", "requests/s"),
+            *LATENCIES,
+        ),
+        frozenset({"own_per_cpu_second", "per_cpu_second"}),
+        split="cpu_us",
+        highest=True,
+        ratios=(
+            ("own_per_cpu_second", PEER, "app server × uwsgi"),
+            ("per_cpu_second", PEER, "whole × uwsgi"),
+            ("rate", PEER, "requests/s × uwsgi"),
+        ),
+    ),
+    "idle": View(
+        "largest_each",
+        (("largest_each", "bytes each"), ("rss_each", "RSS"), ("pss_each", "PSS"), ("private_dirty_each", "Private_Dirty")),
+        frozenset({"largest_each", "rss_each"}),
+        split="largest_each",
+    ),
+    "slow": View(
+        "p99_beside",
+        (
+            ("p99_beside", "p99 µs beside them"),
+            ("p99_alone", "p99 µs alone"),
+            ("growth", "beside / alone"),
+            ("p50_beside", "p50 µs beside them"),
+            ("p50_alone", "p50 µs alone"),
+            ("open", "open at the end"),
+            ("cut", "cut off"),
+        ),
+        frozenset({"p99_beside"}),
+    ),
+    "start": View(
+        "rss_mb",
+        (("rss_mb", "RSS MB"), ("pss_mb", "PSS MB"), ("seconds", "first reply after s")),
+        frozenset({"rss_mb"}),
+        split="rss_mb",
+    ),
 }
 
 
@@ -97,50 +169,63 @@ def targets(verdicts: Sequence[Verdict]) -> str:
 
 def table(result: RowResult, facts: Facts) -> str:
     row, samples = result.row, result.samples
-    columns = COLUMNS[row.kind]
-    headline = columns[0][0] if row.kind != "idle" else "rss_each"
-    bases = ratio_bases(result)
-    parts = [split] if any(s.roles for many in samples.values() for s in many) else []
-    headings = [
-        "server",
-        *(h for _, h in columns[:1]),
-        *("of which" for _ in parts),
-        *(h for _, h in columns[1:]),
-        *(f"× {b}" for b in bases),
-    ]
+    view = VIEWS[row.view or row.kind]
+    ratios = tuple(r for r in view.ratios or usual_ratios(result) if r[1] in samples)
+    headings = ["server"]
+    for name, heading in view.columns:
+        headings += [heading, "of which"] if name == view.split else [heading]
+    headings += [heading for _, _, heading in ratios]
     lines = [f"## {row.name}: {row.title}", "", line(headings), line(["---"] * len(headings))]
-    for name in sorted(samples, key=lambda n: figure(samples[n], columns[0][0]).median):
-        many = samples[name]
-        cells = [title(name, facts), *(spread(figure(many, f)) for f, _ in columns[:1]), *(part(many) for part in parts)]
-        cells += [spread(figure(many, f)) if f == headline else plain(figure(many, f).median) for f, _ in columns[1:]]
-        cells += [spread(ratio(many, columns[0][0], samples[base], columns[0][0])) for base in bases]
+    for server in sorted(samples, key=lambda n: figure(samples[n], view.order).median, reverse=view.highest):
+        cells = [title(server, facts), *figures(samples[server], view)]
+        cells += [spread(ratio(samples[server], name, samples[base], name)) for name, base, _ in ratios]
         lines.append(line(cells))
-    notes = [f"{title(name, facts)}: {reason}." for name, reason in result.missing.items()]
-    notes += [
+    return "\n".join([*lines, *(f"\n{note}" for note in notes(result, facts))])
+
+
+def figures(samples: Sequence[Sample], view: View) -> list[str]:
+    """A server's cells, but for its name and the ratios."""
+    cells = []
+    for name, _ in view.columns:
+        f = figure(samples, name)
+        cells.append(spread(f) if name in view.spreads else plain(f.median))
+        if name == view.split:
+            cells.append(split(samples))
+    return cells
+
+
+def notes(result: RowResult, facts: Facts) -> list[str]:
+    """What is said under a table: why a server is missing, and what has to be known of those that are there."""
+    said = [f"{title(name, facts)}: {reason}." for name, reason in result.missing.items()]
+    said += [
         f"{name} uses CPU while idle; it ran only during its own turns."
-        for name, many in samples.items()
+        for name, many in result.samples.items()
         if many[0].figures.get("burns_idle")
     ]
-    return "\n".join([*lines, *(f"\n{note}" for note in notes)])
+    said += [SERVERS[name].remark for name in result.row.servers if name in result.samples and SERVERS[name].remark]
+    return said + list(result.row.remarks)
 
 
-def ratio_bases(result: RowResult) -> list[str]:
-    """The floor and the best ASGI peer, where the row has them; only load rows compare by ratio."""
-    if result.row.kind != "load":
-        return []
+def usual_ratios(result: RowResult) -> tuple[tuple[str, str, str], ...]:
+    """CPU to the floor and to the best peer, where the row has them; only load rows compare by ratio."""
+    if result.row.kind != "load" or result.row.view:
+        return ()
     peers = {p: result.samples[p] for p in BEST_ASGI if p in result.samples}
     if result.row.target.endswith(":wsgi"):
         peers = {p: s for p, s in result.samples.items() if p not in {"nginx", "awaitd"}}
-    floor = ["nginx"] if "nginx" in result.samples else []
-    return floor + ([best(peers, "cpu_us", highest=False)] if peers else [])
+    bases = ["nginx"] if "nginx" in result.samples else []
+    bases += [best(peers, "cpu_us", highest=False)] if peers else []
+    return tuple(("cpu_us", base, f"× {base}") for base in bases)
 
 
 def title(name: str, facts: Facts) -> str:
     packages = cast(Mapping[str, str], facts["packages"])
     versions = {k.lower(): v for k, v in packages.items()}
-    version = versions.get(name, "")
-    shown = f"{name} {version}".strip()
-    return f"**{shown}**" if name == "awaitd" else shown
+    server = SERVERS[name]
+    package = server.package or name
+    shown = f"{name.removesuffix('@' + server.way)} {versions.get(package, '')}".strip()
+    shown = f"**{shown}**" if package == "awaitd" else shown
+    return f"{shown} by `{server.way}`" if server.way else shown
 
 
 def split(samples: Sequence[Sample]) -> str:

@@ -6,7 +6,10 @@ from functools import cached_property
 from provision import BENCH
 
 ASGI_SERVERS = ("nginx", "awaitd", "uvicorn", "granian", "pyvoy", "gunicorn", "hypercorn", "fastpysgi")
-WSGI_SERVERS = ("nginx", "awaitd", "bjoern", "fastpysgi", "granian", "pyvoy", "gunicorn")
+WSGI_SERVERS = ("nginx", "awaitd", "bjoern", "fastpysgi", "granian", "pyvoy", "gunicorn", "uwsgi", "uwsgi-http")
+WAIT_SERVERS = ("awaitd", "granian", "pyvoy", "gunicorn", "uwsgi", "uwsgi-http")
+FILE_SERVERS = ("awaitd", "bjoern", "fastpysgi", "granian", "pyvoy", "gunicorn", "uwsgi")
+BEHIND_SERVERS = ("awaitd@uwsgi_pass", "uwsgi@uwsgi_pass", "awaitd@proxy_pass", "gunicorn@proxy_pass", "granian@proxy_pass")
 NO_FLOOR = ASGI_SERVERS[1:]
 MEGABYTE_SERVERS = ("awaitd", "uvicorn", "granian", "hypercorn")
 HEADERS_SERVERS = ("nginx", "awaitd", "uvicorn", "granian")
@@ -41,7 +44,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Row:
-    """`rate` > 0 makes an open loop; kind is `load`, `idle`, `start` or `slow`."""
+    """`rate` > 0 makes an open loop; kind is `load`, `idle`, `start` or `slow`.
+
+    `ideal` is the most requests/s that the application allows; `view` names the table's columns where they aren't those of
+    the kind; `remarks` are printed under the table.
+    """
 
     name: str
     title: str
@@ -51,6 +58,10 @@ class Row:
     connections: int = CONNECTIONS
     rate: int = 0
     kind: str = "load"
+    threads: int = 1
+    ideal: float = 0.0
+    view: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 DATA = BENCH / "apps" / "data"
@@ -58,7 +69,23 @@ ECHO = Request("/echo", "POST", "application/octet-stream", "1k.txt", "1k.txt", 
 ECHO_1M = Request("/echo", "POST", "application/octet-stream", "1k.txt", "1k.txt", echo=2**20)
 HEADERS = Request(fields=99)  # and Host: a hundred is the most that awaitd and gunicorn take by default, and hyper ever
 TEN_K = Request("/10k", expect="10k.txt")
+FILE = Request(expect="100k.txt")
 ORDER = Request("/orders/7", "POST", "application/json", "order.json", "receipt.json")
+
+WAIT_REMARKS = (
+    "At best: 4 threads that each wait 10 ms give 400 requests/s.",
+    "bjoern and fastpysgi have no threads, so 100 requests/s is all they can give; they are not measured here.",
+)
+FILE_REMARKS = (
+    "granian, pyvoy and fastpysgi have no `wsgi.file_wrapper`: there the application gives the file in blocks of 64 KB.",
+    "uwsgi-http is not measured here: its router copies what uwsgi sends by sendfile, so uwsgi is the better of the two.",
+)
+BEHIND_REMARKS = (
+    "nginx has the clients' port and passes each request to the application server on a unix socket, by `uwsgi_pass` (a "
+    "connection for each request) or by `proxy_pass` with keepalive.",
+    "*App server* is what the application server's processes used, nginx's left out; *whole* is both together. × uwsgi divides "
+    "their requests per CPU-second, and requests/s, by those of uWSGI by `uwsgi_pass`.",
+)
 
 ROWS = {
     row.name: row
@@ -70,6 +97,27 @@ ROWS = {
         Row("headers", "ASGI hello with 100 header fields", HEADERS_SERVERS, request=HEADERS),
         Row("fastapi", "FastAPI, JSON in and out, validated", NO_FLOOR, "fastapi_app:app", ORDER),
         Row("wsgi_hello", "WSGI hello, 13 bytes", WSGI_SERVERS, "hello:wsgi"),
+        Row(
+            "wsgi_wait",
+            "WSGI, 4 threads, each request waits 10 ms",
+            WAIT_SERVERS,
+            "wsgi_wait:wsgi",
+            connections=16,
+            threads=4,
+            ideal=400,
+            view="wait",
+            remarks=WAIT_REMARKS,
+        ),
+        Row(
+            "wsgi_file",
+            "WSGI, a file of 100 KB by `wsgi.file_wrapper`",
+            FILE_SERVERS,
+            "wsgi_file:wsgi",
+            FILE,
+            view="file",
+            remarks=FILE_REMARKS,
+        ),
+        Row("behind_nginx", "WSGI hello behind nginx", BEHIND_SERVERS, "hello:wsgi", view="behind", remarks=BEHIND_REMARKS),
         Row("hello_c1", "ASGI hello on 1 connection", ASGI_SERVERS, connections=1),
         Row("hello_5k", "ASGI hello at 5,000 requests/s, open loop", ASGI_SERVERS, rate=5000),
         Row("idle", "10,000 idle keep-alive connections", ASGI_SERVERS, connections=10_000, kind="idle"),

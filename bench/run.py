@@ -4,7 +4,7 @@ import argparse
 import random
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -43,15 +43,22 @@ def names(known: set[str]) -> Callable[[str], list[str]]:
 
 
 def measure_all(only: list[str], servers: list[str], effort: Effort) -> dict[str, RowResult]:
-    lost = provision(set(servers))
+    wanted = [s for s in SERVERS if s in servers or s.split("@")[0] in servers]  # a name takes its ways behind nginx along
+    lost = provision({package for s in wanted for package in SERVERS[s].needs})
     results = {}
     for name in only:
         row = ROWS[name]
         say(f"{name}: {row.title}")
-        asked = [s for s in row.servers if s in servers]
-        results[name] = measure(row, [s for s in asked if s not in lost], effort)
-        results[name].missing.update({s: f"not available: {lost[s]}" for s in asked if s in lost})
+        asked = [s for s in row.servers if s in wanted]
+        without = absent(asked, lost)
+        results[name] = measure(row, [s for s in asked if s not in without], effort)
+        results[name].missing.update(without)
     return results
+
+
+def absent(servers: list[str], lost: Mapping[str, str]) -> dict[str, str]:
+    """Why each of the servers that lack something can't be measured."""
+    return {s: f"not available: {lost[p]}" for s in servers for p in SERVERS[s].needs if p in lost}
 
 
 def main() -> int:

@@ -12,14 +12,17 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import nginx
 import procs
+from launch import Launch
 from provision import BENCH, VENV
 from rows import Row
-from servers import Launch, Server
+from servers import Server
 
 START_LIMIT = 30.0  # seconds until the first reply
 STOP_LIMIT = 5.0  # seconds for a graceful end, then SIGKILL
 PORTS = (20_000, 30_000)
+NOBODY = {502, 503, 504}  # what a proxy answers while nobody is behind it
 LOG_TAIL = 300  # characters of a server's log that explain why it didn't start
 
 
@@ -36,13 +39,28 @@ class Running:
         self.directory = tempfile.TemporaryDirectory(prefix=f"bench-{server.name}-")
         home = Path(self.directory.name)
         self.port = free_port()
-        launch = Launch(row.target, self.port, row.connections, home)
+        launch = Launch(row.target, self.port, row.connections, home, row.threads, server.way)
         self.log = home / "log"
+        self.processes: list[subprocess.Popen[bytes]] = []  # the server, and nginx if there is one in front of it
         began = time.monotonic()
-        with self.log.open("wb") as log:
+        try:
+            self.start(server.command(launch))
+            if server.way:
+                self.start(nginx.front(launch))
+            self.role = server.role(self.processes[0].pid)
+            self.wait_ready(row.request.path if row.request.method == "GET" else "/docs")
+        except BaseException:
+            self.stop()
+            raise
+        self.start_seconds = time.monotonic() - began
+
+    def start(self, command: list[str]) -> None:
+        """Starts a process in a session of its own."""
+        home = self.log.parent
+        with self.log.open("ab") as log:
             try:
-                self.process = subprocess.Popen(
-                    server.command(launch),
+                process = subprocess.Popen(
+                    command,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
@@ -51,27 +69,23 @@ class Running:
                     start_new_session=True,
                 )
             except OSError as error:
-                self.directory.cleanup()
                 raise NotAvailable(str(error)) from error
-        self.role = server.role(self.process.pid)
-        try:
-            self.wait_ready(row.request.path if row.request.method == "GET" else "/docs")
-        except BaseException:
-            self.stop()
-            raise
-        self.start_seconds = time.monotonic() - began
+        self.processes.append(process)
 
     def wait_ready(self, path: str) -> None:
-        """Returns after the first HTTP reply of any status."""
+        """Returns after the first HTTP reply of any status, but for a proxy's word that nobody is behind it yet."""
         limit = time.monotonic() + START_LIMIT
         while time.monotonic() < limit:
-            if self.process.poll() is not None:
-                raise NotAvailable(f"ended with {self.process.returncode} at start: {self.log_tail()}")
+            if ended := [p for p in self.processes if p.poll() is not None]:
+                raise NotAvailable(f"ended with {ended[0].returncode} at start: {self.log_tail()}")
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=START_LIMIT)
             try:
                 connection.request("GET", path)
-                connection.getresponse().read()
-                return
+                reply = connection.getresponse()
+                reply.read()
+                if reply.status not in NOBODY:
+                    return
+                time.sleep(0.005)
             except (OSError, http.client.HTTPException):
                 time.sleep(0.005)
             finally:
@@ -82,28 +96,40 @@ class Running:
         return " ".join(self.log.read_text(errors="replace").split())[-LOG_TAIL:]
 
     def usage(self) -> dict[tuple[int, int], procs.Usage]:
-        return procs.snapshot(self.process.pid)
+        usages: dict[tuple[int, int], procs.Usage] = {}
+        for process in self.processes:
+            usages |= procs.snapshot(process.pid)
+        return usages
 
     def memory(self) -> dict[str, procs.Memory]:
-        return procs.memory(self.process.pid, self.role)
+        used: dict[str, procs.Memory] = {}
+        for process in self.processes:
+            used |= procs.memory(process.pid, self.role)  # no role is in two trees
+        return used
 
     def stop(self) -> None:
-        """Asks the first process to end, then kills what is left of the tree. A second call does nothing."""
+        """Ends all, nginx before what is behind it. A second call does nothing."""
         if self.stopped:
             return
         self.stopped = True
-        root = self.process.pid
-        members = {p.key for p in procs.tree(root, procs.running()) if p.session == root or self.process.poll() is None}
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(STOP_LIMIT)
-        for process in procs.running():
-            if process.key in members or process.session == root:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(process.pid, signal.SIGKILL)
-        self.process.wait()
+        for process in reversed(self.processes):
+            end(process)
         self.directory.cleanup()
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """Asks a process to end, then kills what is left of its tree."""
+    root = process.pid
+    members = {p.key for p in procs.tree(root, procs.running()) if p.session == root or process.poll() is None}
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_LIMIT)
+    for left in procs.running():
+        if left.key in members or left.session == root:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(left.pid, signal.SIGKILL)
+    process.wait()
 
 
 def environment(home: Path) -> Mapping[str, str]:

@@ -1,80 +1,67 @@
 """The servers: how each is started, which applications it can run, and what its processes are called.
 
-Conditions for all: one worker, one application thread, access log off, warnings only, uvloop where the server takes one,
-connections kept alive for an hour and for any number of requests, a backlog that 10,000 connections don't overrun.
+Conditions for all: one worker, as many application threads as the row says, access log off, warnings only, uvloop where the
+server takes one, connections kept alive for an hour and for any number of requests, a backlog that 10,000 connections don't
+overrun.
 """
 
 import os
-import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import nginx
+from launch import BACKLOG, KEEP_ALIVE, UNLIMITED, Launch
 from procs import Process, Role
 from provision import PYTHON, VENV
 
-KEEP_ALIVE = "3600"
-BACKLOG = "4096"
-UNLIMITED = "1000000000"
-
-
-@dataclass(frozen=True)
-class Launch:
-    """One start of one server: the application, the port, and a directory of its own."""
-
-    target: str
-    port: int
-    connections: int
-    directory: Path
-
-    @property
-    def wsgi(self) -> bool:
-        return self.target.endswith(":wsgi")
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
+FRONT = "nginx"  # the role of an nginx that is in front of the server that is measured
+SOMAXCONN = "/proc/sys/net/core/somaxconn"
 
 
 @dataclass(frozen=True)
 class Server:
-    """A row of the table. `first` names the process that was started, `rest` its descendants."""
+    """A row of the table. `first` names the process that was started, `rest` its descendants.
+
+    `package` is what it is installed as, if that isn't its name; with a `way` an nginx is started in front of it; `closing`
+    says that it ends each connection with the reply; `remark` is what a reader of its figures has to know.
+    """
 
     name: str
     command: Callable[[Launch], list[str]]
     first: str = "worker"
     rest: str = "worker"
+    package: str = ""
+    way: str = ""
+    closing: bool = False
+    remark: str = ""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What has to be installed."""
+        own = self.package or self.name
+        return (own, "nginx") if self.way else (own,)
 
     def role(self, root: int) -> Role:
         def name(process: Process) -> str:
+            if self.way and process.name == "nginx":
+                return FRONT
             return self.first if process.pid == root else self.rest
 
         return name
 
 
-def nginx(launch: Launch) -> list[str]:
-    user = "user root;" if os.geteuid() == 0 else ""
-    config = launch.directory / "nginx.conf"
-    # It ends idle connections when fewer than a sixteenth of worker_connections are left.
-    config.write_text(f"""{user} daemon off; worker_processes 1; pid nginx.pid; error_log error.log warn;
-worker_rlimit_nofile {launch.connections * 5 // 4 + 1024};
-events {{ worker_connections {launch.connections * 5 // 4 + 512}; }}
-http {{
-  access_log off; keepalive_requests {UNLIMITED}; keepalive_timeout {KEEP_ALIVE}s; default_type text/plain;
-  client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3; uwsgi_temp_path t4; scgi_temp_path t5;
-  server {{ listen {launch.address} backlog={BACKLOG}; location / {{ return 200 "Hello, World!"; }} }}
-}}
-""")
-    binary = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin") or "nginx"
-    return [binary, "-p", str(launch.directory), "-c", str(config), "-e", "error.log"]
-
-
 def awaitd(launch: Launch) -> list[str]:
     binary = os.environ.get("AWAITD_BIN") or str(VENV / "bin" / "awaitd")
     command = [binary, launch.target, "--python", os.environ.get("AWAITD_PYTHON") or str(PYTHON)]
-    command += ["--host", "127.0.0.1", "--port", str(launch.port), "--workers", "1", "--backlog", BACKLOG]
+    if launch.way:
+        scheme = "uwsgi://" if launch.way == "uwsgi_pass" else ""
+        command += ["--bind", f"{scheme}unix:{launch.socket}", "--forwarded-allow-ips", "unix"]
+    else:
+        command += ["--host", "127.0.0.1", "--port", str(launch.port)]
+    command += ["--workers", "1", "--backlog", BACKLOG]
     command += ["--no-access-log", "--log-level", "warning", "--timeout-keep-alive", KEEP_ALIVE]
-    return [*command, "--threads", "1"] if launch.wsgi else [*command, "--loop", "uvloop"]
+    return [*command, "--threads", str(launch.threads)] if launch.wsgi else [*command, "--loop", "uvloop"]
 
 
 def uvicorn(launch: Launch) -> list[str]:
@@ -84,22 +71,24 @@ def uvicorn(launch: Launch) -> list[str]:
 
 
 def granian(launch: Launch) -> list[str]:
-    command = [str(VENV / "bin" / "granian"), launch.target, "--host", "127.0.0.1", "--port", str(launch.port)]
+    command = [str(VENV / "bin" / "granian"), launch.target]
+    command += ["--uds", launch.socket] if launch.way else ["--host", "127.0.0.1", "--port", str(launch.port)]
     command += ["--workers", "1", "--runtime-threads", "1", "--no-access-log", "--log-level", "warning"]
     # It never holds more connections than --backpressure, and ends one that is idle for longer than the read timeout.
     command += ["--backlog", BACKLOG, "--backpressure", str(launch.connections + 512)]
     command += ["--http", "1", "--http1-header-read-timeout", "60000"]
     if launch.wsgi:
-        return [*command, "--interface", "wsgi", "--blocking-threads", "1"]
+        return [*command, "--interface", "wsgi", "--blocking-threads", str(launch.threads)]
     return [*command, "--interface", "asgi", "--loop", "uvloop"]
 
 
 def gunicorn(launch: Launch) -> list[str]:
-    command = [str(VENV / "bin" / "gunicorn"), launch.target, "--bind", launch.address, "--workers", "1"]
+    command = [str(VENV / "bin" / "gunicorn"), launch.target, "--workers", "1"]
+    command += ["--bind", f"unix:{launch.socket}", "--forwarded-allow-ips", "*"] if launch.way else ["--bind", launch.address]
     command += ["--keep-alive", KEEP_ALIVE, "--max-requests", "0", "--backlog", BACKLOG, "--log-level", "warning"]
     command += ["--worker-connections", str(launch.connections + 512), "--no-control-socket"]
     if launch.wsgi:
-        return [*command, "--worker-class", "gthread", "--threads", "1"]
+        return [*command, "--worker-class", "gthread", "--threads", str(launch.threads)]
     return [*command, "--worker-class", "asgi", "--asgi-loop", "uvloop", "--http-parser", "fast"]
 
 
@@ -115,13 +104,18 @@ def hypercorn(launch: Launch) -> list[str]:
 def pyvoy(launch: Launch) -> list[str]:
     command = [str(VENV / "bin" / "pyvoy"), launch.target, "--address", "127.0.0.1", "--port", str(launch.port)]
     if launch.wsgi:
-        return [*command, "--interface", "wsgi"]
+        # With one thread it keeps its default of 200, which is how it is meant to run.
+        return [*command, "--interface", "wsgi", *(["--worker-threads", str(launch.threads)] if launch.threads > 1 else [])]
     return [*command, "--interface", "asgi", "--loop", "uvloop", "--worker-threads", "1"]
 
 
 def bjoern(launch: Launch) -> list[str]:
     module, name = launch.target.split(":")
-    code = f"import bjoern, {module} as m; bjoern.run(m.{name}, '127.0.0.1', {launch.port}, listen_backlog={BACKLOG})"
+    # It sends head and file apart: without TCP_NODELAY, which it has no setting for, the file waits for the head's ACK.
+    code = f"""import bjoern, socket, {module} as m
+listener = bjoern.listen(m.{name}, '127.0.0.1', {launch.port}, listen_backlog={BACKLOG})
+listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+bjoern.run()"""
     return [str(PYTHON), "-c", code]
 
 
@@ -131,17 +125,48 @@ def fastpysgi(launch: Launch) -> list[str]:
     return [str(PYTHON), "-c", code]
 
 
-SERVERS = {
-    server.name: server
-    for server in (
-        Server("nginx", nginx, "master", "worker"),
-        Server("awaitd", awaitd, "server", "worker"),
-        Server("uvicorn", uvicorn),
-        Server("granian", granian, "master", "worker"),
-        Server("gunicorn", gunicorn, "master", "worker"),
-        Server("hypercorn", hypercorn, "master", "worker"),
-        Server("pyvoy", pyvoy, "launcher", "envoy"),
-        Server("bjoern", bjoern),
-        Server("fastpysgi", fastpysgi),
+def uwsgi(launch: Launch) -> list[str]:
+    """uWSGI as one runs it in earnest: a master, one interpreter, no request log."""
+    backlog = min(int(BACKLOG), int(Path(SOMAXCONN).read_text()))  # it refuses to start with more than the kernel allows
+    command = [str(VENV / "bin" / "uwsgi"), "--master", "--processes", "1", "--single-interpreter", "--need-app"]
+    command += ["--disable-logging", "--die-on-term", "--listen", str(backlog), "--module", launch.target]
+    command += ["--venv", str(VENV)] + (["--threads", str(launch.threads)] if launch.threads > 1 else [])
+    if launch.way == "uwsgi_pass":
+        return [*command, "--socket", launch.socket, "--chmod-socket=666"]
+    # It closes without saying so, which a client that keeps connections takes for an error.
+    return [*command, "--http-socket", launch.address, "--add-header", "Connection: close"]
+
+
+def uwsgi_http(launch: Launch) -> list[str]:
+    """uWSGI behind its own HTTP router, a second process: the only one of its ways that keeps many connections alive."""
+    command = uwsgi(launch)
+    return [*command[: command.index("--http-socket")], "--http", launch.address, "--http-keepalive"]
+
+
+def behind(server: Server, way: str) -> Server:
+    """The same server behind an nginx."""
+    return replace(
+        server, name=f"{server.name}@{way}", package=server.package or server.name, way=way, closing=False, remark=""
     )
-}
+
+
+UWSGI_CLOSES = "uwsgi is `--http-socket`, which ends the connection with each reply: a new one per request is in its figures."
+UWSGI_ROUTER = "uwsgi-http is the same behind uWSGI's HTTP router, a process of its own that keeps connections alive."
+
+DIRECT = (
+    Server("nginx", nginx.floor, "master", "worker"),
+    Server("awaitd", awaitd, "server", "worker"),
+    Server("uvicorn", uvicorn),
+    Server("granian", granian, "master", "worker"),
+    Server("gunicorn", gunicorn, "master", "worker"),
+    Server("hypercorn", hypercorn, "master", "worker"),
+    Server("pyvoy", pyvoy, "launcher", "envoy"),
+    Server("bjoern", bjoern),
+    Server("fastpysgi", fastpysgi),
+    Server("uwsgi", uwsgi, "master", "worker", closing=True, remark=UWSGI_CLOSES),
+    Server("uwsgi-http", uwsgi_http, "master", "router and worker", "uwsgi", remark=UWSGI_ROUTER),
+)
+BEHIND = {"uwsgi_pass": ("awaitd", "uwsgi"), "proxy_pass": ("awaitd", "gunicorn", "granian")}
+
+SERVERS = {server.name: server for server in DIRECT}
+SERVERS |= {server.name: server for server in (behind(SERVERS[n], way) for way, names in BEHIND.items() for n in names)}

@@ -11,7 +11,10 @@ NEWER = (3, 14)  # from here on tasks can be started eagerly with less work, and
 
 @dataclass(frozen=True)
 class Target:
-    """awaitd's `figure` in `row`, or its ratio to the best of `peers` or to its own in `base_row`, against a limit."""
+    """awaitd's `figure` in `row`, or its ratio to the best of `peers` or to its own in `base_row`, against a limit.
+
+    `ours` is awaitd by the name it has in that row.
+    """
 
     text: str
     row: str
@@ -22,6 +25,7 @@ class Target:
     base_row: str = ""
     at_least: bool = False
     limit_newer: float | None = None
+    ours: str = "awaitd"
     unit: str = "×"
 
     def limit_on(self, python: tuple[int, ...]) -> float:
@@ -56,6 +60,11 @@ class Verdict:
         return "not measured" if self.measured is None else "met" if self.met else "MISSED"
 
 
+WAIT_TEXT = "WSGI that waits 10 ms, 4 threads: requests/s to the ideal of 400"
+FILE_TEXT = "100 KB by `wsgi.file_wrapper`: requests per CPU-second to gunicorn"
+OWN_TEXT = "behind nginx by `uwsgi_pass`: requests per CPU-second of the application server to uWSGI"
+WHOLE_TEXT = "the same, of application server and nginx together"
+UWSGI_PASS = ("uwsgi@uwsgi_pass",)
 ECHO_TEXT = "echo of 1 MB: requests per CPU-second (1 / CPU per request) to uvicorn"
 CPU, BEST_ASGI = "cpu_us", ("uvicorn", "granian", "pyvoy")
 
@@ -71,6 +80,10 @@ TARGETS = (
     Target("WSGI hello: CPU per request to bjoern", "wsgi_hello", CPU, 1.1, ("bjoern",)),
     Target("WSGI hello: CPU per request to fastpysgi", "wsgi_hello", CPU, 1.25, ("fastpysgi",)),
     Target("WSGI hello: the worker's share to bjoern", "wsgi_hello", "role:worker", 0.4, ("bjoern",), CPU),
+    Target(WAIT_TEXT, "wsgi_wait", "of_ideal", 0.95, at_least=True),
+    Target(FILE_TEXT, "wsgi_file", "per_cpu_second", 3.0, ("gunicorn",), at_least=True),
+    Target(OWN_TEXT, "behind_nginx", "own_per_cpu_second", 1.5, UWSGI_PASS, at_least=True, ours="awaitd@uwsgi_pass"),
+    Target(WHOLE_TEXT, "behind_nginx", "per_cpu_second", 1.5, UWSGI_PASS, at_least=True, ours="awaitd@uwsgi_pass"),
     Target("RSS of the server process at start", "start", "role:server", 25, unit="MB"),
     Target("one idle keep-alive connection", "idle", "largest_each", 512, unit="bytes"),
 )
@@ -82,22 +95,29 @@ def judge(results: Mapping[str, RowResult], python: tuple[int, ...]) -> list[Ver
 
 
 def verdict(target: Target, result: RowResult, limit: float, base: RowResult | None = None) -> Verdict:
-    ours = result.samples.get("awaitd")
+    ours = result.samples.get(target.ours)
     if not ours:
-        return Verdict(target, limit, reason=f"awaitd {result.missing.get('awaitd', 'was not asked for')}")
+        return Verdict(target, limit, reason=f"{label(target.ours)} {result.missing.get(target.ours, 'was not asked for')}")
     if target.base_row:
         return to_own(target, ours, limit, base)
     if not target.peers:
         return Verdict(target, limit, figure(ours, target.figure))
     absent = [p for p in target.peers if p not in result.samples]
     if absent:  # the best of those that are left might be an easier mark
-        return Verdict(target, limit, reason="; ".join(f"{p} {result.missing.get(p, 'was not asked for')}" for p in absent))
+        return Verdict(
+            target, limit, reason="; ".join(f"{label(p)} {result.missing.get(p, 'was not asked for')}" for p in absent)
+        )
     theirs = target.peer_figure or target.figure
     peer = best({p: result.samples[p] for p in target.peers}, theirs, target.at_least)
     measured = ratio(ours, target.figure, result.samples[peer], theirs)
     if not measured.values:
         return Verdict(target, limit, reason=f"{peer} has no figure above 0")
-    return Verdict(target, limit, measured, peer)
+    return Verdict(target, limit, measured, label(peer))
+
+
+def label(name: str) -> str:
+    """A server's name as a reader says it: behind nginx it has its way after an `@`."""
+    return name.replace("@", " by ")
 
 
 def to_own(target: Target, ours: Sequence[Sample], limit: float, base: RowResult | None) -> Verdict:

@@ -28,7 +28,7 @@ type plan struct {
 	hold, drip  bool // what the connections do once the requests are answered
 }
 
-// conn is one connection; it is opened right before its first request. expect is non-nil while a reply is awaited.
+// conn is one connection; it is opened right before its first request (with closing, before each). expect is non-nil while a reply is awaited.
 type conn struct {
 	fd     int
 	due    time.Duration // when the request under way was due, since the run's start
@@ -203,7 +203,7 @@ func (c *client) read(i int) error {
 		if err := c.take(i, b); err != nil {
 			return err
 		}
-		if n < len(c.buf) {
+		if n < len(c.buf) || k.fd < 0 {
 			return nil
 		}
 	}
@@ -223,7 +223,7 @@ func (c *client) take(i int, b []byte) error {
 		return nil
 	}
 	if err == nil {
-		err = check(r, k.expect)
+		err = check(r, k.expect, c.exchange.closing)
 	}
 	if err == nil && n != len(b) {
 		err = fmt.Errorf("%d bytes after the reply", len(b)-n)
@@ -237,6 +237,10 @@ func (c *client) take(i int, b []byte) error {
 	k.expect, k.in = nil, nil
 	c.pending--
 	c.free = append(c.free, i)
+	if c.exchange.closing {
+		_ = syscall.Close(k.fd)
+		k.fd = -1
+	}
 	return nil
 }
 

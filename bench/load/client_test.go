@@ -142,6 +142,22 @@ func TestAClosedConnectionIsAFailure(t *testing.T) {
 	}
 }
 
+func TestAServerThatEndsEachConnectionIsAskedOnNewOnes(t *testing.T) {
+	var mu sync.Mutex
+	connections := map[string]bool{}
+	addr := serve(t, get, func(w net.Conn, _ int) {
+		mu.Lock()
+		connections[w.RemoteAddr().String()] = true
+		mu.Unlock()
+		_, _ = io.WriteString(w, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
+		_ = w.Close()
+	})
+	r := runPlan(t, addr, "-connections", "4", "-count", "40", "-closing")
+	if r.Requests != 40 || r.Failures != 0 || len(connections) != 40 {
+		t.Fatalf("%+v on %d connections", r, len(connections))
+	}
+}
+
 func TestEchoBodiesDiffer(t *testing.T) {
 	x, err := newExchange(exchangeFlags{addr: "127.0.0.1:1", method: "POST", path: "/", echo: 100})
 	if err != nil {

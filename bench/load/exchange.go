@@ -21,6 +21,7 @@ const echoPool = 1 << 20
 type exchangeFlags struct {
 	addr, method, path, contentType, bodyFile, expectFile string
 	fields, echo                                          int
+	closing                                               bool
 }
 
 // exchange knows what to send and what must come back.
@@ -31,6 +32,8 @@ type exchange struct {
 	expect []byte // the exact reply body; nil with echo
 	pool   []byte // echo bodies are slices of it
 	echo   int
+
+	closing bool // each reply must end its connection, instead of must not
 }
 
 func newExchange(f exchangeFlags) (*exchange, error) {
@@ -38,7 +41,7 @@ func newExchange(f exchangeFlags) (*exchange, error) {
 	if err != nil || !at.Addr().Is4() {
 		return nil, fmt.Errorf("-addr: want an IPv4 host:port, got `%s`", f.addr)
 	}
-	x := &exchange{addr: syscall.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}, echo: f.echo}
+	x := &exchange{addr: syscall.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}, echo: f.echo, closing: f.closing}
 	if f.bodyFile != "" {
 		if x.body, err = os.ReadFile(f.bodyFile); err != nil {
 			return nil, err
@@ -85,7 +88,7 @@ func (x *exchange) next(out []byte) (request, expect []byte) {
 }
 
 // check says what is wrong with a reply, or nil.
-func check(r response, expect []byte) error {
+func check(r response, expect []byte, closing bool) error {
 	switch {
 	case r.status != 200:
 		return fmt.Errorf("status %d", r.status)
@@ -93,8 +96,10 @@ func check(r response, expect []byte) error {
 		return fmt.Errorf("body of %d bytes, want %d", len(r.body), len(expect))
 	case !bytes.Equal(r.body, expect):
 		return errors.New("body has the right length and wrong bytes")
-	case r.closing:
+	case r.closing && !closing:
 		return errors.New("the server ends a keep-alive connection")
+	case closing && !r.closing:
+		return errors.New("the server keeps a connection that it was said to end")
 	}
 	return nil
 }

@@ -45,6 +45,7 @@ func parseFlags(args []string) (p plan, err error) {
 	expectFile := f.String("expect", "", "`file` with the exact body each reply must have")
 	fields := f.Int("fields", 0, "send `N` more header fields, x-field-01 and so on, with values of 20 bytes")
 	echo := f.Int("echo", 0, "send `N` random bytes, different each time, and expect the same back")
+	closing := f.Bool("closing", false, "each reply says that it ends its connection, and the next request opens another")
 	f.IntVar(&p.connections, "connections", 64, "connections")
 	f.IntVar(&p.inFlight, "in-flight", 0, "requests under way at once (0: one on each connection)")
 	f.Float64Var(&p.rate, "rate", 0, "requests per second, open loop (0: closed loop)")
@@ -61,7 +62,9 @@ func parseFlags(args []string) (p plan, err error) {
 	if p.inFlight == 0 {
 		p.inFlight = p.connections
 	}
-	p.exchange, err = newExchange(exchangeFlags{*addr, *method, *path, *contentType, *bodyFile, *expectFile, *fields, *echo})
+	p.exchange, err = newExchange(exchangeFlags{
+		*addr, *method, *path, *contentType, *bodyFile, *expectFile, *fields, *echo, *closing,
+	})
 	return p, err
 }
 

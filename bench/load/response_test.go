@@ -64,16 +64,18 @@ func TestParseResponseRefusesWhatItCannotFrame(t *testing.T) {
 
 func TestCheckNamesWhatIsWrong(t *testing.T) {
 	cases := []struct {
-		got  response
-		want string
+		got     response
+		closing bool
+		want    string
 	}{
-		{response{status: 502, body: []byte("hello")}, "status 502"},
-		{response{status: 200, body: []byte("hell")}, "body of 4 bytes, want 5"},
-		{response{status: 200, body: []byte("hellO")}, "wrong bytes"},
-		{response{status: 200, body: []byte("hello"), closing: true}, "ends a keep-alive connection"},
+		{response{status: 502, body: []byte("hello")}, false, "status 502"},
+		{response{status: 200, body: []byte("hell")}, false, "body of 4 bytes, want 5"},
+		{response{status: 200, body: []byte("hellO")}, false, "wrong bytes"},
+		{response{status: 200, body: []byte("hello"), closing: true}, false, "ends a keep-alive connection"},
+		{response{status: 200, body: []byte("hello")}, true, "keeps a connection"},
 	}
 	for _, c := range cases {
-		if err := check(c.got, []byte("hello")); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := check(c.got, []byte("hello"), c.closing); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got %v, want %q", err, c.want)
 		}
 	}

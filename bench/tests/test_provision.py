@@ -1,6 +1,6 @@
 """Why a peer could not be installed, in one line."""
 
-from provision import reason
+from provision import package, pins, reason
 
 BUILD = """  error: subprocess-exited-with-error
   × Building wheel for bjoern (pyproject.toml) did not run successfully.
@@ -21,3 +21,7 @@ def test_else_pips_own_first() -> None:
 
 def test_else_the_end_of_what_it_said() -> None:
     assert reason("killed\n") == "killed"
+
+
+def test_pins_are_named_as_the_servers_are() -> None:
+    assert [package(pin) for pin in pins("# peers\n\nuWSGI==2.0.31\nuvicorn==0.54.0\n")] == ["uwsgi", "uvicorn"]

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import report
-from measure import Effort, RowResult, Sample
+from measure import Effort, RowResult, Sample, cpu_figures
 from rows import ROWS
 from targets import judge
 
@@ -65,6 +65,62 @@ def test_slow_senders_have_both_p99s_and_no_split() -> None:
     assert "| **awaitd 0.1** | 450 | 300 | 1.50 | 7.00 | 7.00 | 9,999 | 7.00 |" in shown
     assert "| ≤ 2 × | 1.50 × | 1/1 | met |" in shown
     assert "in 1 of 1 measured windows" in shown
+
+
+def cells(shown: str, start: str) -> list[str]:
+    """The cells of the only line that starts so."""
+    (found,) = [line for line in shown.splitlines() if line.startswith(start)]
+    return [cell.strip() for cell in found.split("|")[1:-1]]
+
+
+def behind() -> dict[str, RowResult]:
+    def one(own: float, nginx: float, rate: float) -> list[Sample]:
+        used = {"nginx": nginx, "worker": own}
+        return [Sample(0, {**ZEROES, **cpu_figures(used, 1), "rate": rate, "foreign": 0.0}, used)]
+
+    many = {"awaitd@uwsgi_pass": one(10, 20, 300), "uwsgi@uwsgi_pass": one(20, 30, 200)}
+    return {"behind_nginx": RowResult(ROWS["behind_nginx"], many, {"gunicorn@proxy_pass": "not available: no wheel"})}
+
+
+def test_behind_nginx_the_servers_own_figures_are_beside_the_whole() -> None:
+    shown = text(behind())
+    assert cells(shown, "| server")[1:7] == [
+        "app server: requests per CPU-second",
+        "whole: requests per CPU-second",
+        "app server: CPU µs/request",
+        "whole: CPU µs/request",
+        "of which",
+        "requests/s",
+    ]
+    assert cells(shown, "| **awaitd")[:7] == [
+        "**awaitd 0.1** by `uwsgi_pass`", "100,000", "33,333", "10.0", "30.0", "nginx 20.0, worker 10.0", "300",
+    ]  # fmt: skip
+    assert cells(shown, "| **awaitd")[-3:] == ["2.00", "1.67", "1.50"]
+    assert shown.index("| **awaitd") < shown.index("| uwsgi by `uwsgi_pass`")
+    assert "gunicorn by `proxy_pass`: not available: no wheel." in shown
+    assert "| 2.00 × of uwsgi by uwsgi_pass | 1/1 | met |" in shown
+
+
+def test_ratios_without_their_base_are_left_out() -> None:
+    results = behind()
+    del results["behind_nginx"].samples["uwsgi@uwsgi_pass"]
+    assert cells(text(results), "| server")[-1] == "p99 µs"
+
+
+def test_waiting_is_ranked_by_requests_per_second() -> None:
+    def one(rate: float) -> list[Sample]:
+        return [Sample(0, {**ZEROES, "cpu_us": rate, "rate": rate, "of_ideal": rate / 400, "foreign": 0.0}, {"worker": rate})]
+
+    shown = text({"wsgi_wait": RowResult(ROWS["wsgi_wait"], {"uwsgi": one(300), "awaitd": one(390)})})
+    assert cells(shown, "| **awaitd")[:3] == ["**awaitd 0.1**", "390", "0.97"]
+    assert shown.index("| **awaitd") < shown.index("| uwsgi")
+    assert "uwsgi is `--http-socket`, which ends the connection" in shown
+    assert "bjoern and fastpysgi have no threads" in shown
+    assert "| ≥ 0.95 × | 0.97 × | 1/1 | met |" in shown
+
+
+def test_every_row_has_a_view() -> None:
+    assert {row.view or row.kind for row in ROWS.values()} == set(report.VIEWS)
 
 
 def test_a_noisy_machine_is_named() -> None:

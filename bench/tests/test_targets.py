@@ -66,6 +66,13 @@ def test_a_missing_peer_leaves_the_figure_unmeasured_rather_than_easier() -> Non
     assert (v.word, v.met, v.reason) == ("not measured", False, "granian void: status 500")
 
 
+def test_awaitd_may_have_another_name_in_a_row() -> None:
+    t = Target("", "hello", "cpu_us", 1.0, ("uwsgi@uwsgi_pass",), ours="awaitd@uwsgi_pass")
+    both = result(**{"awaitd@uwsgi_pass": samples(9), "uwsgi@uwsgi_pass": samples(10), "awaitd": samples(99)})
+    assert (verdict(t, both, 1.0).word, verdict(t, both, 1.0).peer) == ("met", "uwsgi by uwsgi_pass")
+    assert verdict(t, result(awaitd=samples(9)), 1.0).reason == "awaitd by uwsgi_pass was not asked for"
+
+
 def test_without_awaitd_nothing_is_met() -> None:
     v = verdict(CPU, result(nginx=samples(8)), 1.3)
     assert (v.word, v.reason) == ("not measured", "awaitd was not asked for")
@@ -106,5 +113,5 @@ def test_judge_finds_the_other_row() -> None:
 
 def test_every_target_names_rows_and_servers_of_them() -> None:
     for t in TARGETS:
-        assert {"awaitd", *t.peers} <= set(ROWS[t.row].servers)
+        assert {t.ours, *t.peers} <= set(ROWS[t.row].servers)
         assert not t.base_row or "awaitd" in ROWS[t.base_row].servers

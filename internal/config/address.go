@@ -22,46 +22,78 @@ const (
 	Descriptor Network = "fd"
 )
 
+// Protocol is what is spoken at a Bind.
+type Protocol string
+
+// Protocols. The values are their schemes; HTTP goes without one.
+const (
+	HTTP  Protocol = ""
+	UWSGI Protocol = "uwsgi"
+	SCGI  Protocol = "scgi"
+)
+
 // Bind is one address to listen on.
 type Bind struct {
-	Network Network
-	Host    string // TCP: a name or an IP address without brackets; empty: every interface
-	Port    int    // TCP: 0 takes a free one
-	Path    string // Unix
-	FD      int    // Descriptor: an inherited listening socket
+	Protocol Protocol
+	Network  Network
+	Host     string // TCP: a name or an IP address without brackets; empty: every interface
+	Port     int    // TCP: 0 takes a free one
+	Path     string // Unix
+	FD       int    // Descriptor: an inherited listening socket
 }
 
 // String returns the address as --bind takes it.
 func (b Bind) String() string {
+	where := net.JoinHostPort(b.Host, strconv.Itoa(b.Port))
 	switch b.Network {
 	case Unix:
-		return "unix:" + b.Path
+		where = "unix:" + b.Path
 	case Descriptor:
-		return "fd://" + strconv.Itoa(b.FD)
+		where = "fd://" + strconv.Itoa(b.FD)
 	}
-	return net.JoinHostPort(b.Host, strconv.Itoa(b.Port))
+	if b.Protocol == HTTP {
+		return where
+	}
+	return string(b.Protocol) + "://" + where
 }
 
-const bindForms = "host:port, [::1]:port, :port, unix:path or fd://N"
+const (
+	bindForms    = "host:port, [::1]:port, :port, unix:path or fd://N"
+	allBindForms = bindForms + ", after uwsgi:// or scgi:// if that is spoken there"
+)
 
 // ParseBind reads an address as --bind takes it.
 func ParseBind(text string) (Bind, error) {
-	if path, ok := strings.CutPrefix(text, "unix:"); ok {
+	where := strings.TrimPrefix(text, "http://")
+	protocol := HTTP
+	for _, p := range []Protocol{UWSGI, SCGI} {
+		if rest, ok := strings.CutPrefix(text, string(p)+"://"); ok {
+			protocol, where = p, rest
+		}
+	}
+	b, err := parseWhere(text, where)
+	b.Protocol = protocol
+	return b, err
+}
+
+// parseWhere reads an address without its protocol; text is the whole of it.
+func parseWhere(text, where string) (Bind, error) {
+	if path, ok := strings.CutPrefix(where, "unix:"); ok {
 		return parseUnix(text, path)
 	}
-	if n, ok := strings.CutPrefix(text, "fd://"); ok {
+	if n, ok := strings.CutPrefix(where, "fd://"); ok {
 		fd, err := strconv.ParseUint(n, 10, 31)
 		if err != nil {
 			return Bind{}, must("fd:// and a descriptor's number", text)
 		}
 		return Bind{Network: Descriptor, FD: int(fd)}, nil
 	}
-	if scheme, _, ok := strings.Cut(text, "://"); ok {
+	if scheme, _, ok := strings.Cut(where, "://"); ok {
 		return Bind{}, unknownScheme(scheme, text)
 	}
-	host, digits, err := net.SplitHostPort(text)
+	host, digits, err := net.SplitHostPort(where)
 	if err != nil {
-		return Bind{}, must(bindForms, text)
+		return Bind{}, must(allBindForms, text)
 	}
 	port, err := strconv.ParseUint(digits, 10, 16)
 	if err != nil || checkHost(host) != nil {
@@ -81,10 +113,10 @@ func parseUnix(text, path string) (Bind, error) {
 
 func unknownScheme(scheme, text string) error {
 	switch scheme {
-	case "tls", "quic", "uwsgi", "tcp", "udp", "smtp":
+	case "tls", "quic", "tcp", "udp", "smtp":
 		return errors.New("`" + scheme + "://` is not in this version")
 	}
-	return must(bindForms, text)
+	return must(allBindForms, text)
 }
 
 // Addresses returns what to listen on, from whichever of Bind, UDS, FD or Host and Port is set.

@@ -15,6 +15,11 @@ func TestParseBind(t *testing.T) {
 		"unix:///run/a":     {Network: Unix, Path: "/run/a"},
 		"unix:a.sock":       {Network: Unix, Path: "a.sock"},
 		"fd://3":            {Network: Descriptor, FD: 3},
+		"http://a:80":       {Network: TCP, Host: "a", Port: 80},
+		"uwsgi://[::1]:1":   {Protocol: UWSGI, Network: TCP, Host: "::1", Port: 1},
+		"uwsgi://unix:/a":   {Protocol: UWSGI, Network: Unix, Path: "/a"},
+		"uwsgi://fd://3":    {Protocol: UWSGI, Network: Descriptor, FD: 3},
+		"scgi://:4000":      {Protocol: SCGI, Network: TCP, Port: 4000},
 		"[fe80::1%eth0]:80": {Network: TCP, Host: "fe80::1%eth0", Port: 80},
 	} {
 		if got, err := ParseBind(text); err != nil || got != want {
@@ -25,15 +30,17 @@ func TestParseBind(t *testing.T) {
 
 func TestParseBindRefuses(t *testing.T) {
 	for text, want := range map[string]string{
-		"localhost":     "must be host:port, [::1]:port, :port, unix:path or fd://N, got `localhost`",
-		"::1:80":        "must be host:port, [::1]:port, :port, unix:path or fd://N, got `::1:80`",
+		"localhost":     "must be host:port, [::1]:port, :port, unix:path or fd://N, after uwsgi:// or scgi:// if that is spoken there, got `localhost`",
+		"::1:80":        "must be host:port, [::1]:port, :port, unix:path or fd://N, after uwsgi:// or scgi:// if that is spoken there, got `::1:80`",
 		"a:65536":       "must be host:port, [::1]:port, :port, unix:path or fd://N with a port of 0 to 65535, got `a:65536`",
 		"a b:80":        "must be host:port, [::1]:port, :port, unix:path or fd://N with a port of 0 to 65535, got `a b:80`",
 		"unix:":         "must be unix: and a path, got `unix:`",
 		"fd://x":        "must be fd:// and a descriptor's number, got `fd://x`",
 		"fd://-1":       "must be fd:// and a descriptor's number, got `fd://-1`",
 		"tls://a:443":   "`tls://` is not in this version",
-		"http://a:80":   "must be host:port, [::1]:port, :port, unix:path or fd://N, got `http://a:80`",
+		"uwsgi://a:x":   "must be host:port, [::1]:port, :port, unix:path or fd://N with a port of 0 to 65535, got `uwsgi://a:x`",
+		"uwsgi://unix:": "must be unix: and a path, got `uwsgi://unix:`",
+		"ftp://a:80":    "must be host:port, [::1]:port, :port, unix:path or fd://N, after uwsgi:// or scgi:// if that is spoken there, got `ftp://a:80`",
 		"127.0.0.1:abc": "must be host:port, [::1]:port, :port, unix:path or fd://N with a port of 0 to 65535, got `127.0.0.1:abc`",
 	} {
 		if _, err := ParseBind(text); err == nil || err.Error() != want {
@@ -43,7 +50,7 @@ func TestParseBindRefuses(t *testing.T) {
 }
 
 func TestBindStringIsWhatParseBindReads(t *testing.T) {
-	for _, text := range []string{"127.0.0.1:8000", "[::1]:80", ":0", "unix:/run/a.sock", "fd://3"} {
+	for _, text := range []string{"127.0.0.1:8000", "[::1]:80", ":0", "unix:/run/a.sock", "fd://3", "uwsgi://unix:/a", "scgi://:1", "uwsgi://fd://3"} {
 		if b, err := ParseBind(text); err != nil || b.String() != text {
 			t.Errorf("%q became %q (%v)", text, b, err)
 		}

@@ -85,8 +85,8 @@ var Table = []Setting{
 	},
 	{
 		Name: "bind", Short: "b", Key: "listen.bind", Arg: "ADDRESS", Group: Address,
-		Prose: "Address to listen on, instead of host and port: `host:port`, `[::1]:port`, `:port`, `unix:path` or `fd://N`; may be " +
-			"repeated.",
+		Prose: "Address to listen on, instead of host and port: `host:port`, `[::1]:port`, `:port`, `unix:path` or `fd://N`; with " +
+			"`uwsgi://` or `scgi://` in front for a web server that speaks that protocol; may be repeated.",
 		Value: func(c *Config) Value { return list{field: &c.Bind, split: ",", check: checkBind} },
 	},
 	{

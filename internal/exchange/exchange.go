@@ -79,6 +79,13 @@ type Request struct {
 	Window int
 
 	Client, Server Address
+	// ClientName and ServerName are what a web server in front calls them, where that is no IP address; the ports are in Client
+	// and Server all the same.
+	ClientName, ServerName Span
+	// RootPath is the part of the path, decoded, that a web server in front has for the application's mount point.
+	RootPath Span
+	// Variables are what else a web server in front says (CGI variables), none of it about what the other members tell.
+	Variables []Field
 	// UnixPath is the path of the unix socket listened on; empty for other families.
 	UnixPath string
 }

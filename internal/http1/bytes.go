@@ -50,7 +50,8 @@ func below(x uint64, n uint64) uint64 { return (x - ones*n) &^ x & tops }
 // equal is not zero if an octet of x is c.
 func equal(x uint64, c uint64) uint64 { return below(x^ones*c, 1) }
 
-func validToken(b []byte) bool {
+// ValidToken tells whether b is a token: a method, or the name of a field.
+func ValidToken(b []byte) bool {
 	for _, c := range b {
 		if class[c]&tokenChar == 0 {
 			return false
@@ -59,8 +60,8 @@ func validToken(b []byte) bool {
 	return len(b) > 0
 }
 
-// validValue tells whether b holds only what a field value may: no control character but HTAB.
-func validValue(b []byte) bool {
+// ValidValue tells whether b holds only what a field value may: no control character but HTAB.
+func ValidValue(b []byte) bool {
 	if len(b) < 8 {
 		return all(b, valueChar)
 	}

@@ -32,7 +32,7 @@ func (p *Parser) field(buf []byte, start, end int, req *exchange.Request) *Error
 		return badName(buf[start:end])
 	}
 	from, to := trim(buf, colon+1, end)
-	if !validValue(buf[from:to]) {
+	if !ValidValue(buf[from:to]) {
 		return badValue(buf[from:to])
 	}
 	if colon-start > maxPart || to-from > maxPart {
@@ -110,7 +110,7 @@ func (p *Parser) noteContentLength(value []byte) *Error {
 	if p.contentLength >= 0 {
 		return ErrContentLengthRepeated
 	}
-	n, ok := parseLength(value)
+	n, ok := ParseLength(value)
 	if !ok {
 		return ErrContentLength
 	}
@@ -167,8 +167,8 @@ func cutElement(list []byte) (element, rest []byte, more bool) {
 	return list[from:to], rest, more
 }
 
-// parseLength reads a Content-Length: digits only, and no more than an int64 holds.
-func parseLength(b []byte) (n int64, ok bool) {
+// ParseLength reads a Content-Length: digits only, and no more than an int64 holds.
+func ParseLength(b []byte) (n int64, ok bool) {
 	for _, c := range b {
 		d := int64(c) - '0'
 		if d < 0 || d > 9 || n > (math.MaxInt64-d)/10 {

@@ -23,10 +23,10 @@ type given struct {
 func (g *given) appendFields(dst, buf []byte, fields []exchange.Field) ([]byte, error) {
 	for i := range fields {
 		name, value := fields[i].Name.Of(buf), fields[i].Value.Of(buf)
-		if !validToken(name) {
+		if !ValidToken(name) {
 			return dst, fmt.Errorf("%w: %.80q", ErrResponseName, name)
 		}
-		if !validValue(value) {
+		if !ValidValue(value) {
 			return dst, fmt.Errorf("%w: %.80q has a control character", ErrResponseValue, name)
 		}
 		keep, err := g.note(name, value)
@@ -74,7 +74,7 @@ func (g *given) note(name, value []byte) (keep bool, err error) {
 // noteLength checks a Content-Length. It goes out once, and not where RFC 9110 §8.6 forbids it (1xx, 204) or only one value is
 // right (205, which gets it from frameBody).
 func (g *given) noteLength(value []byte) (keep bool, err error) {
-	n, ok := parseLength(value)
+	n, ok := ParseLength(value)
 	if !ok {
 		return false, fmt.Errorf("%w: %.80q", ErrResponseLength, value)
 	}

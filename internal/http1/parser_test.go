@@ -183,7 +183,7 @@ func checkValue(t *testing.T, text []byte) {
 	for _, c := range text {
 		want = want && (c == '\t' || c >= ' ' && c != 0x7f)
 	}
-	if validValue(text) != want {
+	if ValidValue(text) != want {
 		t.Errorf("value %q: valid is %v", text, !want)
 	}
 	text = append([]byte("GET / HTTP/1.1\r\nHost: a\r\nX: "), append(text, "\r\n\r\n"...)...)
@@ -208,11 +208,11 @@ func checkTarget(t *testing.T, text []byte) {
 func TestTokensAreThoseOfTheRFC(t *testing.T) {
 	const tchar = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	for c := range 256 {
-		if want := strings.IndexByte(tchar, byte(c)) >= 0; validToken([]byte{byte(c)}) != want {
+		if want := strings.IndexByte(tchar, byte(c)) >= 0; ValidToken([]byte{byte(c)}) != want {
 			t.Errorf("%q as a token: %v", byte(c), !want)
 		}
 	}
-	if validToken(nil) {
+	if ValidToken(nil) {
 		t.Error("nothing is a token")
 	}
 }

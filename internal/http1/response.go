@@ -24,6 +24,7 @@ type HeadOptions struct {
 	Server []byte // "server: …\r\n", likewise
 	Extra  []byte // more lines
 	Close  bool   // the connection must end after this response
+	CGI    bool   // the status goes into a field (RFC 3875 §6.3.3), not into a status line
 }
 
 // framing says how the body of a response is marked off.
@@ -58,7 +59,7 @@ func (w *ResponseWriter) Begin(dst []byte, h *Head, r *exchange.Response, o *Hea
 		return dst, fmt.Errorf("%w: %d is not a final status", ErrResponseStatus, r.Status)
 	}
 	g := given{status: r.Status, length: exchange.UnknownLength}
-	out, err := appendFirstLine(dst, r)
+	out, err := appendFirstLine(dst, r, o.CGI)
 	if err == nil {
 		out, err = g.appendFields(out, r.Buf, r.Fields)
 	}
@@ -75,16 +76,13 @@ func (w *ResponseWriter) Begin(dst []byte, h *Head, r *exchange.Response, o *Hea
 	return g.appendOptions(out, o), nil
 }
 
-// appendFirstLine appends the status line, with the application's reason phrase if it has one.
-func appendFirstLine(dst []byte, r *exchange.Response) ([]byte, error) {
-	if r.Phrase.Len() == 0 {
-		return appendStatusLine(dst, r.Status), nil
-	}
+// appendFirstLine appends the status, after a look at the application's reason phrase.
+func appendFirstLine(dst []byte, r *exchange.Response, cgi bool) ([]byte, error) {
 	phrase := r.Phrase.Of(r.Buf)
-	if !validValue(phrase) {
+	if !ValidValue(phrase) {
 		return dst, fmt.Errorf("%w: %.80q has a control character", ErrResponsePhrase, phrase)
 	}
-	return appendStatus(dst, r.Status, phrase), nil
+	return appendStatus(dst, r.Status, phrase, cgi), nil
 }
 
 // frameBody decides how the body is framed (RFC 9112 §6.3) and appends the field that says so, unless the application gave it.

@@ -101,6 +101,10 @@ func TestResponsesAreFramed(t *testing.T) {
 			want: "HTTP/1.1 404 Nicht da, \xe4h|x: y|content-length: 0||", keep: true,
 		},
 		{
+			name: "the application's own phrase in CGI", head: get, o: HeadOptions{CGI: true}, r: whole(phrased(response(404), "Nicht da"), ""),
+			want: "status: 404 Nicht da|content-length: 0||", keep: true,
+		},
+		{
 			name: "a phrase for a status that has none", head: get, r: whole(phrased(response(299), "Whatever"), ""),
 			want: "HTTP/1.1 299 Whatever|content-length: 0||", keep: true,
 		},

@@ -101,14 +101,25 @@ func appendStatusLine(dst []byte, code int) []byte {
 	if code <= lastKnownStatus && statusLines[code] != "" {
 		return append(dst, statusLines[code]...)
 	}
-	return appendStatus(dst, code, nil)
+	dst = strconv.AppendInt(append(dst, statusPrefix...), int64(code), 10)
+	return append(dst, " \r\n"...)
 }
 
-// appendStatus appends a status line with a reason phrase of the application's.
-func appendStatus(dst []byte, code int, phrase []byte) []byte {
-	dst = append(dst, statusPrefix...)
-	dst = strconv.AppendInt(dst, int64(code), 10)
-	dst = append(dst, ' ')
-	dst = append(dst, phrase...)
+// appendStatus appends what tells the status: the status line, or the field that CGI has in its place; with the application's own
+// phrase if it has one.
+func appendStatus(dst []byte, code int, phrase []byte, cgi bool) []byte {
+	prefix := statusPrefix
+	switch {
+	case cgi:
+		prefix = "status: "
+	case len(phrase) == 0:
+		return appendStatusLine(dst, code)
+	}
+	dst = append(strconv.AppendInt(append(dst, prefix...), int64(code), 10), ' ')
+	if len(phrase) > 0 {
+		dst = append(dst, phrase...)
+	} else {
+		dst = append(dst, StatusText(code)...)
+	}
 	return append(dst, "\r\n"...)
 }

@@ -4,6 +4,7 @@
 package listen
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -24,22 +25,29 @@ type Socket struct {
 	// Address is what was bound, with the port that the kernel chose; without one for unix sockets.
 	Address netip.AddrPort
 	// Path is the path of a unix socket.
-	Path  string
+	Path string
+	// Protocol is what the caller wants to have spoken: the scheme of the URL; empty for HTTP.
+	Protocol string
+
 	owned bool // the path is ours to remove
 	inode uint64
 }
 
-// URL returns where a client on this machine finds the socket: http://127.0.0.1:8000, or unix:/run/app.sock.
+// URL returns where a client on this machine finds the socket: http://127.0.0.1:8000, or unix:/run/app.sock;
+// uwsgi://127.0.0.1:3031, or uwsgi://unix:/run/app.sock.
 func (s *Socket) URL() string {
-	if s.Path != "" {
+	switch {
+	case s.Path != "" && s.Protocol == "":
 		return "unix:" + s.Path
+	case s.Path != "":
+		return s.Protocol + "://unix:" + s.Path
 	}
 	host := s.Address.Addr()
 	switch {
 	case host == netip.IPv6Unspecified(), host == netip.IPv4Unspecified():
 		host = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
-	return "http://" + net.JoinHostPort(host.String(), strconv.Itoa(int(s.Address.Port())))
+	return cmp.Or(s.Protocol, "http") + "://" + net.JoinHostPort(host.String(), strconv.Itoa(int(s.Address.Port())))
 }
 
 // Server is the address that connections to the socket are made to, if it is always the same.

@@ -15,10 +15,10 @@ import (
 // direction says who may import whom: in "a, b < c", c may import a and b, and all that they may import. What is not said is
 // not allowed: no protocol imports the pool, and the pool imports no protocol.
 const direction = `
-	exchange < http1, http2, websocket, proxyproto, uwsgi;
+	exchange < http1, http2, websocket, proxyproto;
 	exchange < wire, listen, telemetry;
-	http1 < forwarded;
-	http1, http2, websocket, proxyproto, uwsgi, forwarded, wire, listen, telemetry < reactor;
+	http1 < forwarded, cgi;
+	http1, http2, websocket, proxyproto, cgi, forwarded, wire, listen, telemetry < reactor;
 	fault < config;
 	fault, wire, telemetry < worker < pool;
 	everything < server;
@@ -170,7 +170,7 @@ func TestTheDirectionIsEnforced(t *testing.T) {
 
 // pure are the packages without input, output or time: what they may not import.
 var (
-	pure    = []string{"internal/exchange", "internal/http1", "internal/http2", "internal/websocket", "internal/proxyproto", "internal/uwsgi", "internal/forwarded"}
+	pure    = []string{"internal/exchange", "internal/http1", "internal/http2", "internal/websocket", "internal/proxyproto", "internal/cgi", "internal/forwarded"}
 	impure  = []string{"net", "net/http", "os", "os/exec", "syscall", "time", "sync", "context", "golang.org/x/sys/unix"}
 	impures = func(all []source) findings {
 		found := findings{}

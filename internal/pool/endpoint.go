@@ -28,7 +28,8 @@ type Endpoint struct {
 	pool     *shared
 	links    []*link
 	queue    fifo         // requests that wait for a worker
-	waiting  atomic.Int64 // its length, for other endpoints to see
+	offers   int          // requests that wait and are offered to one
+	waiting  atomic.Int64 // how many that is together, for other endpoints to see
 	timing   bool         // a look at the queue's wait limit is due
 	scratch  wire.Scratch
 	response exchange.Response // the one that is being passed on: it would escape to the heap for each request
@@ -61,7 +62,10 @@ func (e *Endpoint) Poll() int {
 // Flush shows workers what was written to their rings. What waits is looked at once more: a worker may have made room, and a
 // place that another endpoint freed just before the request was counted as waiting was announced to nobody.
 func (e *Endpoint) Flush() {
-	if e.queue.len() > 0 {
+	if len(e.links) > 1 {
+		e.watchLinks()
+	}
+	if e.waits() {
 		e.pump()
 		e.awaitRoom()
 	}
@@ -118,7 +122,7 @@ func (e *Endpoint) Open(req *exchange.Request, r exchange.Responder) (exchange.S
 		return nil, exchange.HeadTooLarge
 	}
 	req.Body = req.Body[taken:]
-	if e.queue.len() == 0 && e.dispatch(s) {
+	if !e.waits() && e.dispatch(s) {
 		return s, exchange.None
 	}
 	if !e.pool.enter() {
@@ -126,10 +130,21 @@ func (e *Endpoint) Open(req *exchange.Request, r exchange.Responder) (exchange.S
 		return nil, exchange.Overloaded
 	}
 	s.since = e.loop.Now()
-	e.queue.push(s)
 	e.waiting.Add(1)
+	if e.queue.len() > 0 || !e.offer(s) {
+		e.queue.push(s)
+	}
 	e.watchQueue()
 	return s, exchange.None
+}
+
+// waits says whether any request waits.
+func (e *Endpoint) waits() bool { return e.offers > 0 || e.queue.len() > 0 }
+
+// unwait counts out a request that waited.
+func (e *Endpoint) unwait() {
+	e.waiting.Add(-1)
+	e.pool.leave()
 }
 
 // dispatch sends a stream's OPEN to the best link. It reports false when none has room.
@@ -153,24 +168,46 @@ func (e *Endpoint) pick(n int) *link {
 	return best
 }
 
-// pump dispatches what waits, as far as there is room. It runs whenever a stream has ended or a worker has become ready.
+// pump dispatches what waits, as far as there are places, and offers what still waits. It runs whenever a stream has ended or a
+// worker has become ready.
 func (e *Endpoint) pump() {
-	for {
-		s := e.queue.front()
-		if s == nil || !e.dispatch(s) {
-			return
+	for _, l := range e.links {
+		for s := l.offered.front(); s != nil && l.hasPlace(); s = l.offered.front() {
+			l.promote(s)
 		}
+	}
+	for e.dispatchNext() {
+	}
+	for s := e.queue.front(); s != nil && e.offer(s); s = e.queue.front() {
 		e.queue.pop()
-		e.waiting.Add(-1)
-		e.pool.leave()
 	}
 }
 
-// unqueue ends a stream that waits.
+// dispatchNext gives the request that has waited longest to a worker that has a place for it, even if it was offered to another.
+func (e *Endpoint) dispatchNext() bool {
+	if from := e.longest(); from != nil {
+		s := from.offered.front()
+		switch {
+		case e.pick(len(s.open)) == nil:
+			return false
+		case !from.unoffer(s):
+			return true
+		}
+		e.queue.pushFront(s)
+	}
+	s := e.queue.front()
+	if s == nil || !e.dispatch(s) {
+		return false
+	}
+	e.queue.pop()
+	e.unwait()
+	return true
+}
+
+// unqueue ends a stream in the queue.
 func (e *Endpoint) unqueue(s *stream) {
 	e.queue.remove(s)
-	e.waiting.Add(-1)
-	e.pool.leave()
+	e.unwait()
 	e.recycle(s)
 }
 
@@ -185,8 +222,9 @@ func (e *Endpoint) watchQueue() {
 	e.timing = true
 	e.loop.After(queueTick, func() {
 		e.timing = false
+		e.expireOffers()
 		e.expireQueue()
-		if e.queue.len() > 0 {
+		if e.waits() {
 			e.watchQueue()
 		}
 	})
@@ -194,12 +232,15 @@ func (e *Endpoint) watchQueue() {
 
 // expireQueue fails the requests that have waited too long. The first in the queue has waited longest.
 func (e *Endpoint) expireQueue() {
-	for s := e.queue.front(); s != nil && e.loop.Now().Sub(s.since) > e.pool.queueWait; s = e.queue.front() {
+	for s := e.queue.front(); s != nil && e.expired(s); s = e.queue.front() {
 		r := s.responder
 		e.unqueue(s)
 		r.Fail(exchange.QueueWait)
 	}
 }
+
+// expired says whether a stream has waited too long.
+func (e *Endpoint) expired(s *stream) bool { return e.loop.Now().Sub(s.since) > e.pool.queueWait }
 
 // newStream takes a stream object for a responder.
 func (e *Endpoint) newStream(r exchange.Responder) *stream {

@@ -383,15 +383,15 @@ func (s *setting) atRest() {
 		s.t.Errorf("%d requests are counted as queued", n)
 	}
 	for i, e := range s.endpoints {
-		if e.queue.len() != 0 || e.waiting.Load() != 0 {
-			s.t.Errorf("endpoint %d: %d in the queue, %d counted", i, e.queue.len(), e.waiting.Load())
+		if e.queue.len() != 0 || e.offers != 0 || e.waiting.Load() != 0 {
+			s.t.Errorf("endpoint %d: %d in the queue, %d offered, %d counted", i, e.queue.len(), e.offers, e.waiting.Load())
 		}
 		for _, l := range e.links {
 			if n := l.target.inFlight.Load(); n != 0 {
 				s.t.Errorf("%s has %d in flight", l.target.name, n)
 			}
-			if len(l.free) != len(l.slots) || l.untaken.len() != 0 {
-				s.t.Errorf("%s: %d of %d slots are free, %d not taken", l.target.name, len(l.free), len(l.slots), l.untaken.len())
+			if len(l.free) != len(l.slots) || l.ahead() != 0 {
+				s.t.Errorf("%s: %d of %d slots are free, %d not taken", l.target.name, len(l.free), len(l.slots), l.ahead())
 			}
 		}
 	}

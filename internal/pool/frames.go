@@ -11,10 +11,7 @@ func (l *link) handle(f wire.Frame) error {
 	if s == nil {
 		return l.skip(f) // it crossed the stream's end on the way
 	}
-	if s.state == sent {
-		s.state = taken
-		l.untaken.remove(s)
-	}
+	s.took()
 	switch f.Type {
 	case wire.Head:
 		return l.handleHead(s, f)

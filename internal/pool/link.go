@@ -15,9 +15,12 @@ type link struct {
 	slots    []linkSlot
 	free     []uint32
 	untaken  fifo     // streams whose OPEN the worker has not taken, in the order of the ring
+	offered  fifo     // streams that wait, whose OPEN lies in the ring behind those
 	backlog  [][]byte // frames that found the ring full
 	used     uint64   // the ticket of the last dispatch
 	unwatch  func()
+	still    standstill
+	withdrew bool // offers were taken back to make room: the worker must be told
 	broken   bool // the worker broke the wire's rules, and is being killed
 }
 
@@ -28,10 +31,15 @@ type linkSlot struct {
 }
 
 // open says whether the link takes a request of n bytes now.
-func (l *link) open(n int) bool {
-	return !l.broken && !l.target.draining.Load() && l.target.inFlight.Load() < l.target.limit &&
-		len(l.backlog) == 0 && l.wire.Out.Fits(n)
+func (l *link) open(n int) bool { return l.hasPlace() && l.hasRoom(n) }
+
+// hasPlace says whether the worker may run one more.
+func (l *link) hasPlace() bool {
+	return !l.broken && !l.still.stalled && !l.target.draining.Load() && l.target.inFlight.Load() < l.target.limit
 }
+
+// hasRoom says whether a request of n bytes fits the ring.
+func (l *link) hasRoom(n int) bool { return len(l.backlog) == 0 && l.wire.Out.Fits(n) }
 
 // before says whether the link is a better choice than other.
 func (l *link) before(other *link) bool {
@@ -54,7 +62,13 @@ func (l *link) awaitRoom(n int) bool {
 	}
 	l.wire.Publish() // the worker must see what is there before it can make room
 	room, err := l.wire.Out.Await(n)
-	return !l.check(err) && room
+	if l.check(err) {
+		return false
+	}
+	if l.still.stalled {
+		return l.revived()
+	}
+	return room
 }
 
 // start writes a stream's OPEN to the ring.
@@ -63,20 +77,28 @@ func (l *link) start(s *stream) bool {
 		l.target.inFlight.Add(-1) // another endpoint was first
 		return false
 	}
+	if !l.write(s) {
+		l.target.inFlight.Add(-1)
+		return false
+	}
+	s.state = sent
+	l.untaken.push(s)
+	return true
+}
+
+// write puts a stream's OPEN into the ring.
+func (l *link) write(s *stream) bool {
 	l.place(s)
 	wire.SetStream(s.open, s.id)
 	ok, err := l.wire.Out.Write(s.open)
 	if !ok {
 		l.vacate(s)
-		l.target.inFlight.Add(-1)
 		l.check(err)
 		return false
 	}
 	l.endpoint.ticket++
 	l.used = l.endpoint.ticket
-	s.link, s.state = l, sent
-	s.end = l.wire.Out.Position()
-	l.untaken.push(s)
+	s.link, s.end = l, l.wire.Out.Position()
 	return true
 }
 
@@ -115,14 +137,17 @@ func (l *link) find(id uint32) *stream {
 
 // refresh looks which requests the worker has taken by now.
 func (l *link) refresh() {
-	if l.untaken.len() == 0 {
+	if l.untaken.len()+l.offered.len() == 0 {
 		return
 	}
 	head, err := l.wire.Out.Consumed()
 	l.check(err) // head is where it was last found sane
+	for s := l.offered.front(); s != nil && s.end <= head; s = l.offered.front() {
+		l.promote(s)
+	}
 	for s := l.untaken.front(); s != nil && s.end <= head; s = l.untaken.front() {
 		l.untaken.pop()
-		s.took()
+		s.state = taken
 	}
 }
 
@@ -138,6 +163,9 @@ func (l *link) send(h wire.Header, payload []byte) {
 		}
 	}
 	l.backlog = append(l.backlog, wire.AppendFrame(l.endpoint.frame(), h, payload))
+	if l.offered.len() > 0 {
+		l.withdraw() // what nobody takes holds the room behind it
+	}
 }
 
 // flush shows the worker what was written, and asks it to ring back if there is more than the ring holds.
@@ -149,6 +177,10 @@ func (l *link) flush() {
 		l.unblock()
 	}
 	l.wire.Publish()
+	if l.withdrew {
+		l.withdrew = false
+		l.wire.Wake() // it may sleep, having read all there was: it gives back the room of what was revoked
+	}
 }
 
 // unblock writes frames that waited for room.
@@ -211,17 +243,7 @@ func (l *link) close() {
 	}
 	l.refresh()
 	l.unwatch()
-	var again []*stream
-	for s := l.untaken.front(); s != nil; s = l.untaken.front() {
-		l.untaken.pop()
-		if s.state == sent && l.wire.Out.Revoke(s.end, len(s.open)) {
-			l.vacate(s)
-			l.target.inFlight.Add(-1)
-			s.link, s.state = nil, queued
-			again = append(again, s)
-		}
-	}
-	l.endpoint.requeue(again)
+	l.takeBack()
 	for i := range l.slots {
 		if s := l.slots[i].s; s != nil {
 			s.fail(exchange.WorkerDied)
@@ -229,6 +251,22 @@ func (l *link) close() {
 	}
 	l.broken = true
 	l.wire.Close()
+}
+
+// takeBack takes back every request that the worker has not started. The link must have been refreshed.
+func (l *link) takeBack() {
+	l.withdraw()
+	var again []*stream
+	for s := l.untaken.front(); s != nil; s = l.untaken.front() {
+		l.untaken.pop()
+		if l.revoke(s) {
+			l.target.inFlight.Add(-1)
+			again = append(again, s)
+		} else {
+			s.state = taken
+		}
+	}
+	l.endpoint.requeue(again)
 }
 
 // requeue puts requests that were taken back to the front of the queue, in their order. Their wait begins now.

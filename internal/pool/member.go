@@ -114,7 +114,7 @@ func (m *member) exchange(old *instance) error {
 		return err
 	}
 	m.adopt(i)
-	old.target.draining.Store(true)                             // before the reload is over: from then on, requests meet the new one
+	m.pool.withhold(old)                                        // before the reload is over: from then on, requests meet the new one
 	m.pool.done.Go(func() { m.retire(old, m.pool.opts.Grace) }) // ends within the grace
 	return nil
 }
@@ -196,7 +196,7 @@ func (p *Pool) prefix(name string) string {
 // adopt makes i the member's worker and has the endpoints give it requests.
 func (m *member) adopt(i *instance) {
 	p := m.pool
-	i.target.limit = int64(p.concurrency(i.process.Info().Interface))
+	i.target.limit, i.target.offers = p.concurrency(i.process.Info().Interface)
 	m.mu.Lock()
 	m.current, m.booting = i, nil
 	m.mu.Unlock()
@@ -208,15 +208,20 @@ func (m *member) adopt(i *instance) {
 	})
 }
 
-// concurrency is how many exchanges a worker takes at once.
-func (p *Pool) concurrency(kind string) int {
-	switch {
-	case kind == "wsgi":
-		return p.opts.Setup.Threads
-	case p.opts.LimitConcurrency > 0:
-		return p.opts.LimitConcurrency
+// concurrency is how many exchanges a worker runs at once, and how many more it may be offered: none, if it would start them.
+func (p *Pool) concurrency(kind string) (limit int64, offers int) {
+	limit = int64(p.opts.LimitConcurrency)
+	if kind != "wsgi" {
+		if limit == 0 {
+			limit = asyncConcurrency
+		}
+		return limit, 0
 	}
-	return asyncConcurrency
+	threads := int64(p.opts.Setup.Threads)
+	if limit > 0 && limit < threads {
+		return limit, 0
+	}
+	return threads, maxOffers
 }
 
 // remove takes a dead worker's links out of service.
@@ -237,8 +242,7 @@ const drainTick = 10 * time.Millisecond
 // retire ends a worker in good order: nothing new, what runs is finished within the grace, then lifespan shutdown and exit.
 func (m *member) retire(i *instance, grace time.Duration) {
 	p := m.pool
-	i.target.draining.Store(true)
-	p.onAll(func(int, *Endpoint) {}) // whoever was about to give it a request has done so
+	p.withhold(i)
 	i.process.Drain()
 	i.awaitIdle(time.After(grace))
 	i.process.Stop()
@@ -253,6 +257,12 @@ func (m *member) retire(i *instance, grace time.Duration) {
 		p.opts.Log.Warn("a worker did not end cleanly", "worker", m.name, "how", e.How)
 	}
 	m.remove(i)
+}
+
+// withhold has a worker get no more requests, and takes back those it was offered.
+func (p *Pool) withhold(i *instance) {
+	i.target.draining.Store(true)
+	p.onAll(func(n int, e *Endpoint) { e.withdraw(i.links[n]) })
 }
 
 // awaitIdle waits until the worker runs nothing, or its grace is over, or it has ended.

@@ -47,7 +47,9 @@ func (c *chaos) step() {
 		c.workers = append(c.workers[:i], c.workers[i+1:]...)
 	case op < 96 && len(c.workers) < 4:
 		c.born++
-		c.workers = append(c.workers, c.worker(fmt.Sprint("w", c.born), int64(1+c.rnd.IntN(8))))
+		w := c.worker(fmt.Sprint("w", c.born), int64(1+c.rnd.IntN(8)))
+		w.target.offers = c.rnd.IntN(2) * c.rnd.IntN(5)
+		c.workers = append(c.workers, w)
 	}
 	if c.rnd.IntN(3) == 0 {
 		c.turn()
@@ -188,8 +190,9 @@ func FuzzEndpoint(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte, cancel uint8) {
 		s := newSetting(t, 1)
 		w := s.worker("w", 4)
+		w.target.offers = 1
 		c := &chaos{setting: s, workers: []*fakeWorker{w}}
-		for i := range 6 { // two of them wait
+		for i := range 6 { // one of them is offered, one waits
 			c.clients = append(c.clients, s.open(0, fmt.Sprint(i)))
 		}
 		s.turn()

@@ -48,6 +48,7 @@ func (s *shared) kick(from *Endpoint) {
 type Target struct {
 	name     string
 	limit    int64 // exchanges at once
+	offers   int   // requests that may lie in its ring beyond that, on each link
 	inFlight atomic.Int64
 	draining atomic.Bool // no new exchange is given to it
 	violated func(error) // has the worker killed

@@ -9,16 +9,18 @@ import (
 
 // state of a stream:
 //
-//	queued → sent → taken → over
-//	   ↑______|  (taken back)
+//	queued → sent → taken → over      a worker has a place for it
+//	   ↕       ↑
+//	offered ───┘                      it waits, but a worker that gets a place may take it at once
 //
-// and from each of them to over, by Cancel.
+// From sent back to queued when the worker dies, and from each of them to over, by Cancel.
 type state uint8
 
 const (
-	queued state = iota // waits for a worker
-	sent                // its OPEN is in a ring
-	taken               // the worker has started it
+	queued  state = iota // waits for a worker
+	offered              // waits, and its OPEN is in a ring
+	sent                 // its OPEN is in a ring
+	taken                // the worker has started it
 	over
 )
 
@@ -41,16 +43,20 @@ type stream struct {
 // keepOpen is the largest OPEN whose memory is kept for the next stream.
 const keepOpen = 4 << 10
 
-// took notes that the worker has started the stream.
+// took notes that the worker has started the stream, as a frame of its own shows.
 func (s *stream) took() {
+	if s.state == offered {
+		s.link.promote(s)
+	}
 	if s.state == sent {
+		s.link.untaken.remove(s)
 		s.state = taken
 	}
 }
 
-// Worker names the worker that runs the stream.
+// Worker names the worker that runs the stream, or is about to.
 func (s *stream) Worker() string {
-	if s.link == nil {
+	if s.link == nil || s.state == offered {
 		return ""
 	}
 	return s.link.target.name
@@ -92,14 +98,19 @@ func (s *stream) Cancel() {
 	case queued:
 		s.endpoint.unqueue(s)
 		return
+	case offered:
+		if s.link.unoffer(s) {
+			s.endpoint.unwait()
+			s.endpoint.recycle(s)
+			return
+		}
 	case sent:
-		s.link.refresh()
-		if s.state == sent && s.link.wire.Out.Revoke(s.end, len(s.open)) {
+		if s.link.refresh(); s.state == sent && s.link.wire.Out.Revoke(s.end, len(s.open)) {
 			s.link.untaken.remove(s)
 			s.release()
 			return
 		}
-		s.link.untaken.remove(s)
+		s.took()
 	}
 	s.link.send(wire.Header{Stream: s.id, Type: wire.Reset, Aux: uint16(wire.Cancelled)}, nil)
 	s.state = over
@@ -119,7 +130,7 @@ func (s *stream) release() {
 	l.vacate(s)
 	l.target.inFlight.Add(-1)
 	e.recycle(s)
-	if e.queue.len() > 0 {
+	if e.waits() {
 		e.pump()
 	} else {
 		e.pool.kick(e)

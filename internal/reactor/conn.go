@@ -40,13 +40,15 @@ type conn struct {
 	closing   bool // close as soon as out has left
 	linger    bool // then read on for a while, so that the peer gets what was sent
 	lingering bool // that while
+	putOff    bool // and goes on in the next turn
 	closed    bool
 
 	client, server exchange.Address
 }
 
-// Lingering close: how long and how much is still read from a peer that was told to stop. Without it, bytes that arrive after
-// the close would reset the connection, and could take the answer with them (RFC 9112 §9.6).
+// Lingering close: how long is still read from a peer that was told to stop, and how much in a turn. Without it, bytes that arrive
+// after the close would reset the connection, and could take the answer with them (RFC 9112 §9.6): a web server in front that sends
+// a body of 100 MB says 502 then.
 const (
 	lingerTime  = 2 * time.Second
 	lingerBytes = 1 << 20
@@ -255,12 +257,24 @@ func (c *conn) finish() {
 
 // discard reads and drops what a lingering peer still sends.
 func (c *conn) discard() {
+	if c.putOff {
+		return
+	}
 	for total := 0; c.canRead && !c.closed; {
-		n := c.receive(c.r.read)
-		if total += n; total > lingerBytes {
-			c.close()
+		if total += c.receive(c.r.read); total > lingerBytes {
+			c.putOff = true
+			c.r.later(resumeDiscard{c})
+			return
 		}
 	}
+}
+
+// resumeDiscard goes on with what a lingering peer sends in the next turn.
+type resumeDiscard struct{ c *conn }
+
+func (r resumeDiscard) resume() {
+	r.c.putOff = false
+	r.c.discard()
 }
 
 // lose ends a connection whose peer is gone: the protocol is told, then it is closed.

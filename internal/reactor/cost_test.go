@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -40,9 +41,10 @@ func (a *instantApp) Poll() int {
 	a.waiting = a.waiting[:0]
 	return n
 }
-func (a *instantApp) Flush()    {}
-func (a *instantApp) Arm() bool { return true }
-func (a *instantApp) Disarm()   {}
+func (a *instantApp) Flush()              {}
+func (a *instantApp) Arm() bool           { return true }
+func (a *instantApp) Disarm()             {}
+func (a *instantApp) Wait() time.Duration { return -1 }
 
 // instantStream is the stream of the one exchange that an instantApp has at a time.
 type instantStream instantApp

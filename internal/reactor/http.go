@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/awaitd/awaitd/internal/cgi"
 	"github.com/awaitd/awaitd/internal/exchange"
 	"github.com/awaitd/awaitd/internal/forwarded"
 	"github.com/awaitd/awaitd/internal/http1"
@@ -29,12 +30,13 @@ type HTTPConfig struct {
 	Refusals      *telemetry.Refusals
 }
 
-// HTTP speaks HTTP/1.1 on one reactor: it owns all its connections, whatever listener they came from, and hands their requests
+// HTTP speaks HTTP/1.1, and uwsgi and SCGI with web servers in front, on one reactor: it owns all its connections, whatever listener they came from, and hands their requests
 // to an application.
 type HTTP struct {
 	r        *Reactor
 	cfg      *HTTPConfig
 	app      exchange.Application
+	packets  *cgi.Parser
 	spare    []*httpExchange
 	date     []byte // "date: Mon, 23 Nov 2026 13:15:26 GMT\r\n"
 	dateAt   int64
@@ -48,7 +50,7 @@ type HTTP struct {
 // NewHTTP makes the HTTP/1.1 side of a reactor, before it runs.
 func NewHTTP(r *Reactor, cfg *HTTPConfig, app exchange.Application) *HTTP {
 	r.stall = cfg.SendTimeout
-	return &HTTP{r: r, cfg: cfg, app: app, ids: idSource(rand.Uint64())}
+	return &HTTP{r: r, cfg: cfg, app: app, packets: cgi.NewParser(&cfg.Limits), ids: idSource(rand.Uint64())}
 }
 
 // Door is one listening socket as HTTP sees it.
@@ -57,6 +59,7 @@ type Door struct {
 	Server   exchange.Address // what was bound; without a family if each connection has its own
 	UnixPath string
 	Proxies  *forwarded.Trust // who begins with a PROXY protocol header; nil for nobody
+	Packets  cgi.Protocol     // how a web server in front packs its requests; 0 if HTTP is spoken here
 }
 
 // Serve accepts connections from a listening socket. Only for the reactor's goroutine. The returned function ends it.
@@ -138,7 +141,7 @@ func (s *idSource) next() uint64 {
 // accept makes a connection of a socket.
 func (d *door) accept(fd int, client exchange.Address) {
 	h := d.h
-	c := &httpConn{h: h, unix: d.UnixPath, proxied: d.Proxies != nil && d.Proxies.Has(client)}
+	c := &httpConn{h: h, unix: d.UnixPath, packets: d.Packets, proxied: d.Proxies != nil && d.Proxies.Has(client)}
 	c.client, c.server = client, d.Server
 	if d.UnixPath != "" {
 		c.client = exchange.Address{}

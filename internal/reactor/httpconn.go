@@ -3,12 +3,13 @@ package reactor
 import (
 	"log/slog"
 
+	"github.com/awaitd/awaitd/internal/cgi"
 	"github.com/awaitd/awaitd/internal/exchange"
 	"github.com/awaitd/awaitd/internal/http1"
 	"github.com/awaitd/awaitd/internal/telemetry"
 )
 
-// httpConn is one HTTP/1.1 connection. While it is idle it holds nothing but itself: the head being read, the exchange and all
+// httpConn is one HTTP/1.1 connection, or one of a web server that speaks uwsgi or SCGI and asks once. While it is idle it holds nothing but itself: the head being read, the exchange and all
 // buffers are borrowed.
 type httpConn struct {
 	conn
@@ -17,8 +18,9 @@ type httpConn struct {
 	x    *httpExchange // from the first byte of a head to the last of its response
 	in   []byte        // received, not consumed: borrowed
 
-	skip    int64 // bytes of an answered request's body that are to be dropped before the next head
-	proxied bool  // a PROXY protocol header is yet to come
+	skip    int64        // bytes of an answered request's body that are to be dropped before the next head
+	packets cgi.Protocol // in place of HTTP/1.1
+	proxied bool         // a PROXY protocol header is yet to come
 }
 
 // input reads and handles what has arrived, until it has to wait for the peer or for the application.
@@ -90,10 +92,10 @@ func (c *httpConn) skipped() bool {
 
 // parseHead looks at buf, which begins with the head and is c.in or the reactor's read buffer.
 func (c *httpConn) parseHead(x *httpExchange, buf []byte) bool {
-	n, err := x.parser.Parse(buf, &x.req, &x.head)
+	n, err := x.parse(buf)
 	switch {
 	case err != nil:
-		x.head = http1.Unread(buf)
+		x.head = c.unknownHead(buf)
 		c.refuse(err)
 		return false
 	case n > 0:
@@ -102,7 +104,7 @@ func (c *httpConn) parseHead(x *httpExchange, buf []byte) bool {
 		return true
 	}
 	if c.h.full() {
-		x.head = http1.Unread(buf)
+		x.head = c.unknownHead(buf)
 		c.refuse(errBuffersFull)
 		return false
 	}
@@ -167,7 +169,19 @@ func (c *httpConn) readBody() bool {
 const minBodyRead = 4 << 10
 
 // refuse answers a request that breaks a rule or a limit, and ends the connection.
-func (c *httpConn) refuse(err *http1.Error) { c.answer(err, refusalOfStatus(err.Status)) }
+func (c *httpConn) refuse(err *http1.Error) {
+	if err.Status == 0 {
+		c.reject(err)
+		return
+	}
+	c.answer(err, refusalOfStatus(err.Status))
+}
+
+// reject ends a connection on which something else is spoken than what was agreed on: there is nobody to answer.
+func (c *httpConn) reject(err error) {
+	c.h.cfg.Refusals.Note(telemetry.Malformed, c.r.now, slog.String("reason", err.Error()), c.peer())
+	c.lose()
+}
 
 // answer sends a short fixed response of the server's own and ends the connection; a running exchange is cancelled.
 func (c *httpConn) answer(err *http1.Error, kind telemetry.Refusal) {
@@ -197,10 +211,14 @@ func (c *httpConn) peer() slog.Attr { return slog.String("client", string(c.clie
 
 // options are the fields the server adds to a response with a status.
 func (c *httpConn) options(status int, closing bool) http1.HeadOptions {
-	o := http1.HeadOptions{Server: c.h.cfg.Server, Extra: c.h.cfg.Extra, Close: closing}
+	o := http1.HeadOptions{Extra: c.h.cfg.Extra, Close: closing, CGI: c.packets == cgi.SCGI}
 	if status == 503 {
 		o.Extra = append(o.Extra[:len(o.Extra):len(o.Extra)], "retry-after: 1\r\n"...)
 	}
+	if c.packets != 0 {
+		return o // Date and Server are the web server's; it would pass on ours
+	}
+	o.Server = c.h.cfg.Server
 	if c.h.cfg.Date {
 		o.Date = c.h.dateLine(c.r.now)
 	}
@@ -332,10 +350,10 @@ func (c *httpConn) expire() {
 		c.lapse(telemetry.SendTimeout)
 	case x != nil && x.opened && c.hung && x.bodyRead():
 		c.lose()
-	case x == nil || (!x.opened && !x.parser.Started()):
+	case x == nil || (!x.opened && !x.begun()):
 		c.lose() // idle: nothing is owed
 	case !x.opened:
-		x.head = http1.Unread(c.in)
+		x.head = c.unknownHead(c.in)
 		c.answer(errHeaderTimeout, telemetry.HeaderTimeout)
 	case x.wantsBody() && !x.responded:
 		c.answer(errBodyTimeout, telemetry.BodyTimeout)

@@ -53,10 +53,10 @@ func (x *httpExchange) begin(c *httpConn) {
 
 // clear forgets the exchange but keeps its memory.
 func (x *httpExchange) clear() {
-	held, line, fields := x.held[:0], x.line[:0], x.req.Fields[:0]
+	held, line, fields, variables := x.held[:0], x.line[:0], x.req.Fields[:0], x.req.Variables[:0]
 	parser := x.parser
 	*x = httpExchange{held: held, line: line, parser: parser}
-	x.req.Fields = fields
+	x.req.Fields, x.req.Variables = fields, variables
 }
 
 // open hands the complete head to the application, with what of the body is in rest.
@@ -97,8 +97,10 @@ func (x *httpExchange) describe() {
 	c := x.c
 	x.req.Kind = exchange.HTTP
 	x.req.ID = c.h.ids.next()
-	x.req.Client, x.req.Server, x.req.UnixPath = c.client, c.server, c.unix
-	x.believe()
+	if c.packets == 0 {
+		x.req.Client, x.req.Server, x.req.UnixPath = c.client, c.server, c.unix
+		x.believe()
+	}
 	x.window = c.h.window()
 	x.req.Window = x.window
 }
@@ -196,7 +198,7 @@ func (x *httpExchange) Credit(n int) {
 // Inform sends an interim response, to clients that know them. It takes no credit, so one that finds output waiting is dropped.
 func (x *httpExchange) Inform(r *exchange.Response) {
 	c := x.c
-	if x.responded || x.req.Version < exchange.HTTP11 || c.pending() {
+	if x.responded || x.head.Version < exchange.HTTP11 || c.pending() {
 		return
 	}
 	out, err := http1.AppendInform(c.r.write[:0], &x.head, r)
@@ -399,8 +401,8 @@ func (x *httpExchange) note() {
 	if x.req.Query.Len() > 0 {
 		b = append(append(b, '?'), x.req.Query.Of(x.req.Buf)...)
 	}
-	b = append(b, " HTTP/1."...)
-	x.line = append(b, '0'+byte(x.req.Version-exchange.HTTP10))
+	v := byte(x.req.Version)
+	x.line = append(append(b, " HTTP/"...), '0'+v/10, '.', '0'+v%10)
 }
 
 // log writes the access log's line.

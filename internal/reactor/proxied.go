@@ -1,24 +1,41 @@
 package reactor
 
 import (
-	"log/slog"
 	"strings"
 
 	"github.com/awaitd/awaitd/internal/exchange"
+	"github.com/awaitd/awaitd/internal/http1"
 	"github.com/awaitd/awaitd/internal/proxyproto"
-	"github.com/awaitd/awaitd/internal/telemetry"
 )
 
 // Who the client is when proxies stand in between: by the header of the PROXY protocol, for a connection; by header fields, for a
-// request.
+// request; by the variables of a web server that packs its requests as uwsgi or SCGI have it.
+
+// parse looks for a whole head in buf: of HTTP/1.1, or a packet.
+func (x *httpExchange) parse(buf []byte) (int, *http1.Error) {
+	if c := x.c; c.packets != 0 {
+		return c.h.packets.Parse(c.packets, buf, &x.req, &x.head)
+	}
+	return x.parser.Parse(buf, &x.req, &x.head)
+}
+
+// begun says whether a part of the head has come.
+func (x *httpExchange) begun() bool { return x.parser.Started() || x.c.packets != 0 && x.waits }
+
+// unknownHead is what is known of a request whose head was refused or is not whole: a packet's says nothing of use.
+func (c *httpConn) unknownHead(buf []byte) http1.Head {
+	if c.packets != 0 {
+		return http1.Head{Version: exchange.HTTP10}
+	}
+	return http1.Unread(buf)
+}
 
 // readProxy takes the PROXY protocol header off the connection's first bytes. It reports false when more bytes are needed.
 func (c *httpConn) readProxy(buf []byte) bool {
 	h, n, err := proxyproto.Parse(buf)
 	switch {
-	case err != nil: // nobody to answer: what speaks here is no HTTP
-		c.h.cfg.Refusals.Note(telemetry.Malformed, c.r.now, slog.String("reason", err.Error()), c.peer())
-		c.lose()
+	case err != nil:
+		c.reject(err)
 		return false
 	case n == 0:
 		if len(c.in) == 0 {

@@ -27,6 +27,8 @@ type Source interface {
 	Arm() bool
 	// Disarm says that the reactor is awake.
 	Disarm()
+	// Wait is how long the reactor may sleep at most before it polls again; negative for ever.
+	Wait() time.Duration
 }
 
 // handler is what owns a watched descriptor.
@@ -213,7 +215,11 @@ func (r *Reactor) sleep() int {
 		r.sleeps.Store(false)
 		return 0
 	}
-	n := r.wait(r.wheel.timeout(time.Now()))
+	timeout := r.wheel.timeout(time.Now())
+	if most := r.source.Wait(); most >= 0 && (timeout < 0 || timeout > most) {
+		timeout = most
+	}
+	n := r.wait(timeout)
 	r.source.Disarm()
 	r.sleeps.Store(false)
 	return n

@@ -19,9 +19,10 @@ func (s *idleSource) Poll() int {
 	s.due = s.due[:0]
 	return n
 }
-func (s *idleSource) Flush()    {}
-func (s *idleSource) Arm() bool { return len(s.due) == 0 }
-func (s *idleSource) Disarm()   {}
+func (s *idleSource) Flush()              {}
+func (s *idleSource) Arm() bool           { return len(s.due) == 0 }
+func (s *idleSource) Disarm()             {}
+func (s *idleSource) Wait() time.Duration { return -1 }
 
 // patience bounds every wait of a test; only a failure takes that long.
 const patience = 20 * time.Second

@@ -15,6 +15,7 @@ import (
 	"runtime/debug"
 	"sync"
 
+	"github.com/awaitd/awaitd/internal/cgi"
 	"github.com/awaitd/awaitd/internal/config"
 	"github.com/awaitd/awaitd/internal/fault"
 	"github.com/awaitd/awaitd/internal/forwarded"
@@ -129,9 +130,30 @@ func (s *Server) bind() error {
 		if err != nil {
 			return fault.Listen(at.String(), err)
 		}
+		s.agree(socket, at.Protocol)
 		s.sockets = append(s.sockets, socket)
 	}
 	return nil
+}
+
+// agree sets what is spoken on a socket.
+func (s *Server) agree(socket *listen.Socket, protocol config.Protocol) {
+	socket.Protocol = string(protocol)
+	if protocol != config.HTTP && socket.Path == "" && !socket.Address.Addr().IsLoopback() {
+		s.log.Warn("whoever reaches this address is believed about who the client is; only a web server in front should",
+			"address", socket.Address)
+	}
+}
+
+// packets is how requests are packed on a socket; 0 for HTTP.
+func packets(socket *listen.Socket) cgi.Protocol {
+	switch config.Protocol(socket.Protocol) {
+	case config.UWSGI:
+		return cgi.UWSGI
+	case config.SCGI:
+		return cgi.SCGI
+	}
+	return 0
 }
 
 // build makes the pool, the reactors, and the HTTP side of each.
@@ -236,7 +258,11 @@ func (s *Server) accept() error {
 
 func (st *station) listen(sockets []*listen.Socket, proxies *forwarded.Trust) error {
 	for _, socket := range sockets {
-		stop, err := st.http.Serve(reactor.Door{FD: socket.FD, Server: socket.Server(), UnixPath: socket.Path, Proxies: proxies})
+		door := reactor.Door{FD: socket.FD, Server: socket.Server(), UnixPath: socket.Path, Packets: packets(socket)}
+		if door.Packets == 0 {
+			door.Proxies = proxies
+		}
+		stop, err := st.http.Serve(door)
 		if err != nil {
 			return err
 		}

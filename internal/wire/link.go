@@ -62,6 +62,9 @@ func (l *Link) Publish() {
 	}
 }
 
+// Wake wakes the worker, for something that it finds without a frame: requests that were revoked.
+func (l *Link) Wake() { l.worker.Ring() }
+
 // Release gives the space of all frames read from In back, and wakes the worker if it waits for room.
 func (l *Link) Release() {
 	if l.In.Release() {

@@ -38,7 +38,11 @@ const (
 
 // Tags of the extra section of an OPEN.
 const (
-	extraUnixPath = 1
+	extraUnixPath   = 1
+	extraRootPath   = 2
+	extraClientText = 3
+	extraVariables  = 9
+	extraServerText = 10
 )
 
 // ErrTooLarge says that a head does not fit into a frame.
@@ -64,11 +68,9 @@ func AppendOpen(dst []byte, max int, stream uint32, req *exchange.Request, credi
 		dst = append(dst, f.Value.Of(req.Buf)...)
 	}
 	extra := len(dst)
-	if req.UnixPath != "" {
-		dst = appendExtra(dst, extraUnixPath, req.UnixPath)
-	}
+	dst = appendExtras(dst, req)
 	extra = len(dst) - extra
-	if len(dst)-start > max-8 || !lengthsFit(req) {
+	if len(dst)-start > max-8 || extra > math.MaxUint16 || !lengthsFit(req) {
 		return dst[:start], 0, ErrTooLarge
 	}
 	taken := min(len(req.Body), max-(len(dst)-start)-8)
@@ -118,10 +120,46 @@ func putOpen(b []byte, stream uint32, req *exchange.Request, body, extra int, cr
 // SetStream changes the stream of an encoded frame: a request that was taken back, or that waited, runs under a new id.
 func SetStream(frame []byte, stream uint32) { le.PutUint32(frame[4:], stream) }
 
-func appendExtra(dst []byte, tag uint16, value string) []byte {
+// appendExtras appends the extra section.
+func appendExtras(dst []byte, req *exchange.Request) []byte {
+	if req.UnixPath != "" {
+		dst = appendExtra(dst, extraUnixPath, req.UnixPath)
+	}
+	if req.RootPath.Len() > 0 {
+		dst = appendExtra(dst, extraRootPath, req.RootPath.Of(req.Buf))
+	}
+	if req.ClientName.Len() > 0 {
+		dst = appendExtra(dst, extraClientText, req.ClientName.Of(req.Buf))
+	}
+	if req.ServerName.Len() > 0 {
+		dst = appendExtra(dst, extraServerText, req.ServerName.Of(req.Buf))
+	}
+	if len(req.Variables) > 0 {
+		dst = appendVariables(dst, req)
+	}
+	return dst
+}
+
+// appendExtra appends one entry. A length that does not fit shows in the section's.
+func appendExtra[T string | []byte](dst []byte, tag uint16, value T) []byte {
 	dst = le.AppendUint16(dst, tag)
 	dst = le.AppendUint16(dst, uint16(len(value)))
 	return append(dst, value...)
+}
+
+// appendVariables appends the entry that is a row of u16 name length, u16 value length, name, value.
+func appendVariables(dst []byte, req *exchange.Request) []byte {
+	dst = le.AppendUint16(dst, extraVariables)
+	start := len(dst)
+	dst = le.AppendUint16(dst, 0)
+	for _, v := range req.Variables {
+		dst = le.AppendUint16(dst, uint16(v.Name.Len()))
+		dst = le.AppendUint16(dst, uint16(v.Value.Len()))
+		dst = append(dst, v.Name.Of(req.Buf)...)
+		dst = append(dst, v.Value.Of(req.Buf)...)
+	}
+	le.PutUint16(dst[start:], uint16(len(dst)-start-2))
+	return dst
 }
 
 // appendLower appends b with ASCII letters in lower case.

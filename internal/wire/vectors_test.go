@@ -165,12 +165,20 @@ func checkOpen(t *testing.T, raw []byte, want vectorFrame) {
 	}
 	var others []byte
 	for _, extra := range want.Extra {
-		tag, value := uint16(extra[0].(float64)), string(latin1(extra[1].(string)))
-		if tag == extraUnixPath {
-			req.UnixPath = value
-			continue
+		switch tag, value := uint16(extra[0].(float64)), extra[1].(string); tag {
+		case extraUnixPath:
+			req.UnixPath = string(latin1(value))
+		case extraRootPath:
+			req.RootPath = add(value)
+		case extraClientText:
+			req.ClientName = add(value)
+		case extraServerText:
+			req.ServerName = add(value)
+		case extraVariables:
+			addVariables(req, value)
+		default:
+			others = appendExtra(others, tag, latin1(value))
 		}
-		others = appendExtra(others, tag, value)
 	}
 	got, taken, err := AppendOpen(nil, 1<<20, want.Stream, req, want.Credit)
 	if err != nil || taken != len(req.Body) {
@@ -182,6 +190,17 @@ func checkOpen(t *testing.T, raw []byte, want vectorFrame) {
 	}
 	if !bytes.Equal(got, raw) {
 		t.Fatalf("encoded\n%x, want\n%x", got, raw)
+	}
+}
+
+// addVariables adds variables as the wire has them.
+func addVariables(req *exchange.Request, rows string) {
+	add := func(b []byte) exchange.Span { return span(req, string(b)) }
+	for b := latin1(rows); len(b) > 0; {
+		name := 4 + int(le.Uint16(b))
+		end := name + int(le.Uint16(b[2:]))
+		req.Variables = append(req.Variables, exchange.Field{Name: add(b[4:name]), Value: add(b[name:end])})
+		b = b[end:]
 	}
 }
 
@@ -204,7 +223,7 @@ func address(t *testing.T, text string, port uint16) exchange.Address {
 	t.Helper()
 	switch {
 	case text == "":
-		return exchange.Address{}
+		return exchange.Address{Port: port}
 	case text == "unix":
 		return exchange.Address{Family: exchange.Unix}
 	}

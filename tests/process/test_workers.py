@@ -170,6 +170,23 @@ def test_requests_go_to_the_worker_that_is_free_also_on_a_connection_the_blocked
         assert served <= {last, *free}
 
 
+# spec: process 13
+def test_what_lies_in_the_ring_of_a_blocked_worker_runs_on_the_other(run: StartServer, pipe: Path) -> None:
+    server = run("--workers", "2")
+    with ExitStack() as stack:
+        connections = [stack.enter_context(Connection(server)) for _ in range(10)]
+        blocking = stack.enter_context(Connection(server)).request("GET", f"/block?pipe={pipe}")
+        blocked(pipe)
+        server.process.send_signal(signal.SIGSTOP)  # so that it gets the ten at once, and spreads them over both rings
+        for connection in connections:
+            connection.request("GET", "/pid")
+        server.process.send_signal(signal.SIGCONT)
+        free = {connection.response().text for connection in connections}
+        release(pipe)
+        assert free != {blocking.response().text}
+        assert len(free) == 1
+
+
 # spec: process 14
 @pytest.mark.parametrize(("workers", "prefix"), [(1, ""), (2, r"worker-[12]  ")])
 def test_what_workers_say_reaches_the_log_line_by_line(run: StartServer, workers: int, prefix: str) -> None:

@@ -94,6 +94,18 @@ class Link:
                 return
             self.wait_doorbell()
 
+    def revoke(self, *streams: int) -> None:
+        """Take requests back that the worker has not started and, as it is busy with others, won't start meanwhile."""
+        at = self._load(_TO_WORKER)
+        while at < self._tail:
+            start = _HEADER_PAGE + at % self.size
+            size, stream = struct.unpack_from("<II", self.memory, start)
+            if stream in streams and self.memory[start + 8] == 1:
+                assert self.memory[start + 16] == 0, "it was taken"
+                self.memory[start + 16] = 2
+            at += size
+        os.eventfd_write(self._worker_doorbell, 1)
+
     def publish(self) -> None:
         self._store(_TO_WORKER + _TAIL, self._tail)
         fence()

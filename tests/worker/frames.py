@@ -220,6 +220,12 @@ def decode(data: bytes) -> Frame:
     return {**f, **read(data, f)}
 
 
+def variables_extra(*rows: tuple[str, str]) -> list[Any]:
+    """The extra of an OPEN that holds the variables of a web server."""
+    packed = b"".join(struct.pack("<HH", len(_latin(name)), len(_latin(value))) + _latin(name + value) for name, value in rows)
+    return [9, packed.decode("latin-1")]
+
+
 def open_frame(stream: int, **changes: Any) -> Frame:
     """An OPEN for ``GET /`` over HTTP/1.1, with changes."""
     usual: Frame = {

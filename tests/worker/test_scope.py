@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from frames import variables_extra
+
 
 def scope(worker, path="/scope_of", **changes):
     status, _, body = worker.get(path, **changes)
@@ -98,3 +100,29 @@ def test_root_path_of_a_proxy(asgi):
     # spec: http 12
     answer = scope(asgi, extra=[[2, "/api"]])
     assert (answer["root_path"], answer["path"]) == ("/api", "/api/scope_of")
+
+
+def test_names_of_both_sides_by_a_web_server(asgi):
+    # spec: protocols 10
+    named = {"client": "", "client_port": 9, "server": "", "server_port": 443}
+    answer = scope(asgi, **named, extra=[[3, "an.example\xff"], [10, "www.example.org"]])
+    assert (answer["client"], answer["server"]) == (["tuple", "an.example\ufffd", 9], ["tuple", "www.example.org", 443])
+
+
+def test_variables_of_a_web_server(asgi):
+    # spec: protocols 10
+    rows = [
+        ("REMOTE_USER", "ann"),
+        ("EMPTY", ""),
+        ("x", "caf\xc3\xa9 \xff"),
+        ("TWICE", "1"),
+        ("TWICE", "2"),
+        ("N" * 300, "v" * 3000),
+    ]
+    for _ in range(2):  # what the application puts there is not in the next
+        extensions = scope(asgi, extra=[[2, "/api"], variables_extra(*rows)], path="/api/scope_of")["extensions"]
+        assert extensions.pop("awaitd.cgi") == {
+            "variables": {"REMOTE_USER": "ann", "EMPTY": "", "x": "caf\xe9 \udcff", "TWICE": "2", "N" * 300: "v" * 3000}
+        }
+        assert "mine" not in extensions
+    assert "awaitd.cgi" not in scope(asgi)["extensions"]

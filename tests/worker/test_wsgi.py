@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 from fakeserver import Stream
-from frames import END_STREAM, encode, open_frame
+from frames import END_STREAM, encode, open_frame, variables_extra
 from test_descriptors import wait_until
 from test_receive import _log
 
@@ -91,6 +91,35 @@ def test_the_environ_over_a_unix_socket(wsgi):
     # spec: wsgi 7
     unix = environ(wsgi, client="", client_port=0, server="unix", server_port=0, extra=[[1, "/run/a.sock"]])
     assert (unix["SERVER_NAME"], unix["SERVER_PORT"], unix["REMOTE_ADDR"]) == ("localhost", "80", "")
+
+
+def test_the_environ_by_a_web_server(wsgi):
+    # spec: protocols 10
+    # spec: wsgi 7
+    rows = [
+        ("REMOTE_USER", "ann"),
+        ("x", "caf\xe9"),
+        ("TWICE", "1"),
+        ("TWICE", "2"),
+        ("N" * 300, "v" * 3000),
+        ("1", "2"),
+        ("", "x"),
+    ]
+    named = {"client": "", "client_port": 9, "server": "", "server_port": 8443}
+    extra = [[2, "/sub"], [3, "an.example"], [10, "www.example.org"], variables_extra(*rows)]
+    for user in ("ann", "bob", "ann"):
+        rows[0] = ("REMOTE_USER", user)
+        extra[3] = variables_extra(*rows)
+        answer = environ(wsgi, "/sub/environ_of", **named, extra=extra, fields=[["1", "field"], ["remote-user", "mallory"]])
+        assert (answer["SCRIPT_NAME"], answer["PATH_INFO"]) == ("/sub", "/environ_of")
+        assert (answer["REMOTE_ADDR"], answer["SERVER_NAME"], answer["SERVER_PORT"]) == (
+            "an.example",
+            "www.example.org",
+            "8443",
+        )
+        assert (answer["REMOTE_USER"], answer["x"], answer["TWICE"], answer["N" * 300]) == (user, "caf\xe9", "2", "v" * 3000)
+        assert (answer["1"], answer["HTTP_1"], answer["HTTP_REMOTE_USER"]) == ("2", "field", "mallory")
+    assert "REMOTE_USER" not in environ(wsgi)
 
 
 def test_path_info_is_decoded_as_latin_1(wsgi):
@@ -386,6 +415,24 @@ def test_a_waiting_thread_leads_when_all_are_busy(start):
         readers[n].data(f"body {n}", end=True)
         assert readers[n].response()[2] == f"body {n}"
     assert behind.response()[2] == "hello"
+
+
+def test_what_was_revoked_holds_no_room_behind_it(start):
+    """The one thread reads a body of many times the ring's size; requests that it has not come to lie in between."""
+    # spec: wsgi 10
+    worker = start("wsgi:app", ring_size=16384).ready()
+    reader = worker.open("/length", method="POST", flags=0)
+    left, credit = 100_000, 0
+    while left:
+        behind = [worker.open("/spin") for _ in range(5)]
+        while credit < 2000:
+            credit += reader.next("WINDOW")["length"]
+        reader.data("x" * 2000, end=left == 2000)
+        worker.links[0].revoke(*(stream.id for stream in behind))
+        left -= 2000
+        credit -= 2000
+    assert reader.response()[2] == "100000"
+    assert worker.get("/hello")[2] == "hello"
 
 
 def test_one_thread_is_the_main_thread(start):

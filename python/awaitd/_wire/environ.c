@@ -106,7 +106,8 @@ static int put(State *s, PyObject *environ, PyObject *key, PyObject *value)
     return PyDict_GET_SIZE(environ) == size ? join(s, environ, key, value) : 0;
 }
 
-static struct cached_variable *find_variable(State *s, struct span name)
+/* The cache's entry for a name on the wire; key_of makes its variable. */
+static struct cached_variable *find_variable(State *s, struct span name, PyObject *(*key_of)(State *, struct span))
 {
     uint32_t hash = name.length;
     if (name.length > VARIABLE_NAME_MAX)
@@ -116,7 +117,7 @@ static struct cached_variable *find_variable(State *s, struct span name)
     struct cached_variable *v = &s->variables[hash % VARIABLE_CACHE];
     if (v->key && v->length == name.length && !memcmp(v->name, name.start, name.length))
         return v;
-    PyObject *key = variable_key(s, name);
+    PyObject *key = key_of(s, name);
     if (!key)
         return NULL;
     Py_XSETREF(v->key, key);
@@ -145,7 +146,7 @@ static PyObject *variable_value(struct cached_variable *v, struct span name, str
 
 static int put_field(State *s, PyObject *environ, struct span name, struct span value)
 {
-    struct cached_variable *v = find_variable(s, name);
+    struct cached_variable *v = find_variable(s, name, variable_key);
     PyObject *key = v ? Py_NewRef(v->key) : PyErr_Occurred() ? NULL : variable_key(s, name);
     PyObject *text = key ? variable_value(v, name, value) : NULL;
     int result = put(s, environ, key, text);
@@ -162,6 +163,32 @@ static int put_fields(State *s, PyObject *environ, const struct open *o)
         struct span value = {at + name.length, load16(o->table + 4 * i + 2)};
         at = value.start + value.length;
         if (!is_dropped(name) && put_field(s, environ, name, value) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static PyObject *own_key(State *s, struct span name)
+{
+    (void)s;
+    PyObject *key = latin1(name);
+    if (key && name.length <= VARIABLE_NAME_MAX)
+        PyUnicode_InternInPlace(&key);
+    return key;
+}
+
+/* What a web server in front says besides: none of it is about what the server has put there. */
+static int put_variables(State *s, PyObject *environ, const struct open *o)
+{
+    struct span rows = open_extra(o, EXTRA_VARIABLES), name, value;
+    while (open_variable(&rows, &name, &value)) {
+        /* Names of fields are in lower case, so what begins with a capital may share their cache. */
+        bool capital = name.length && Py_ISUPPER(name.start[0]);
+        struct cached_variable *v = capital ? find_variable(s, name, own_key) : NULL;
+        PyObject *key = v ? Py_NewRef(v->key) : PyErr_Occurred() ? NULL : own_key(s, name);
+        int result = key ? set(environ, key, variable_value(v, name, value)) : -1;
+        Py_XDECREF(key);
+        if (result < 0)
             return -1;
     }
     return 0;
@@ -197,6 +224,11 @@ static int put_addresses(State *s, PyObject *environ, const struct open *o)
         return -1;
     if (is_ip(o->server))
         return put_address(s, environ, o->server, str->server_name, str->server_port);
+    text = open_extra(o, EXTRA_SERVER_TEXT);
+    if (text.length)
+        return set(environ, str->server_name, latin1(text)) < 0
+                   ? -1
+                   : set(environ, str->server_port, PyUnicode_FromFormat("%d", (int)o->server.port));
     /* A unix socket has neither name nor port, and PEP 3333 wants both. */
     return set(environ, str->server_name, PyUnicode_FromString("localhost")) < 0
                ? -1
@@ -271,7 +303,7 @@ PyObject *environ_build(Call *c)
     PyObject *environ = PyDict_Copy(c->loop->environ);
     if (environ && (set(environ, s->str.request_method, method_object(s, o->method)) < 0 || put_target(c, environ, o) < 0 ||
                     put_addresses(s, environ, o) < 0 || put_fields(s, environ, o) < 0 || put_unusual(c, environ, o) < 0 ||
-                    PyDict_SetItem(environ, s->str.input, (PyObject *)c) < 0 ||
+                    put_variables(s, environ, o) < 0 || PyDict_SetItem(environ, s->str.input, (PyObject *)c) < 0 ||
                     PyDict_SetItem(environ, s->str.early_hints, (PyObject *)c) < 0))
         Py_CLEAR(environ);
     return environ;

@@ -48,11 +48,17 @@ enum reset_code {
 
 enum exchange_kind { KIND_HTTP = 1 };
 
-enum claim { CLAIM_OPEN = 0, CLAIM_TAKEN = 1 };
+enum claim { CLAIM_OPEN = 0, CLAIM_TAKEN = 1, CLAIM_REVOKED = 2 };
 
 enum address_family { FAMILY_NONE = 0, FAMILY_UNIX = 1, FAMILY_IPV4 = 4, FAMILY_IPV6 = 6 };
 
-enum extra_tag { EXTRA_UNIX_PATH = 1, EXTRA_ROOT_PATH = 2, EXTRA_CLIENT_TEXT = 3 };
+enum extra_tag {
+    EXTRA_UNIX_PATH = 1,
+    EXTRA_ROOT_PATH = 2,
+    EXTRA_CLIENT_TEXT = 3,
+    EXTRA_VARIABLES = 9,
+    EXTRA_SERVER_TEXT = 10,
+};
 
 #define FILE_TOKEN   1u
 #define FILE_PAYLOAD 16u /* offset and count, before the token */

@@ -52,3 +52,17 @@ struct span open_extra(const struct open *o, uint16_t tag)
     }
     return (struct span){p, 0};
 }
+
+bool open_variable(struct span *rows, struct span *name, struct span *value)
+{
+    if (rows->length < 4)
+        return false;
+    const uint8_t *cursor = rows->start + 4;
+    *name = take(&cursor, load16(rows->start));
+    *value = take(&cursor, load16(rows->start + 2));
+    uint32_t size = 4 + name->length + value->length;
+    if (size > rows->length)
+        return false;
+    *rows = (struct span){rows->start + size, rows->length - size};
+    return true;
+}

@@ -38,4 +38,7 @@ bool open_parse(struct open *o, const uint8_t *frame);
 /* The bytes of an entry in the extra section; length 0 if it isn't there. */
 struct span open_extra(const struct open *o, uint16_t tag);
 
+/* Takes the next row off EXTRA_VARIABLES; false when none is left. */
+bool open_variable(struct span *rows, struct span *name, struct span *value);
+
 #endif

@@ -128,18 +128,20 @@ static PyObject *headers_list(State *s, const struct open *o)
     return list;
 }
 
-static PyObject *client_object(State *s, const struct open *o)
+/* (host, port) of an address: of an IP address, or by the text that has the tag. */
+static PyObject *address_object(State *s, const struct open *o, struct endpoint_address a, uint16_t tag)
 {
-    struct span text = open_extra(o, EXTRA_CLIENT_TEXT);
-    if (text.length && o->client.family == FAMILY_NONE)
-        return Py_BuildValue("(s#i)", text.start, (Py_ssize_t)text.length, (int)o->client.port);
-    return address_tuple(s, o->client);
+    struct span text = open_extra(o, tag);
+    if (!text.length || a.family != FAMILY_NONE)
+        return address_tuple(s, a);
+    PyObject *host = PyUnicode_DecodeUTF8((const char *)text.start, text.length, "replace");
+    return host ? Py_BuildValue("(Ni)", host, (int)a.port) : NULL;
 }
 
 static PyObject *server_object(State *s, const struct open *o)
 {
     if (o->server.family != FAMILY_UNIX)
-        return address_tuple(s, o->server);
+        return address_object(s, o, o->server, EXTRA_SERVER_TEXT);
     struct span path = open_extra(o, EXTRA_UNIX_PATH);
     PyObject *text = PyUnicode_DecodeFSDefaultAndSize((const char *)path.start, path.length);
     return text ? Py_BuildValue("(NO)", text, Py_None) : NULL;
@@ -148,6 +150,36 @@ static PyObject *server_object(State *s, const struct open *o)
 static const char *version_text(uint8_t version)
 {
     return version == 10 ? "1.0" : version == 20 ? "2" : version == 30 ? "3" : "1.1";
+}
+
+/* The variables of a web server in front, as text: bytes that are no UTF-8 become surrogates. */
+static PyObject *variables_object(struct span rows)
+{
+    PyObject *variables = PyDict_New();
+    struct span name, value;
+    while (variables && open_variable(&rows, &name, &value)) {
+        PyObject *key = PyUnicode_DecodeUTF8((const char *)name.start, name.length, "surrogateescape");
+        PyObject *text = PyUnicode_DecodeUTF8((const char *)value.start, value.length, "surrogateescape");
+        if (!key || !text || PyDict_SetItem(variables, key, text) < 0)
+            Py_CLEAR(variables);
+        Py_XDECREF(key);
+        Py_XDECREF(text);
+    }
+    return variables;
+}
+
+static PyObject *extensions_object(AsyncLoop *l, const struct open *o)
+{
+    struct state_strings *str = &l->state->str;
+    PyObject *extensions = PyDict_Copy(l->extensions);
+    struct span rows = o->extra.length ? open_extra(o, EXTRA_VARIABLES) : (struct span){0};
+    if (!extensions || !rows.length)
+        return extensions;
+    PyObject *cgi = PyDict_New();
+    if (!cgi || set(cgi, str->variables, variables_object(rows)) < 0 || PyDict_SetItem(extensions, str->cgi, cgi) < 0)
+        Py_CLEAR(extensions);
+    Py_XDECREF(cgi);
+    return extensions;
 }
 
 /* What differs only for some requests: the template has the usual value. */
@@ -189,9 +221,9 @@ PyObject *scope_build(AsyncLoop *l, const struct open *o)
         return NULL;
     if (set(scope, s->str.method, method_object(s, o->method)) < 0 || set(scope, s->str.path, path_text(o->path)) < 0 ||
         set(scope, s->str.raw_path, bytes_of(o->path)) < 0 || set(scope, s->str.headers, headers_list(s, o)) < 0 ||
-        set(scope, s->str.client, client_object(s, o)) < 0 || set(scope, s->str.server, server_object(s, o)) < 0 ||
-        set(scope, s->str.extensions, PyDict_Copy(l->extensions)) < 0 || set_unusual(l, scope, o) < 0 ||
-        prefix_path(l, scope) < 0)
+        set(scope, s->str.client, address_object(s, o, o->client, EXTRA_CLIENT_TEXT)) < 0 ||
+        set(scope, s->str.server, server_object(s, o)) < 0 || set(scope, s->str.extensions, extensions_object(l, o)) < 0 ||
+        set_unusual(l, scope, o) < 0 || prefix_path(l, scope) < 0)
         Py_CLEAR(scope);
     return scope;
 }

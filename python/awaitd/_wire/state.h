@@ -26,6 +26,8 @@
     STRING(server, "server")                            \
     STRING(state, "state")                              \
     STRING(extensions, "extensions")                    \
+    STRING(cgi, "awaitd.cgi")                           \
+    STRING(variables, "variables")                      \
     STRING(status, "status")                            \
     STRING(trailers, "trailers")                        \
     STRING(more_trailers, "more_trailers")              \

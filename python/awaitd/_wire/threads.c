@@ -7,18 +7,30 @@
 #include "call.h"
 #include "links.h"
 
+/* Moves what is live to the front of the fifo, and makes it larger if it is more than half full all the same. */
+static bool make_room(ThreadLoop *l)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = l->pending_taken; i < l->pending_added; i++)
+        if (l->pending[i].frame)
+            l->pending[kept++] = l->pending[i];
+    l->pending_taken = 0;
+    l->pending_added = kept;
+    if (2 * kept < l->pending_room)
+        return true;
+    uint32_t room = l->pending_room ? 2 * l->pending_room : 64;
+    struct pending *grown = realloc(l->pending, room * sizeof *grown);
+    if (!grown)
+        return kept < l->pending_room;
+    l->pending = grown;
+    l->pending_room = room;
+    return true;
+}
+
 static bool add_pending(ThreadLoop *l, struct pending p)
 {
-    if (l->pending_taken == l->pending_added)
-        l->pending_taken = l->pending_added = 0;
-    if (l->pending_added == l->pending_room) {
-        uint32_t room = l->pending_room ? 2 * l->pending_room : 64;
-        struct pending *grown = realloc(l->pending, room * sizeof *grown);
-        if (!grown)
-            return false;
-        l->pending = grown;
-        l->pending_room = room;
-    }
+    if (l->pending_added == l->pending_room && !make_room(l))
+        return false;
     l->pending[l->pending_added++] = p;
     return true;
 }
@@ -28,16 +40,27 @@ static bool has_pending(const ThreadLoop *l)
     return l->pending_taken < l->pending_added;
 }
 
-/* Gives back the room up to the first request of the link that is not yet taken. */
+static _Atomic uint32_t *claim_word(const struct pending *p)
+{
+    return (_Atomic uint32_t *)(void *)(p->frame + OPEN_CLAIM);
+}
+
+/* Gives back the room up to the first request of the link that is not yet taken. What the server has revoked is forgotten: it needs
+ * the room for the streams that run. */
 static void move_head(ThreadLoop *l, uint32_t link)
 {
     struct link *k = &l->links[link];
     uint64_t head = k->in.read;
-    for (uint32_t i = l->pending_taken; i < l->pending_added; i++)
-        if (l->pending[i].link == link) {
-            head = l->pending[i].position;
+    for (uint32_t i = l->pending_taken; i < l->pending_added; i++) {
+        struct pending *p = &l->pending[i];
+        if (p->link != link || !p->frame)
+            continue;
+        if (atomic_load(claim_word(p)) != CLAIM_REVOKED) {
+            head = p->position;
             break;
         }
+        p->frame = NULL;
+    }
     if (atomic_load_explicit(k->in.head, memory_order_relaxed) == head)
         return;
     atomic_store_explicit(k->in.head, head, memory_order_release);
@@ -96,7 +119,7 @@ static bool read_link(ThreadLoop *l, uint32_t link)
         k->in.read += f.size;
         any = true;
     }
-    if (any)
+    if (any || has_pending(l))
         move_head(l, link);
     link_retry_pong(k);
     link_publish(k);
@@ -205,11 +228,10 @@ static uint8_t *claim(ThreadLoop *l, struct link **link)
     while (!copy && has_pending(l)) {
         struct pending p = l->pending[l->pending_taken];
         uint32_t unclaimed = CLAIM_OPEN;
-        _Atomic uint32_t *word = (_Atomic uint32_t *)(void *)(p.frame + OPEN_CLAIM);
         copy = malloc(p.size);
         if (!copy)
             return NULL;
-        if (atomic_compare_exchange_strong(word, &unclaimed, CLAIM_TAKEN)) {
+        if (p.frame && atomic_compare_exchange_strong(claim_word(&p), &unclaimed, CLAIM_TAKEN)) {
             memcpy(copy, p.frame, p.size);
             *link = &l->links[p.link];
         } else {
