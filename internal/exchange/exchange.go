@@ -96,6 +96,7 @@ type Response struct {
 	Buf      []byte
 	Fields   []Field
 	Status   int
+	Phrase   Span // the application's own reason phrase; empty for the usual one
 	Body     []byte
 	End      bool // Body is the whole body
 	Trailers bool // trailer fields follow the body

@@ -11,6 +11,7 @@ import (
 // Errors of a response: the application's mistakes. What Begin, Trailers and AppendInform return wraps one of them.
 var (
 	ErrResponseStatus = errors.New("invalid response status")
+	ErrResponsePhrase = errors.New("invalid reason phrase")
 	ErrResponseName   = errors.New("invalid response field name")
 	ErrResponseValue  = errors.New("invalid response field value")
 	ErrResponseLength = errors.New("invalid Content-Length in the response")
@@ -58,7 +59,10 @@ func (w *ResponseWriter) Begin(dst []byte, h *Head, r *exchange.Response, o *Hea
 		return dst, fmt.Errorf("%w: %d is not a final status", ErrResponseStatus, r.Status)
 	}
 	g := given{status: r.Status, length: exchange.UnknownLength}
-	out, err := g.appendFields(appendStatus(dst, r.Status, o.CGI), r.Buf, r.Fields)
+	out, err := appendFirstLine(dst, r, o.CGI)
+	if err == nil {
+		out, err = g.appendFields(out, r.Buf, r.Fields)
+	}
 	if err != nil {
 		return dst, err
 	}
@@ -70,6 +74,15 @@ func (w *ResponseWriter) Begin(dst []byte, h *Head, r *exchange.Response, o *Hea
 		out = append(out, "connection: upgrade\r\n"...)
 	}
 	return g.appendOptions(out, o), nil
+}
+
+// appendFirstLine appends the status, after a look at the application's reason phrase.
+func appendFirstLine(dst []byte, r *exchange.Response, cgi bool) ([]byte, error) {
+	phrase := r.Phrase.Of(r.Buf)
+	if !ValidValue(phrase) {
+		return dst, fmt.Errorf("%w: %.80q has a control character", ErrResponsePhrase, phrase)
+	}
+	return appendStatus(dst, r.Status, phrase, cgi), nil
 }
 
 // frameBody decides how the body is framed (RFC 9112 §6.3) and appends the field that says so, unless the application gave it.

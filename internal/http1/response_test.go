@@ -30,6 +30,14 @@ func response(status int, fields ...string) *exchange.Response {
 	return r
 }
 
+// phrased gives r a reason phrase of its own.
+func phrased(r *exchange.Response, phrase string) *exchange.Response {
+	at := len(r.Buf)
+	r.Buf = append(r.Buf, phrase...)
+	r.Phrase = span(at, len(r.Buf))
+	return r
+}
+
 func fieldTable(fields ...string) (buf []byte, table []exchange.Field) {
 	for i := 0; i < len(fields); i += 2 {
 		at := len(buf)
@@ -87,6 +95,18 @@ func TestResponsesAreFramed(t *testing.T) {
 		{
 			name: "a whole empty body gets its length", head: get, r: whole(response(404), ""),
 			want: "HTTP/1.1 404 Not Found|content-length: 0||", keep: true,
+		},
+		{
+			name: "the application's own phrase", head: get, r: whole(phrased(response(404, "x", "y"), "Nicht da, \xe4h"), ""),
+			want: "HTTP/1.1 404 Nicht da, \xe4h|x: y|content-length: 0||", keep: true,
+		},
+		{
+			name: "the application's own phrase in CGI", head: get, o: HeadOptions{CGI: true}, r: whole(phrased(response(404), "Nicht da"), ""),
+			want: "status: 404 Nicht da|content-length: 0||", keep: true,
+		},
+		{
+			name: "a phrase for a status that has none", head: get, r: whole(phrased(response(299), "Whatever"), ""),
+			want: "HTTP/1.1 299 Whatever|content-length: 0||", keep: true,
 		},
 		{
 			name: "the application's length is kept where it is", head: get, r: response(200, "Content-Length", "4", "X", "y"), parts: []string{"ab", "cd"},
@@ -282,6 +302,8 @@ func TestInvalidResponsesLeaveNothingHalfWritten(t *testing.T) {
 		{"lengths differ", response(200, "content-length", "1", "content-length", "2"), ErrResponseLength},
 		{"length too large", response(200, "content-length", "9223372036854775808"), ErrResponseLength},
 		{"bad length where it is dropped", response(204, "content-length", "x"), ErrResponseLength},
+		{"CR LF in the phrase", phrased(response(200), "OK\r\nset-cookie: evil=1"), ErrResponsePhrase},
+		{"NUL in the phrase", phrased(response(200, "x", "y"), "O\x00K"), ErrResponsePhrase},
 		{"interim status", response(103), ErrResponseStatus},
 		{"switching protocols", response(101), ErrResponseStatus},
 		{"status 0", response(0), ErrResponseStatus},
@@ -441,6 +463,7 @@ func TestFramingAllocatesNothing(t *testing.T) {
 		whole(response(200, "content-type", "text/plain", "set-cookie", "a"), "hello"),
 		response(200, "connection", "close", "x", "a value that is longer than eight bytes"),
 		response(599),
+		phrased(response(299, "x", "y"), "Whatever that is"),
 	} {
 		var w ResponseWriter
 		if n := testing.AllocsPerRun(100, func() {

@@ -45,7 +45,7 @@ func AppendError(dst []byte, h *Head, status int, o *HeadOptions, text string) [
 	if text == "" {
 		text = StatusText(status)
 	}
-	dst = appendStatus(dst, status, o.CGI)
+	dst = appendStatus(dst, status, nil, o.CGI)
 	if status == 405 {
 		dst = append(dst, allow...)
 	}

@@ -101,17 +101,25 @@ func appendStatusLine(dst []byte, code int) []byte {
 	if code <= lastKnownStatus && statusLines[code] != "" {
 		return append(dst, statusLines[code]...)
 	}
-	dst = append(dst, statusPrefix...)
-	dst = strconv.AppendInt(dst, int64(code), 10)
+	dst = strconv.AppendInt(append(dst, statusPrefix...), int64(code), 10)
 	return append(dst, " \r\n"...)
 }
 
-// appendStatus appends what tells the status: the status line, or the field that CGI has in its place.
-func appendStatus(dst []byte, code int, cgi bool) []byte {
-	if !cgi {
+// appendStatus appends what tells the status: the status line, or the field that CGI has in its place; with the application's own
+// phrase if it has one.
+func appendStatus(dst []byte, code int, phrase []byte, cgi bool) []byte {
+	prefix := statusPrefix
+	switch {
+	case cgi:
+		prefix = "status: "
+	case len(phrase) == 0:
 		return appendStatusLine(dst, code)
 	}
-	dst = strconv.AppendInt(append(dst, "status: "...), int64(code), 10)
-	dst = append(append(dst, ' '), StatusText(code)...)
+	dst = append(strconv.AppendInt(append(dst, prefix...), int64(code), 10), ' ')
+	if len(phrase) > 0 {
+		dst = append(dst, phrase...)
+	} else {
+		dst = append(dst, StatusText(code)...)
+	}
 	return append(dst, "\r\n"...)
 }

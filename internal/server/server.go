@@ -183,7 +183,8 @@ func (s *Server) poolOptions(ring int) pool.Options {
 		Workers: c.Workers,
 		Setup: worker.Setup{
 			Target: c.Target, Interface: c.Interface, Factory: c.Factory, AppDir: c.AppDir, Loop: c.Loop,
-			Lifespan: c.Lifespan, RootPath: c.RootPath, Threads: c.Threads, LogLevel: c.LogLevel,
+			Lifespan: c.Lifespan, RootPath: c.RootPath, Workers: c.Workers, Threads: c.Threads,
+			LogLevel: c.LogLevel,
 		},
 		Search: s.search(), Interpreter: s.python, Version: config.Version, Environ: c.Environ, Dir: c.Dir,
 		RingSize: ring, LimitConcurrency: c.LimitConcurrency, LimitQueue: c.LimitQueue, QueueWait: c.TimeoutQueue,

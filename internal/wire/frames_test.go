@@ -100,8 +100,47 @@ func TestHeadComesOutAsTheWorkerWroteIt(t *testing.T) {
 	}
 }
 
+// phrased puts a reason phrase between the fields and the body of a HEAD.
+func phrased(f Frame, phrase string, fields int) Frame {
+	at := headFixed
+	for i := range fields {
+		entry := f.Payload[headFixed+i*fieldEntry:]
+		at += fieldEntry + int(le.Uint16(entry)) + int(le.Uint16(entry[2:]))
+	}
+	f.Payload = append(append(bytes.Clone(f.Payload[:at]), phrase...), f.Payload[at:]...)
+	le.PutUint16(f.Payload[offPhrase:], uint16(len(phrase)))
+	return f
+}
+
+func TestAReasonPhraseIsCopiedOutOfTheRing(t *testing.T) {
+	f := phrased(headFrame(404, EndStream, [][2]string{{"a", "1"}}, "body"), "Nicht da", 1)
+	var s Scratch
+	var r exchange.Response
+	if err := s.Response(f, &r); err != nil {
+		t.Fatal(err)
+	}
+	clear(f.Payload[:len(f.Payload)-len("body")])
+	if string(r.Phrase.Of(r.Buf)) != "Nicht da" || string(r.Body) != "body" || string(r.Fields[0].Value.Of(r.Buf)) != "1" {
+		t.Fatalf("%+v", r)
+	}
+	if err := s.Response(headFrame(200, 0, nil, ""), &r); err != nil || r.Phrase.Len() != 0 {
+		t.Fatalf("the next response has its phrase %q, %v", r.Phrase.Of(r.Buf), err)
+	}
+}
+
+func TestAReasonPhraseIsBounded(t *testing.T) {
+	var s Scratch
+	var r exchange.Response
+	for n, good := range map[int]bool{maxPhrase: true, maxPhrase + 1: false, 1<<16 - 1: false} {
+		f := phrased(headFrame(200, 0, nil, ""), string(bytes.Repeat([]byte("x"), n)), 0)
+		if err := s.Response(f, &r); (err == nil) != good {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+	}
+}
+
 func TestEveryShorteningOfAHeadIsAViolation(t *testing.T) {
-	whole := headFrame(200, 0, [][2]string{{"name", "value"}, {"b", "2"}}, "body")
+	whole := phrased(headFrame(200, 0, [][2]string{{"name", "value"}, {"b", "2"}}, "body"), "Fine", 2)
 	var s Scratch
 	var r exchange.Response
 	for n := range whole.Payload {
@@ -160,6 +199,7 @@ func FuzzFromWorker(f *testing.F) {
 			switch frame.Type {
 			case Head, Inform:
 				if s.Response(frame, &r) == nil {
+					_ = r.Phrase.Of(r.Buf)
 					for _, field := range r.Fields {
 						_, _ = field.Name.Of(r.Buf), field.Value.Of(r.Buf)
 					}

@@ -8,9 +8,11 @@ import (
 // into private memory before they are looked at; the body stays in the ring, since it is only passed on.
 
 const (
-	headFixed  = 8    // field count and reserved bytes, after the header
+	headFixed  = 8    // field count, length of the reason phrase and reserved bytes, after the header
+	offPhrase  = 2    // of the phrase's length among them
 	fieldEntry = 4    // one entry of a field table
 	maxFields  = 4096 // most fields of a response: a bound for the scratch space, far above any real one
+	maxPhrase  = 1024 // longest reason phrase: a client may have little room for a status line
 )
 
 // Scratch is the private memory that decoding needs; an endpoint keeps one and uses it again and again.
@@ -29,7 +31,11 @@ func (s *Scratch) Response(f Frame, r *exchange.Response) error {
 	if err != nil {
 		return err
 	}
-	body := f.Payload[headFixed+used:]
+	rest := f.Payload[headFixed+used:]
+	body, err := s.phrase(rest, int(le.Uint16(f.Payload[offPhrase:])), r)
+	if err != nil {
+		return err
+	}
 	if uint64(f.Length) > uint64(len(body)) {
 		return Violation("a HEAD frame's body reaches past the frame")
 	}
@@ -39,6 +45,21 @@ func (s *Scratch) Response(f Frame, r *exchange.Response) error {
 	r.End = f.Flags&EndStream != 0
 	r.Trailers = f.Flags&HasTrailers != 0
 	return nil
+}
+
+// phrase copies a reason phrase of n bytes out of b behind the fields, and returns what follows it.
+func (s *Scratch) phrase(b []byte, n int, r *exchange.Response) ([]byte, error) {
+	r.Phrase = exchange.Span{}
+	if n == 0 {
+		return b, nil
+	}
+	if n > maxPhrase || n > len(b) {
+		return nil, Violation("a reason phrase is too long, or reaches past its frame")
+	}
+	start := uint32(len(s.buf))
+	s.buf = append(s.buf, b[:n]...)
+	r.Phrase = exchange.Span{Start: start, End: start + uint32(n)}
+	return b[n:], nil
 }
 
 // Trailers decodes the trailer fields of an END frame.

@@ -47,6 +47,7 @@ type vectorFrame struct {
 	Offset, Count int64
 	Token         string
 	Subprotocol   string
+	Phrase        string
 }
 
 var typeNames = map[string]Type{
@@ -111,7 +112,7 @@ func checkContent(t *testing.T, f Frame, raw []byte, want vectorFrame) {
 			t.Fatal(err)
 		}
 		if r.Status != int(want.Aux) || !bytes.Equal(r.Body, latin1(want.Body)) || r.End != (want.Flags&EndStream != 0) ||
-			r.Trailers != (want.Flags&HasTrailers != 0) {
+			r.Trailers != (want.Flags&HasTrailers != 0) || !bytes.Equal(r.Phrase.Of(r.Buf), latin1(want.Phrase)) {
 			t.Fatalf("%+v", r)
 		}
 		checkFields(t, r.Buf, r.Fields, want.Fields)

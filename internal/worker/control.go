@@ -39,6 +39,7 @@ type Setup struct {
 	Loop      string      `json:"loop"`
 	Lifespan  string      `json:"lifespan"`
 	RootPath  string      `json:"root_path"`
+	Workers   int         `json:"workers"` // how many of them the server has
 	Threads   int         `json:"threads"`
 	LogLevel  string      `json:"log_level"`
 	Loops     []SetupLoop `json:"loops"`

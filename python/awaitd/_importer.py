@@ -192,6 +192,11 @@ def _own_frames(tb: TracebackType | None) -> Iterator[TracebackType]:
         tb = tb.tb_next
 
 
+def own_depth(error: BaseException) -> int:
+    """Return how many of the application's frames the exception went through."""
+    return sum(1 for _ in _own_frames(error.__traceback__))
+
+
 def format_exception(error: BaseException) -> str:
     """Format a traceback as its reader wants it: from the application's first frame on."""
     first = next(_own_frames(error.__traceback__), None)

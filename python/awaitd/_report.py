@@ -3,11 +3,12 @@ at the log levels debug and trace also what only helps to find a fault."""
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from ._importer import format_exception
+from ._importer import format_exception, own_depth
 
 #: Bytes of what an application says by ``http.response.debug``: templates' contexts have no end.
 DEBUG_LIMIT = 2048
@@ -20,9 +21,24 @@ def reporter(interface: str) -> Callable[[int, BaseException | None, str], None]
         if error is None:
             _write(f"error in {interface} application [id {id:016x}]: {text}\n")
         else:
-            _write(f"exception in {interface} application [id {id:016x}]\n{format_exception(error)}")
+            _write(f"exception in {interface} application [id {id:016x}]\n{format_exception(error)}{_doubt(interface, error)}")
 
     return report
+
+
+#: What Python says of a call with other arguments: of the application's own, and of one from a wrapper that takes any.
+_MISFIT = re.compile(r"takes .*positional argument|missing .*required positional argument|must return an awaitable")
+_INNER_MISFIT = re.compile(r"missing .*required positional argument.*'(receive|send|start_response)'")
+
+
+def _doubt(interface: str, error: BaseException) -> str:
+    """Say where the interface may have been taken for another: by how the call of the application itself failed."""
+    if not isinstance(error, TypeError):
+        return ""
+    depth, text = own_depth(error), str(error)
+    if not (depth == 0 and _MISFIT.search(text)) and not (depth == 1 and _INNER_MISFIT.search(text)):
+        return ""
+    return f"it was called as {interface}; if it is something else, --interface (wsgi, asgi3, asgi2) says what\n"
 
 
 def is_debug(level: str) -> bool:

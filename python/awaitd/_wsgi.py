@@ -9,11 +9,12 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 from ._control import Closed, Control
 from ._errors import StartupError
+from ._file_wrapper import FileWrapper
 from ._report import reporter
 from ._wire import ThreadLoop
 
@@ -23,31 +24,14 @@ JOIN_GRACE = 1.0
 Links = tuple[int, list[tuple[int, int, int]]]
 
 
-class _Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
-
-
-class FileWrapper:
-    """``wsgi.file_wrapper``: a file-like object as an iterable of blocks."""
-
-    def __init__(self, file: _Readable, block_size: int = 1 << 16) -> None:
-        self.file = file
-        self.block_size = block_size
-        if hasattr(file, "close"):
-            self.close = file.close
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(lambda: self.file.read(self.block_size), b"")
-
-
-def _fixed_environ(threads: int) -> dict[str, Any]:
+def _fixed_environ(threads: int, workers: int) -> dict[str, Any]:
     """What is the same in the environ of every request."""
     return {
         "SERVER_SOFTWARE": "awaitd",
         "wsgi.version": (1, 0),
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": threads > 1,
-        "wsgi.multiprocess": True,
+        "wsgi.multiprocess": workers > 1,
         "wsgi.run_once": False,
         "wsgi.input_terminated": True,
         "wsgi.file_wrapper": FileWrapper,
@@ -137,7 +121,7 @@ def serve(control: Control, setup: dict[str, Any], application: Callable[..., An
                     doorbell=doorbell,
                     links=of_loop,
                     root_path=setup["root_path"],
-                    environ=_fixed_environ(setup["threads"]),
+                    environ=_fixed_environ(setup["threads"], setup["workers"]),
                     report=reporter("WSGI"),
                 )
             )

@@ -252,7 +252,8 @@ class Worker:
         per_loop = [{"links": [{"ring_size": ring_size}] * links} for _ in range(loops)]
         usual = {
             "wire": 1, "name": "worker 1", "target": target, "interface": "auto", "factory": False, "app_dir": "",
-            "loop": "asyncio", "lifespan": "auto", "root_path": "", "threads": 1, "log_level": "info", "loops": per_loop,
+            "loop": "asyncio", "lifespan": "auto", "root_path": "", "workers": 1, "threads": 1, "log_level": "info",
+            "loops": per_loop,
         }  # fmt: skip
         descriptors = []
         for n, doorbell in enumerate(self.doorbells):

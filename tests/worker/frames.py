@@ -65,7 +65,8 @@ def _open_payload(f: Frame) -> bytes:
 
 
 def _head_payload(f: Frame) -> bytes:
-    return struct.pack("<H6x", len(f["fields"])) + _table(f["fields"]) + _latin(f.get("body", ""))
+    phrase = _latin(f.get("phrase", ""))
+    return struct.pack("<HH4x", len(f["fields"]), len(phrase)) + _table(f["fields"]) + phrase + _latin(f.get("body", ""))
 
 
 def _file_payload(f: Frame) -> bytes:
@@ -168,9 +169,11 @@ def _read_open(data: bytes, f: Frame) -> Frame:
 
 
 def _read_head(data: bytes, f: Frame) -> Frame:
-    count = struct.unpack_from("<H", data, 16)[0]
+    count, length = struct.unpack_from("<HH", data, 16)
     fields, at = _read_fields(data, count, 24, 24 + 4 * count)
-    return {"fields": fields, "body": data[at : at + f["length"]].decode("latin-1")}
+    phrase = {"phrase": data[at : at + length].decode("latin-1")} if length else {}
+    at += length
+    return {"fields": fields, **phrase, "body": data[at : at + f["length"]].decode("latin-1")}
 
 
 def _read_file(data: bytes, f: Frame) -> Frame:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import threading
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
-from frames import END_STREAM, variables_extra
+from fakeserver import Stream
+from frames import END_STREAM, encode, open_frame, variables_extra
+from test_descriptors import wait_until
 from test_receive import _log
 
 WINDOW = 65520
+STATUS_FORM = 'expected a str of three digits, a space and a reason phrase, as in "200 OK" (PEP 3333)'
 
 
 def environ(worker, path="/environ_of", **changes):
@@ -39,10 +45,39 @@ def test_the_environ(start):
         "HTTP_X_LATIN": "\xe9",
         "wsgi.url_scheme": "http",
         "wsgi.multithread": False,
-        "wsgi.multiprocess": True,
+        "wsgi.multiprocess": False,
         "wsgi.run_once": False,
         "wsgi.input_terminated": True,
     }
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_environ_tells_how_many_there_are(start, workers, threads):
+    # spec: wsgi 7
+    answer = environ(start("wsgi:app", workers=workers, threads=threads).ready())
+    assert (answer["wsgi.multiprocess"], answer["wsgi.multithread"]) == (workers == 2, threads == 2)
+
+
+def test_options_of_the_whole_server(wsgi):
+    # spec: wsgi 7
+    answer = environ(wsgi, "*", method="OPTIONS")
+    assert (answer["REQUEST_METHOD"], answer["PATH_INFO"], answer["RAW_URI"]) == ("OPTIONS", "", "*")
+
+
+def test_early_hints(wsgi):
+    # spec: wsgi 7
+    stream = wsgi.open("/hints")
+    hint = stream.next("INFORM")
+    assert (hint["aux"], hint["fields"]) == (103, [["Link", "</a.css>; rel=preload"], ["link", "</b>"]])
+    assert (stream.next("INFORM")["fields"], stream.next("HEAD")["body"]) == ([], "body")
+    assert _log(wsgi, 5) == [
+        "TypeError: wsgi.early_hints takes a list of (name, value) tuples, not int",
+        "TypeError: each header must be a tuple (name, value), got 'Link'",
+        "ValueError: invalid value 'a\\r\\nb' of header 'Link': control characters are not allowed",
+        "TypeError: header value must be str, not int",
+        "AssertionError: wsgi.early_hints was called after the response had begun",
+    ]
 
 
 def test_the_environ_over_tls_and_other_versions(wsgi):
@@ -159,6 +194,32 @@ def test_a_large_upload_is_bounded_by_credit(wsgi):
     assert stream.response()[2] == str(total)
 
 
+def test_credit_that_finds_no_room_is_given_later(start):
+    """The ring is full to the last byte with another response when a request asks for its body."""
+    # spec: wsgi 4
+    # spec: http 24
+    worker = start("wsgi:app", threads=2, ring_size=16384).ready()
+    big = worker.open("/big", credit=1 << 20)
+    reader = worker.open("/length", method="POST", flags=0)
+    wait_until(worker, lambda: is_idle(worker))
+    reader.next("WINDOW")
+    reader.data("12345", end=True)
+    assert reader.response()[2] == "5"
+    assert len(big.response()[2]) == 612_000
+
+
+def is_idle(worker):
+    """All threads of the worker sleep, and have not run between two looks."""
+    tasks = Path(f"/proc/{worker.process.pid}/task")
+
+    def look():
+        return [(task / "status").read_text() for task in tasks.iterdir()]
+
+    before = look()
+    threading.Event().wait(0.05)
+    return before == look() and all("State:\tS" in text for text in before)
+
+
 def test_a_client_that_leaves_while_its_body_is_read(wsgi):
     stream = wsgi.open("/read_error", method="POST", flags=0)
     stream.next("WINDOW")
@@ -244,11 +305,11 @@ def test_mistakes_are_exceptions_at_the_caller(wsgi):
     # spec: wsgi 3
     # spec: wsgi 5
     assert json.loads(wsgi.get("/mistakes")[2]) == [
-        "TypeError: status must be a str of three digits, a space and a reason, got 200",
-        "ValueError: status must be a str of three digits, a space and a reason, got 'abc'",
+        f"TypeError: invalid status 200: {STATUS_FORM}",
+        f"ValueError: invalid status 'abc': {STATUS_FORM}",
         "TypeError: exc_info must be a tuple, not str",
-        "ValueError: status must be a str of three digits, a space and a reason, got '100 Continue'",
-        "ValueError: status must be a str of three digits, a space and a reason, got '200 OK\\r\\nX: y'",
+        "ValueError: invalid status '100 Continue': it is no final one, which are from 200 to 999",
+        "ValueError: invalid status '200 OK\\r\\nX: y': control characters are not allowed",
         "TypeError: response headers must be a list of tuples, not tuple",
         "TypeError: each header must be a tuple (name, value), got ['a', 'b']",
         "TypeError: header value must be str, not bytes",
@@ -257,6 +318,26 @@ def test_mistakes_are_exceptions_at_the_caller(wsgi):
         "ValueError: invalid header name 'a b': expected one or more token characters (RFC 9110)",
         "AssertionError: start_response was called a second time without exc_info",
     ]
+
+
+@pytest.mark.parametrize(
+    ("status", "number", "phrase"),
+    [
+        ("200 OK", 200, ""),
+        ("200", 200, ""),
+        ("200 ", 200, ""),
+        ("404 Nicht da", 404, "Nicht da"),
+        ("200 Fine", 200, "Fine"),
+        ("299 Whatever", 299, "Whatever"),
+        ("500 \xc4rger", 500, "\xc4rger"),
+        ("999  two spaces ", 999, " two spaces "),
+        ("404 " + "x" * 1024, 404, "x" * 1024),
+    ],
+)
+def test_the_reason_phrase_goes_out(start, status, number, phrase):
+    # spec: wsgi 2
+    frame = start("wsgi:app").ready().open("/status", query=quote(status, encoding="latin-1")).next("HEAD")
+    assert (frame["aux"], frame.get("phrase", ""), frame["body"], frame["fields"]) == (number, phrase, "body", [["X-A", "1"]])
 
 
 def test_the_validator_is_content(start):
@@ -295,6 +376,24 @@ def test_a_client_that_leaves_releases_a_blocked_yield(wsgi):
     stream.reset()
     assert _log(wsgi, 1) == ["closed"]
     assert wsgi.output() == ""
+
+
+def test_a_slot_that_is_used_again_before_its_first_thread_is_done(start):
+    """A client leaves while its application runs; the slot goes to another, which the first one's end leaves alone."""
+    # spec: wsgi 12
+    worker = start("wsgi:app", threads=3).ready()
+    first = worker.open("/wait_gate")
+    first.reset()
+    second = Stream(worker, first.link, first.id + (1 << 20))
+    first.link.write(encode(open_frame(second.id, path="/big", credit=1000)))
+    assert second.next("HEAD")["length"] == 1000
+    assert worker.get("/open_gate")[0] == 200
+    while worker.get("/running")[2] != '"1"':  # the first one's application has returned; its stream is left at once after
+        pass
+    for _ in range(20):
+        assert worker.get("/hello")[2] == "hello"
+    second.window(1 << 30)
+    assert len(second.response_body()) == 612_000 - 1000
 
 
 def test_threads_run_requests_at_once(start):

@@ -14,6 +14,14 @@ Call *call_new(ThreadLoop *l)
     return c;
 }
 
+static int check_started(Call *c)
+{
+    if (c->started)
+        return 0;
+    PyErr_SetString(PyExc_AssertionError, "the application did not call start_response before its first output");
+    return -1;
+}
+
 static int send_item(Call *c, PyObject *item, bool end)
 {
     if (!PyBytes_Check(item)) {
@@ -22,15 +30,31 @@ static int send_item(Call *c, PyObject *item, bool end)
     }
     if (!PyBytes_GET_SIZE(item) && !end)
         return 0;
-    if (!c->started) {
-        PyErr_SetString(PyExc_AssertionError, "the application did not call start_response before its first output");
+    if (check_started(c) < 0)
         return -1;
-    }
     return reply_send(c, (const uint8_t *)PyBytes_AS_STRING(item), PyBytes_GET_SIZE(item), end);
+}
+
+/* What an application returns by mistake: named, since what iterating says of it would lead astray. */
+static int bad_result(PyObject *result)
+{
+    PyAsyncMethods *methods = Py_TYPE(result)->tp_as_async;
+    const char *hint = methods && (methods->am_await || methods->am_aiter)
+                           ? "; it is asynchronous, and was taken for WSGI: --interface asgi3 says what it is"
+                       : result == Py_None                                ? "; is there a return missing?"
+                       : PyUnicode_Check(result) || PyBytes_Check(result) ? "; put it into a list"
+                                                                          : "";
+    PyErr_Format(PyExc_TypeError, "the application must return an iterable of bytes (PEP 3333), not %.100s%s",
+                 Py_TYPE(result)->tp_name, hint);
+    return -1;
 }
 
 static int send_iterable(Call *c, PyObject *iterable)
 {
+    if (PyUnicode_Check(iterable) || PyBytes_Check(iterable) || PyByteArray_Check(iterable))
+        return bad_result(iterable);
+    if (!Py_TYPE(iterable)->tp_iter && !PySequence_Check(iterable))
+        return bad_result(iterable);
     PyObject *item, *iterator = PyObject_GetIter(iterable);
     if (!iterator)
         return -1;
@@ -45,6 +69,27 @@ static int send_iterable(Call *c, PyObject *iterable)
     return send_item(c, c->loop->state->empty_bytes, true);
 }
 
+/* A file goes by its descriptor if it is a regular one, else by iteration. */
+static int send_wrapped(Call *c, PyObject *wrapper)
+{
+    struct file_part part;
+    unsigned long long offset, count;
+    PyObject *found = PyObject_CallOneArg(c->loop->state->regular_part, wrapper);
+    if (!found)
+        return -1;
+    if (found == Py_None) {
+        Py_DECREF(found);
+        return send_iterable(c, wrapper);
+    }
+    int parsed = PyArg_ParseTuple(found, "iKK", &part.fd, &offset, &count);
+    Py_DECREF(found);
+    if (!parsed || check_started(c) < 0)
+        return -1;
+    part.offset = offset;
+    part.count = count;
+    return reply_file(c, part);
+}
+
 /* A list or tuple with one item, the usual answer, is one frame. */
 static int send_result(Call *c, PyObject *iterable)
 {
@@ -56,6 +101,8 @@ static int send_result(Call *c, PyObject *iterable)
     }
     if (PyTuple_CheckExact(iterable) && PyTuple_GET_SIZE(iterable) == 1)
         return send_item(c, PyTuple_GET_ITEM(iterable, 0), true);
+    if ((PyObject *)Py_TYPE(iterable) == c->loop->state->file_wrapper)
+        return send_wrapped(c, iterable);
     return send_iterable(c, iterable);
 }
 
@@ -103,15 +150,19 @@ static void report(Call *c, PyObject *exception)
     Py_XDECREF(result);
 }
 
-/* Reports the exception and ends the stream if it has not ended; -1 if the exception ends the process. */
+/* Reports the exception and ends the stream if it has not ended; -1 if the exception ends the process, which only SystemExit does:
+ * nobody but the application itself can have raised a KeyboardInterrupt here. */
 static int fail(Call *c)
 {
     PyObject *exception = PyErr_GetRaisedException();
-    bool quiet = c->stream.lost && PyErr_GivenExceptionMatches(exception, c->loop->state->client_disconnected);
+    pthread_mutex_lock(&c->loop->lock);
+    bool lost = c->stream.lost;
+    pthread_mutex_unlock(&c->loop->lock);
+    bool quiet = lost && PyErr_GivenExceptionMatches(exception, c->loop->state->client_disconnected);
     if (!quiet)
         report(c, exception);
     reply_reset(c, Py_TYPE(exception)->tp_name);
-    if (!PyErr_GivenExceptionMatches(exception, PyExc_Exception)) {
+    if (PyErr_GivenExceptionMatches(exception, PyExc_SystemExit)) {
         PyErr_SetRaisedException(exception);
         return -1;
     }
@@ -151,11 +202,8 @@ static void call_dealloc(PyObject *self)
 }
 
 static PyType_Slot call_slots[] = {
-    {Py_tp_dealloc, call_dealloc},
-    {Py_tp_iter, call_self},
-    {Py_tp_iternext, input_next},
-    {Py_tp_methods, call_methods},
-    {0, NULL},
+    {Py_tp_dealloc, call_dealloc}, {Py_tp_iter, call_self},   {Py_tp_iternext, input_next},
+    {Py_tp_methods, call_methods}, {Py_tp_call, early_hints}, {0, NULL},
 };
 
 PyType_Spec call_spec = {

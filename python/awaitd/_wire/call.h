@@ -34,6 +34,7 @@ struct stream {
     bool lost;         /* RESET by the server */
     bool over;         /* our end is written, or lost: out of the table */
     pthread_cond_t changed;
+    int waiters; /* threads that wait for it; it is in the list while there are any */
     struct stream *next_waiting;
 };
 
@@ -75,10 +76,12 @@ typedef struct {
     uint8_t *frame; /* copy of the OPEN */
     struct open open;
     struct span inline_body; /* what of the body in OPEN is not read yet */
-    uint8_t *head;
+    uint8_t *head;           /* field table, field bytes, reason phrase */
     uint32_t head_size;
     uint16_t head_fields;
+    uint16_t head_phrase; /* length; 0: the server has the usual one */
     uint16_t status;
+    uint64_t body_sent;
     bool started; /* start_response was called */
     bool head_sent;
     bool ended;
@@ -98,14 +101,30 @@ int call_run(Call *c);
 PyObject *environ_template(ThreadLoop *l, PyObject *fixed);
 PyObject *environ_build(Call *c);
 
-/* input.c: the Call as wsgi.input */
+/* input.c: the Call as wsgi.input. It is wsgi.early_hints as well: that is seldom called, and an object of its own would cost every
+ * request. */
 extern PyMethodDef call_methods[];
 PyObject *input_next(PyObject *self);
 
-/* reply.c: start_response, write, and the response's frames */
+/* start.c: start_response, write, wsgi.early_hints */
 extern PyMethodDef start_response_method;
+PyObject *early_hints(PyObject *self, PyObject *args, PyObject *kwargs);
+
+/* reply.c: the response's frames */
+struct reply_head {
+    struct fields fields;
+    struct span phrase;
+    int status;
+};
+bool reply_has_begun(Call *c); /* the head has gone out */
+/* Sets the head, in place of one that was set before; takes over the fields' data. False: it has gone out already. */
+bool reply_set_head(Call *c, struct reply_head *head);
 /* Sends body bytes, after the head if that is still to be sent, and the end. -1 with an exception. */
 int reply_send(Call *c, const uint8_t *body, Py_ssize_t length, bool end);
+/* Sends a part of a file as the rest of the body; the descriptor may be closed then. -1 with an exception. */
+int reply_file(Call *c, struct file_part part);
+/* Sends an interim response. -1 with an exception. */
+int reply_inform(Call *c, int status, const struct fields *fields);
 void reply_reset(Call *c, const char *text);
 
 #endif

@@ -15,20 +15,48 @@ static PyObject *latin1(struct span s)
     return PyUnicode_DecodeLatin1((const char *)s.start, s.length, NULL);
 }
 
+/* The root path as the bytes of a path, one character for each. */
+static PyObject *script_name(ThreadLoop *l)
+{
+    Py_ssize_t length;
+    const char *text = PyUnicode_AsUTF8AndSize(l->root_path, &length);
+    return text ? PyUnicode_DecodeLatin1(text, length, NULL) : NULL;
+}
+
+/* Makes room in the template, of which every environ is a copy with the same room: else the first field of a request would make it
+ * grow. A dict grows when it has 21 entries and gets another, and copies are only fast while few of them were deleted. */
+static int make_room(PyObject *environ)
+{
+    enum { MORE_THAN_FIT = 22 };
+    Py_ssize_t count = PyDict_GET_SIZE(environ);
+    int result = 0;
+    for (Py_ssize_t i = count; result == 0 && i < MORE_THAN_FIT; i++) {
+        PyObject *key = PyLong_FromSsize_t(i);
+        result = key ? PyDict_SetItem(environ, key, Py_None) : -1;
+        Py_XDECREF(key);
+    }
+    for (Py_ssize_t i = count; result == 0 && i < MORE_THAN_FIT; i++) {
+        PyObject *key = PyLong_FromSsize_t(i);
+        result = key ? PyDict_DelItem(environ, key) : -1;
+        Py_XDECREF(key);
+    }
+    return result;
+}
+
 PyObject *environ_template(ThreadLoop *l, PyObject *fixed)
 {
     struct state_strings *str = &l->state->str;
     PyObject *environ = PyDict_New();
     PyObject *keys[] = {str->request_method, str->script_name, str->path_info,   str->query,
                         str->raw_uri,        str->server_name, str->server_port, str->remote_addr,
-                        str->remote_port,    str->url_scheme,  str->input};
+                        str->remote_port,    str->url_scheme,  str->input,       str->early_hints};
     for (size_t i = 0; environ && i < sizeof keys / sizeof *keys; i++)
         if (PyDict_SetItem(environ, keys[i], str->empty) < 0)
             Py_CLEAR(environ);
     if (environ &&
-        (PyDict_SetItem(environ, str->script_name, l->root_path) < 0 ||
-         PyDict_SetItem(environ, str->url_scheme, str->http) < 0 ||
-         set(environ, str->server_protocol, PyUnicode_InternFromString("HTTP/1.1")) < 0 || PyDict_Update(environ, fixed) < 0))
+        (set(environ, str->script_name, script_name(l)) < 0 || PyDict_SetItem(environ, str->url_scheme, str->http) < 0 ||
+         set(environ, str->server_protocol, PyUnicode_InternFromString("HTTP/1.1")) < 0 || PyDict_Update(environ, fixed) < 0 ||
+         make_room(environ) < 0))
         Py_CLEAR(environ);
     return environ;
 }
@@ -216,6 +244,8 @@ static bool is_under(const char *path, Py_ssize_t length, struct span root)
 
 static int put_path(PyObject *environ, struct state_strings *str, const struct open *o, struct span root)
 {
+    if (is(o->path, "*")) /* OPTIONS *: PATH_INFO is a path, or empty */
+        return PyDict_SetItem(environ, str->path_info, str->empty);
     char *decoded = PyMem_Malloc(o->path.length + 1);
     if (!decoded) {
         PyErr_NoMemory();
@@ -273,7 +303,8 @@ PyObject *environ_build(Call *c)
     PyObject *environ = PyDict_Copy(c->loop->environ);
     if (environ && (set(environ, s->str.request_method, method_object(s, o->method)) < 0 || put_target(c, environ, o) < 0 ||
                     put_addresses(s, environ, o) < 0 || put_fields(s, environ, o) < 0 || put_unusual(c, environ, o) < 0 ||
-                    PyDict_SetItem(environ, s->str.input, (PyObject *)c) < 0 || put_variables(s, environ, o) < 0))
+                    put_variables(s, environ, o) < 0 || PyDict_SetItem(environ, s->str.input, (PyObject *)c) < 0 ||
+                    PyDict_SetItem(environ, s->str.early_hints, (PyObject *)c) < 0))
         Py_CLEAR(environ);
     return environ;
 }

@@ -63,6 +63,7 @@ enum extra_tag {
 #define FILE_TOKEN   1u
 #define FILE_PAYLOAD 16u /* offset and count, before the token */
 #define HEAD_SIZE    24u
+#define PHRASE_MAX   1024u /* of a reason phrase, in bytes */
 #define OPEN_SIZE    96u
 #define OPEN_CLAIM   16u
 

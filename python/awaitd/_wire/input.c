@@ -35,10 +35,9 @@ static struct span available(Call *c)
     return first ? (struct span){first->data + first->offset, first->length - first->offset} : (struct span){NULL, 0};
 }
 
-static bool is_readable(void *argument)
+static bool is_readable(Call *c)
 {
-    Call *c = argument;
-    return available(c).length || c->stream.whole || c->stream.lost;
+    return available(c).length || c->stream.whole || c->stream.lost || c->stream.over;
 }
 
 /* Gives the server the credit that is owed; at first the whole window, then what was read, when that is half of it. */
@@ -66,6 +65,7 @@ static void consume(Call *c, uint32_t n)
     if (c->inline_body.length) {
         c->inline_body.start += n;
         c->inline_body.length -= n;
+        grant(s); /* who has begun to read wants the rest as well */
         return;
     }
     struct chunk *first = s->first;
@@ -80,18 +80,28 @@ static void consume(Call *c, uint32_t n)
     grant(s);
 }
 
-/* Waits for bytes, without the GIL. Lock held before and after; it is not held while the GIL is taken. */
+/* Like is_readable; while there is nothing, gives the credit that found no room before. */
+static bool is_readable_now(void *argument)
+{
+    Call *c = argument;
+    if (is_readable(c))
+        return true;
+    grant(&c->stream);
+    return false;
+}
+
+/* Waits for bytes, without the GIL. Lock held before and after; it is not held while the GIL is taken, and another thread of the
+ * application's may read meanwhile what this one has waited for. */
 static void wait_readable(Call *c)
 {
     ThreadLoop *l = c->loop;
-    if (is_readable(c))
-        return;
-    grant(&c->stream);
-    pthread_mutex_unlock(&l->lock);
-    Py_BEGIN_ALLOW_THREADS pthread_mutex_lock(&l->lock);
-    threads_wait(l, &c->stream, is_readable, c);
-    pthread_mutex_unlock(&l->lock);
-    Py_END_ALLOW_THREADS pthread_mutex_lock(&l->lock);
+    while (!is_readable_now(c)) {
+        pthread_mutex_unlock(&l->lock);
+        Py_BEGIN_ALLOW_THREADS pthread_mutex_lock(&l->lock);
+        threads_wait(l, &c->stream, is_readable_now, c);
+        pthread_mutex_unlock(&l->lock);
+        Py_END_ALLOW_THREADS pthread_mutex_lock(&l->lock);
+    }
 }
 
 /* How many of the available bytes belong to the result; sets *done when they are its last. */
@@ -103,7 +113,7 @@ static uint32_t usable(struct span s, size_t wanted, bool line, bool *done)
     return newline ? (uint32_t)(newline - s.start) + 1 : n;
 }
 
-enum outcome { READ_DONE, READ_LOST, READ_NO_MEMORY };
+enum outcome { READ_DONE, READ_LOST, READ_OVER, READ_NO_MEMORY };
 
 /* Reads up to wanted bytes, or a line. */
 static enum outcome fill(Call *c, struct buffer *b, size_t wanted, bool line)
@@ -115,7 +125,7 @@ static enum outcome fill(Call *c, struct buffer *b, size_t wanted, bool line)
         wait_readable(c);
         struct span s = available(c);
         if (!s.length) {
-            outcome = c->stream.whole ? READ_DONE : READ_LOST;
+            outcome = c->stream.whole ? READ_DONE : c->stream.lost ? READ_LOST : READ_OVER;
             break;
         }
         uint32_t n = usable(s, wanted - b->length, line, &done);
@@ -136,6 +146,8 @@ static PyObject *read_bytes(Call *c, Py_ssize_t size, bool line)
     enum outcome outcome = fill(c, &b, size < 0 ? SIZE_MAX : (size_t)size, line);
     if (outcome == READ_LOST)
         PyErr_SetString(c->loop->state->client_disconnected, "the client left before the end of its request");
+    else if (outcome == READ_OVER)
+        PyErr_SetString(PyExc_OSError, "the response has ended, and with it the request body");
     else if (outcome == READ_NO_MEMORY)
         PyErr_NoMemory();
     else

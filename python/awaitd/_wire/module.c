@@ -51,7 +51,9 @@ static int module_exec(PyObject *module)
     if (import_attribute(&s->client_disconnected, "awaitd._errors", "ClientDisconnected") < 0 ||
         import_attribute(&s->cancelled_error, "asyncio", "CancelledError") < 0 ||
         import_attribute(&s->task_type, "asyncio", "Task") < 0 ||
-        import_attribute(&s->send_part, "awaitd._files", "send_part") < 0)
+        import_attribute(&s->send_part, "awaitd._files", "send_part") < 0 ||
+        import_attribute(&s->file_wrapper, "awaitd._file_wrapper", "FileWrapper") < 0 ||
+        import_attribute(&s->regular_part, "awaitd._file_wrapper", "regular_part") < 0)
         return -1;
     s->passing = (struct passing){.control = -1, .most = 1};
     s->empty_bytes = PyBytes_FromStringAndSize(NULL, 0);
@@ -85,6 +87,8 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(s->cancelled_error);
     Py_VISIT(s->task_type);
     Py_VISIT(s->send_part);
+    Py_VISIT(s->file_wrapper);
+    Py_VISIT(s->regular_part);
     Py_VISIT(s->ready);
     return visit_caches(s, visit, arg);
 }
@@ -122,6 +126,8 @@ static int module_clear(PyObject *module)
     Py_CLEAR(s->cancelled_error);
     Py_CLEAR(s->task_type);
     Py_CLEAR(s->send_part);
+    Py_CLEAR(s->file_wrapper);
+    Py_CLEAR(s->regular_part);
     Py_CLEAR(s->empty_bytes);
     Py_CLEAR(s->plain_keywords);
     Py_CLEAR(s->task_name);

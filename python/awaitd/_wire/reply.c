@@ -1,11 +1,15 @@
-/* start_response, write, and the frames of a WSGI response. */
+/* The frames of a WSGI response. */
 #include "call.h"
+
+#include <errno.h>
 
 /* What is being sent: the head if it is due, body bytes, the end. */
 struct output {
     Call *call;
     const uint8_t *body;
     Py_ssize_t length, offset;
+    const struct file_part *file; /* the rest of the body, or NULL */
+    int error;                    /* why the file can't be passed, an errno */
     bool end;
 };
 
@@ -31,11 +35,12 @@ static bool write_head(struct output *o)
     uint8_t *p = link_frame(s->link, (struct frame){size, s->id, FRAME_HEAD, last ? FLAG_END_STREAM : 0, c->status, n});
     if (!p)
         return false;
-    store64(p + FRAME_HEADER, c->head_fields);
+    store64(p + FRAME_HEADER, c->head_fields | (uint64_t)c->head_phrase << 16);
     memcpy(p + HEAD_SIZE, c->head, c->head_size);
     memcpy(p + HEAD_SIZE + c->head_size, o->body, n);
     s->credit -= n;
     o->offset = n;
+    c->body_sent += n;
     c->head_sent = true;
     if (last)
         stream_ended(c);
@@ -54,6 +59,7 @@ static bool write_data(struct output *o)
     memcpy(p + FRAME_HEADER, o->body + o->offset, n);
     s->credit -= n;
     o->offset += n;
+    o->call->body_sent += n;
     if (last)
         stream_ended(o->call);
     return true;
@@ -68,6 +74,18 @@ static bool write_end(struct output *o)
     return true;
 }
 
+/* Ends the stream with a file; true if that is done, or can't be. */
+static bool write_file(struct output *o)
+{
+    struct stream *s = &o->call->stream;
+    int result = link_file(s->link, s->id, o->file);
+    if (result > 0)
+        stream_ended(o->call);
+    else if (result < 0)
+        o->error = errno;
+    return result;
+}
+
 /* Sends as much as credit and room allow; true if that is all, or if nobody listens any more. Lock held. */
 static bool advance(void *argument)
 {
@@ -80,30 +98,187 @@ static bool advance(void *argument)
         progress = write_head(o);
     while (progress && o->offset < o->length)
         progress = write_data(o);
-    if (progress && o->end && !c->ended)
+    if (progress && o->file)
+        progress = write_file(o);
+    else if (progress && o->end && !c->ended)
         progress = write_end(o);
     link_publish(c->stream.link);
     return progress;
 }
 
+static int raise_lost(Call *c)
+{
+    PyErr_SetString(c->loop->state->client_disconnected, "the client is gone");
+    return -1;
+}
+
+static int raise_ended(void)
+{
+    PyErr_SetString(PyExc_AssertionError, "the response has ended: nothing can be sent any more");
+    return -1;
+}
+
+/* Waits, without the GIL, until ready says so; false if the client is gone. */
+static bool wait_ready(Call *c, bool (*ready)(void *), void *argument)
+{
+    ThreadLoop *l = c->loop;
+    bool lost;
+    Py_BEGIN_ALLOW_THREADS pthread_mutex_lock(&l->lock);
+    threads_wait(l, &c->stream, ready, argument);
+    lost = c->stream.lost;
+    pthread_mutex_unlock(&l->lock);
+    Py_END_ALLOW_THREADS return !lost;
+}
+
 int reply_send(Call *c, const uint8_t *body, Py_ssize_t length, bool end)
 {
     ThreadLoop *l = c->loop;
-    struct output o = {c, body, length, 0, end};
+    struct output o = {.call = c, .body = body, .length = length, .end = end};
     pthread_mutex_lock(&l->lock);
-    bool done = advance(&o), lost = c->stream.lost;
+    bool ended = c->ended, done = advance(&o), lost = c->stream.lost;
     pthread_mutex_unlock(&l->lock);
-    if (!done) {
-        Py_BEGIN_ALLOW_THREADS pthread_mutex_lock(&l->lock);
-        threads_wait(l, &c->stream, advance, &o);
-        lost = c->stream.lost;
-        pthread_mutex_unlock(&l->lock);
-        Py_END_ALLOW_THREADS
+    if (!done)
+        lost = !wait_ready(c, advance, &o);
+    return lost ? raise_lost(c) : ended ? raise_ended() : 0;
+}
+
+/* The application's Content-Length, or UINT64_MAX. */
+static uint64_t declared_length(const Call *c)
+{
+    static const char name[] = "content-length";
+    const uint8_t *at = c->head + 4 * (size_t)c->head_fields;
+    for (uint16_t i = 0; i < c->head_fields; i++) {
+        uint16_t name_length = load16(c->head + 4 * i), value_length = load16(c->head + 4 * i + 2);
+        const uint8_t *value = at + name_length;
+        if (name_length == sizeof name - 1 && !PyOS_strnicmp((const char *)at, name, sizeof name - 1)) {
+            uint64_t length = 0;
+            for (uint16_t k = 0; k < value_length; k++)
+                length = length * 10 + value[k] - '0';
+            return length;
+        }
+        at = value + value_length;
     }
-    if (!lost)
-        return 0;
-    PyErr_SetString(l->state->client_disconnected, "the client is gone");
-    return -1;
+    return UINT64_MAX;
+}
+
+/* Adds a Content-Length to the head, if there is room for it. Lock held. */
+static void add_length(Call *c, uint64_t length)
+{
+    char text[48];
+    enum { NAME = sizeof "content-length" - 1 };
+    uint32_t value = (uint32_t)PyOS_snprintf(text, sizeof text, "content-length%llu", (unsigned long long)length) - NAME;
+    uint32_t added = 4 + NAME + value, table = 4u * c->head_fields, fields = c->head_size - table - c->head_phrase;
+    if (HEAD_SIZE + c->head_size + added > c->stream.link->frame_max || c->head_fields == FIELDS_MAX)
+        return;
+    uint8_t *grown = PyMem_Realloc(c->head, c->head_size + added);
+    if (!grown)
+        return;
+    uint8_t *phrase = grown + table + 4 + fields + NAME + value;
+    memmove(phrase, grown + table + fields, c->head_phrase);
+    memmove(grown + table + 4, grown + table, fields);
+    memcpy(phrase - NAME - value, text, NAME + value);
+    store16(grown + table, NAME);
+    store16(grown + table + 2, (uint16_t)value);
+    c->head = grown;
+    c->head_size += added;
+    c->head_fields++;
+}
+
+static bool has_body(const Call *c)
+{
+    return c->status != 204 && c->status != 205 && c->status != 304;
+}
+
+static bool is_head(const Call *c)
+{
+    return c->open.method.length == 4 && !memcmp(c->open.method.start, "HEAD", 4);
+}
+
+/* Works out how much of the file belongs to the response. Lock held. */
+static void limit_file(Call *c, struct file_part *part)
+{
+    uint64_t length = declared_length(c);
+    if (length == UINT64_MAX && !c->head_sent && has_body(c))
+        add_length(c, part->count);
+    if (length != UINT64_MAX && part->count > length - (length < c->body_sent ? length : c->body_sent))
+        part->count = length - (length < c->body_sent ? length : c->body_sent);
+}
+
+int reply_file(Call *c, struct file_part part)
+{
+    ThreadLoop *l = c->loop;
+    struct output o = {.call = c, .body = (const uint8_t *)"", .file = &part};
+    pthread_mutex_lock(&l->lock);
+    bool ended = c->ended;
+    if (!ended)
+        limit_file(c, &part);
+    pthread_mutex_unlock(&l->lock);
+    if (ended)
+        return raise_ended();
+    if (is_head(c) || !has_body(c) || !part.count)
+        return reply_send(c, o.body, 0, true);
+    if (!wait_ready(c, advance, &o))
+        return raise_lost(c);
+    errno = o.error;
+    if (o.error)
+        PyErr_SetFromErrno(PyExc_OSError);
+    return o.error ? -1 : 0;
+}
+
+bool reply_has_begun(Call *c)
+{
+    pthread_mutex_lock(&c->loop->lock);
+    bool begun = c->head_sent || c->ended;
+    pthread_mutex_unlock(&c->loop->lock);
+    return begun;
+}
+
+bool reply_set_head(Call *c, struct reply_head *head)
+{
+    ThreadLoop *l = c->loop;
+    uint32_t length = head->phrase.length;
+    pthread_mutex_lock(&l->lock); /* a thread of the application's may just be sending it */
+    bool fits = !c->head_sent;
+    if (fits) {
+        PyMem_Free(c->head);
+        c->head = head->fields.data;
+        c->head_size = head->fields.size + length;
+        c->head_fields = head->fields.count;
+        c->head_phrase = (uint16_t)length;
+        c->status = (uint16_t)head->status;
+        c->started = true;
+    }
+    pthread_mutex_unlock(&l->lock);
+    return fits;
+}
+
+struct inform {
+    Call *call;
+    const struct fields *fields;
+    int status;
+};
+
+static bool write_inform(void *argument)
+{
+    struct inform *o = argument;
+    Call *c = o->call;
+    struct link *k = c->stream.link;
+    if (c->stream.lost || c->ended || c->head_sent)
+        return true;
+    uint32_t size = frame_padded(HEAD_SIZE + o->fields->size);
+    uint8_t *p = link_frame(k, (struct frame){size, c->stream.id, FRAME_INFORM, 0, (uint16_t)o->status, 0});
+    if (p) {
+        store64(p + FRAME_HEADER, o->fields->count);
+        memcpy(p + HEAD_SIZE, o->fields->data, o->fields->size);
+    }
+    link_publish(k);
+    return p;
+}
+
+int reply_inform(Call *c, int status, const struct fields *fields)
+{
+    struct inform o = {c, fields, status};
+    return wait_ready(c, write_inform, &o) ? 0 : raise_lost(c);
 }
 
 struct reset {
@@ -111,11 +286,22 @@ struct reset {
     const char *text;
 };
 
+/* As much of the name of an exception's class as a RESET has room for, in whole characters. */
+static uint32_t text_length(const char *text)
+{
+    size_t length = strlen(text);
+    if (length <= RESET_TEXT_MAX)
+        return (uint32_t)length;
+    for (length = RESET_TEXT_MAX; (text[length] & 0xc0) == 0x80;)
+        length--;
+    return (uint32_t)length;
+}
+
 static bool write_reset(void *argument)
 {
     struct reset *r = argument;
     struct stream *s = &r->call->stream;
-    uint32_t length = (uint32_t)strlen(r->text);
+    uint32_t length = text_length(r->text);
     if (s->lost || r->call->ended)
         return true;
     uint8_t *p = link_frame(
@@ -130,103 +316,6 @@ static bool write_reset(void *argument)
 
 void reply_reset(Call *c, const char *text)
 {
-    ThreadLoop *l = c->loop;
     struct reset r = {c, text};
-    Py_BEGIN_ALLOW_THREADS pthread_mutex_lock(&l->lock);
-    threads_wait(l, &c->stream, write_reset, &r);
-    pthread_mutex_unlock(&l->lock);
-    Py_END_ALLOW_THREADS
+    wait_ready(c, write_reset, &r);
 }
-
-/* write(data): the imperative way to send a body. */
-static PyObject *write_body(PyObject *self, PyObject *data)
-{
-    if (!PyBytes_Check(data)) {
-        PyErr_Format(PyExc_TypeError, "write() takes bytes, not %.100s", Py_TYPE(data)->tp_name);
-        return NULL;
-    }
-    if (reply_send((Call *)self, (const uint8_t *)PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), false) < 0)
-        return NULL;
-    Py_RETURN_NONE;
-}
-
-static PyMethodDef write_method = {"write", write_body, METH_O, NULL};
-
-static int bad_status(PyObject *status)
-{
-    PyErr_Format(PyUnicode_Check(status) ? PyExc_ValueError : PyExc_TypeError,
-                 "status must be a str of three digits, a space and a reason, got %R", status);
-    return -1;
-}
-
-/* The number of "200 OK". */
-static int status_number(PyObject *status)
-{
-    Py_ssize_t length;
-    const char *text = PyUnicode_Check(status) ? PyUnicode_AsUTF8AndSize(status, &length) : NULL;
-    if (!text || length < 3 || (length > 3 && text[3] != ' ') || strpbrk(text, "\r\n")) {
-        PyErr_Clear();
-        return bad_status(status);
-    }
-    int number = 0;
-    for (int i = 0; i < 3; i++) {
-        if (text[i] < '0' || text[i] > '9')
-            return bad_status(status);
-        number = number * 10 + text[i] - '0';
-    }
-    return number >= 200 ? number : bad_status(status);
-}
-
-/* Raises the exception of exc_info again. */
-static void raise_again(PyObject *exc_info)
-{
-    PyObject *type, *value, *traceback;
-    if (!PyArg_ParseTuple(exc_info, "OOO;exc_info must be a tuple of three", &type, &value, &traceback))
-        return;
-    PyErr_Restore(Py_NewRef(type), Py_NewRef(value), traceback == Py_None ? NULL : Py_NewRef(traceback));
-}
-
-/* True if start_response may set the head now; else an exception is set. */
-static bool may_start(Call *c, PyObject *exc_info)
-{
-    bool with_error = exc_info && exc_info != Py_None;
-    if (with_error && !PyTuple_Check(exc_info))
-        PyErr_Format(PyExc_TypeError, "exc_info must be a tuple, not %.100s", Py_TYPE(exc_info)->tp_name);
-    else if (with_error && c->head_sent)
-        raise_again(exc_info);
-    else if (!with_error && c->started)
-        PyErr_SetString(PyExc_AssertionError, "start_response was called a second time without exc_info");
-    else
-        return true;
-    return false;
-}
-
-static PyObject *start_response(PyObject *self, PyObject *args, PyObject *kwargs)
-{
-    static char *keywords[] = {"status", "response_headers", "exc_info", NULL};
-    Call *c = (Call *)self;
-    PyObject *status, *headers, *exc_info = NULL;
-    struct fields f;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|O:start_response", keywords, &status, &headers, &exc_info) ||
-        !may_start(c, exc_info))
-        return NULL;
-    int number = status_number(status);
-    if (number < 0)
-        return NULL;
-    if (!PyList_Check(headers)) {
-        PyErr_Format(PyExc_TypeError, "response headers must be a list of tuples, not %.100s", Py_TYPE(headers)->tp_name);
-        return NULL;
-    }
-    if (fields_encode(&f, headers, FIELD_LATIN1, c->stream.link->frame_max - HEAD_SIZE) < 0)
-        return NULL;
-    PyMem_Free(c->head);
-    c->head = f.data;
-    c->head_size = f.size;
-    c->head_fields = f.count;
-    c->status = (uint16_t)number;
-    c->started = true;
-    return PyCFunction_New(&write_method, self);
-}
-
-PyMethodDef start_response_method = {"start_response", (PyCFunction)(void (*)(void))start_response,
-                                     METH_VARARGS | METH_KEYWORDS, NULL};

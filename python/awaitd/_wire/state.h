@@ -75,6 +75,7 @@
     STRING(cookie, "HTTP_COOKIE")                       \
     STRING(url_scheme, "wsgi.url_scheme")               \
     STRING(input, "wsgi.input")                         \
+    STRING(early_hints, "wsgi.early_hints")             \
     STRING(empty, "")
 
 struct state_strings {
@@ -125,6 +126,8 @@ typedef struct state {
     PyObject *eager_keywords; /* ("loop", "name", "eager_start") */
     PyObject *task_name;      /* one for all: making up "Task-17" takes longer than starting the task */
     PyObject *send_part;      /* awaitd._files.send_part */
+    PyObject *file_wrapper;   /* awaitd._file_wrapper.FileWrapper */
+    PyObject *regular_part;   /* awaitd._file_wrapper.regular_part */
     struct passing passing;
     struct state_strings str;
     PyObject *methods[METHOD_COUNT];

@@ -101,7 +101,7 @@ static void route(struct link *k, const uint8_t *frame, struct frame f)
         s->credit += f.length;
     else if (f.type == FRAME_RESET)
         s->lost = true;
-    pthread_cond_signal(&s->changed);
+    pthread_cond_broadcast(&s->changed);
 }
 
 /* Reads one link until it is empty; true if there was anything. */
@@ -146,7 +146,7 @@ static bool all_asleep(ThreadLoop *l)
 static void wake_waiting(ThreadLoop *l)
 {
     for (struct stream *s = l->waiting; s; s = s->next_waiting)
-        pthread_cond_signal(&s->changed);
+        pthread_cond_broadcast(&s->changed);
 }
 
 /* Reads the links, or waits for the doorbell and for extra (a descriptor, or -1); true if extra is readable or a signal came. */
@@ -193,8 +193,10 @@ static void unlist(ThreadLoop *l, struct stream *s)
 
 void threads_wait(ThreadLoop *l, struct stream *s, bool (*ready)(void *), void *argument)
 {
-    s->next_waiting = l->waiting;
-    l->waiting = s;
+    if (s->waiters++ == 0) { /* an application may have several threads at work on one request */
+        s->next_waiting = l->waiting;
+        l->waiting = s;
+    }
     while (!ready(argument)) {
         if (l->leading)
             pthread_cond_wait(&s->changed, &l->lock);
@@ -203,7 +205,8 @@ void threads_wait(ThreadLoop *l, struct stream *s, bool (*ready)(void *), void *
         if (has_pending(l) && l->followers)
             pthread_cond_signal(&l->follow);
     }
-    unlist(l, s);
+    if (--s->waiters == 0)
+        unlist(l, s);
     pass_lead(l);
 }
 
@@ -212,7 +215,10 @@ void threads_forget(struct stream *s)
     if (s->over)
         return;
     s->over = true;
-    link_leave(s->link, s->id);
+    if (link_stream(s->link, s->id) ==
+        s) /* after a RESET the server may have given the slot to another, and that has been taken */
+        link_leave(s->link, s->id);
+    pthread_cond_broadcast(&s->changed);
 }
 
 /* Claims the first request that waits and copies it; NULL if there is none. GIL and lock held. */

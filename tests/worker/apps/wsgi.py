@@ -6,6 +6,7 @@ import io
 import json
 import sys
 import threading
+from urllib.parse import unquote
 from wsgiref.validate import validator
 
 LOG = []
@@ -55,7 +56,7 @@ def environ_of(environ, start_response):
     return reply(start_response, strings)
 
 
-CASES["/caf\xc3\xa9"] = CASES["/sub/environ_of"] = environ_of
+CASES[""] = CASES["/caf\xc3\xa9"] = CASES["/sub/environ_of"] = environ_of
 
 
 @case
@@ -143,6 +144,25 @@ def write_text(environ, start_response):
 @case
 def empty_list(environ, start_response):
     start_response("204 No Content", [("X-A", "1")])
+    return []
+
+
+@case
+def status(environ, start_response):
+    start_response(unquote(environ["QUERY_STRING"], "latin-1"), [("X-A", "1")])
+    return [b"body"]
+
+
+@case
+def hints(environ, start_response):
+    hint = environ["wsgi.early_hints"]
+    hint([("Link", "</a.css>; rel=preload"), (b"link", b"</b>")])
+    hint(())
+    for mistake in (5, ["Link"], [("Link", "a\r\nb")], [("Link", 5)]):
+        LOG.append(error_of(hint, mistake))
+    write = start_response("200 OK", [])
+    write(b"body")
+    LOG.append(error_of(hint, []))
     return []
 
 
@@ -270,7 +290,13 @@ def together(environ, start_response):
 @case
 def wait_gate(environ, start_response):
     GATE.wait(15)
+    LOG.append("through")
     return reply(start_response, b"through")
+
+
+@case
+def running(environ, start_response):
+    return reply(start_response, str(len(LOG)))
 
 
 @case
