@@ -89,6 +89,7 @@ func (e *Endpoint) expireRunning() (untaken bool) {
 func (s *stream) expire() {
 	l, r := s.link, s.responder
 	s.state, s.responder = late, nil
+	l.target.late.Add(1)
 	l.send(wire.Header{Stream: s.id, Type: wire.Reset, Aux: uint16(wire.Deadline)}, nil)
 	l.send(wire.Header{Type: wire.Ping}, make([]byte, 8))
 	id, heard := s.id, l.heard

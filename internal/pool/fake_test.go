@@ -388,8 +388,8 @@ func (s *setting) atRest() {
 			s.t.Errorf("endpoint %d: %d in the queue, %d offered, %d counted", i, e.queue.len(), e.offers, e.waiting.Load())
 		}
 		for _, l := range e.links {
-			if n := l.target.inFlight.Load(); n != 0 {
-				s.t.Errorf("%s has %d in flight", l.target.name, n)
+			if n, late := l.target.inFlight.Load(), l.target.late.Load(); n != 0 || late != 0 {
+				s.t.Errorf("%s has %d in flight, %d late", l.target.name, n, late)
 			}
 			if len(l.free) != len(l.slots) || l.ahead() != 0 {
 				s.t.Errorf("%s: %d of %d slots are free, %d not taken", l.target.name, len(l.free), len(l.slots), l.ahead())

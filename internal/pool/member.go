@@ -299,6 +299,9 @@ func (i *instance) awaitIdle(grace <-chan time.Time) {
 	defer tick.Stop()
 	drained := i.process.Drained
 	for drained != nil || i.target.inFlight.Load() > 0 {
+		if late := i.target.late.Load(); late > 0 && i.target.inFlight.Load() <= late {
+			return // what is left has been answered for it, and may never end
+		}
 		select {
 		case <-drained:
 			drained = nil

@@ -51,10 +51,11 @@ type Target struct {
 	limit    int64 // exchanges at once
 	offers   int   // requests that may lie in its ring beyond that, on each link
 	inFlight atomic.Int64
-	draining atomic.Bool // no new exchange is given to it
-	threaded bool        // it runs its requests on threads: one that goes on can't be cancelled
-	violated func(error) // has the worker killed
-	stuck    func()      // has it replaced
+	late     atomic.Int64 // of these, past their deadline
+	draining atomic.Bool  // no new exchange is given to it
+	threaded bool         // it runs its requests on threads: one that goes on can't be cancelled
+	violated func(error)  // has the worker killed
+	stuck    func()       // has it replaced
 
 	descriptors *worker.Descriptors // that it has passed
 }

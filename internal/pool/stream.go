@@ -134,6 +134,9 @@ func (s *stream) fail(reason exchange.Reason) {
 func (s *stream) release() {
 	l, e := s.link, s.endpoint
 	e.running.remove(s)
+	if s.state == late {
+		l.target.late.Add(-1)
+	}
 	l.vacate(s)
 	l.target.inFlight.Add(-1)
 	e.recycle(s)

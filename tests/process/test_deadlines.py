@@ -5,7 +5,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from harness import Server, StartServer
+from harness import Server, StartServer, alive, eventually
+from meeting import blocked, release
 from rawhttp import Connection, fetch
 
 
@@ -67,3 +68,43 @@ def test_a_deadline_ends_a_request_also_while_its_body_comes(run: StartServer) -
         assert connection.response().status == 504
     assert pid_of(server) == before
     assert os.path.exists(f"/proc/{before}")
+
+
+# spec: process 9
+def test_a_thread_that_goes_on_is_replaced_with_its_worker(run: StartServer) -> None:
+    server = run("--timeout-request", "0.3", target="threaded:app")
+    before = pid_of(server)
+    with Connection(server) as stuck, Connection(server) as behind:
+        stuck.request("GET", "/hang")
+        behind.request("GET", "/pid")
+        assert stuck.response().status == 504
+        after = behind.response()
+        assert (after.status, after.text != before) == (200, True)
+    server.wait_for(r'threaded\.py", line \d+ in app')
+
+
+# spec: process 9
+def test_a_thread_that_ends_late_costs_nobody_a_worker(run: StartServer) -> None:
+    server = run("--timeout-request", "0.2", target="threaded:app")
+    before = pid_of(server)
+    with Connection(server) as connection:
+        assert connection.get("/late").status == 504
+        assert connection.get("/pid").text == before
+    assert server.stop() == 0
+    assert "stuck" not in server.stderr.text()
+
+
+# spec: process 9
+def test_what_other_threads_run_is_finished_before_a_stuck_worker_goes(run: StartServer, pipe: Path) -> None:
+    server = run("--timeout-request", "2", "--threads", "2", target="threaded:app")
+    before = pid_of(server)
+    with Connection(server) as stuck, Connection(server) as other, Connection(server) as third:
+        stuck.request("GET", "/hang")
+        assert stuck.response().status == 504
+        other.request("GET", f"/meet?pipe={pipe}")
+        blocked(pipe)
+        server.wait_for("a worker is stuck")
+        assert eventually(lambda: third.get("/pid").text != before)  # the successor serves
+        release(pipe)
+        assert other.response().text == before
+    assert eventually(lambda: not alive(int(before)))

@@ -292,6 +292,19 @@ def test_exceptions_after_the_head(wsgi, path, error):
     assert f"ValueError: {error}\n" in wsgi.output()
 
 
+def test_the_end_after_a_deadline_is_said(start):
+    # spec: process 9
+    worker = start("wsgi:app", threads=2).ready()
+    stream, reader = worker.open("/wait_gate"), worker.open("/read_all", method="POST", flags=0)
+    reader.next("WINDOW")
+    reader.reset(2)
+    assert reader.next()["type"] == "RESET"  # what waits for the client is released at once
+    stream.reset(2)
+    assert worker.get("/open_gate")[0] == 200
+    assert stream.next()["type"] == "RESET"
+    assert worker.output() == ""
+
+
 def test_an_exception_in_close(wsgi):
     # spec: wsgi 5
     assert wsgi.get("/raises_in_close")[2] == "all"

@@ -175,6 +175,11 @@ int call_run(Call *c)
     int result = run(c) < 0 ? fail(c) : 0;
     ThreadLoop *l = c->loop;
     pthread_mutex_lock(&l->lock);
+    bool overdue = c->stream.overdue && !c->ended;
+    pthread_mutex_unlock(&l->lock);
+    if (overdue) /* the server gives the thread's place to nobody before */
+        reply_reset(c, "");
+    pthread_mutex_lock(&l->lock);
     threads_forget(&c->stream);
     pthread_mutex_unlock(&l->lock);
     return result;

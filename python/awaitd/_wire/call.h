@@ -32,6 +32,7 @@ struct stream {
     bool granted;      /* the first grant was made */
     bool whole;        /* all of the request body is here */
     bool lost;         /* RESET by the server */
+    bool overdue;      /* the same, for the deadline: the server waits for our end */
     bool over;         /* our end is written, or lost: out of the table */
     pthread_cond_t changed;
     int waiters; /* threads that wait for it; it is in the list while there are any */

@@ -302,10 +302,10 @@ static bool write_reset(void *argument)
     struct reset *r = argument;
     struct stream *s = &r->call->stream;
     uint32_t length = text_length(r->text);
-    if (s->lost || r->call->ended)
+    if ((s->lost && !s->overdue) || r->call->ended)
         return true;
-    uint8_t *p = link_frame(
-        s->link, (struct frame){frame_padded(FRAME_HEADER + length), s->id, FRAME_RESET, 0, RESET_APP_ERROR, length});
+    uint16_t code = s->overdue ? RESET_DEADLINE : RESET_APP_ERROR;
+    uint8_t *p = link_frame(s->link, (struct frame){frame_padded(FRAME_HEADER + length), s->id, FRAME_RESET, 0, code, length});
     if (p) {
         memcpy(p + FRAME_HEADER, r->text, length);
         stream_ended(r->call);

@@ -99,8 +99,10 @@ static void route(struct link *k, const uint8_t *frame, struct frame f)
         s->whole = true;
     else if (f.type == FRAME_WINDOW)
         s->credit += f.length;
-    else if (f.type == FRAME_RESET)
+    else if (f.type == FRAME_RESET) {
         s->lost = true;
+        s->overdue = f.aux == RESET_DEADLINE;
+    }
     pthread_cond_broadcast(&s->changed);
 }
 
