@@ -112,15 +112,8 @@ var peerFlags = map[string]peerFlag{
 	"--http":                   {value: true, hint: oneEngine},
 	"--http2":                  planned(false),
 
-	"--max-requests":               planned(true),
-	"--max-requests-jitter":        planned(true),
-	"--limit-max-requests":         planned(true),
-	"--limit-max-requests-jitter":  planned(true),
-	"--workers-lifetime":           planned(true),
-	"--workers-max-rss":            planned(true),
-	"--timeout-worker-healthcheck": planned(true),
-	"--preload":                    planned(false),
-	"--retry-idempotent":           planned(false),
+	"--preload":          planned(false),
+	"--retry-idempotent": planned(false),
 
 	"--log-config":               planned(true),
 	"--log-format":               planned(true),

@@ -59,15 +59,20 @@ type Config struct {
 
 	RootPath string
 
-	LimitConcurrency      int // exchanges in flight per worker; 0: by interface
-	LimitQueue            int
-	TimeoutRequest        time.Duration // 0 for none
-	TimeoutQueue          time.Duration
-	LimitRequestLine      int
-	LimitRequestFields    int
-	LimitRequestFieldSize int
-	LimitRequestBody      int64 // 0 unlimited
-	LimitBuffered         int64 // of all connections together
+	LimitConcurrency         int // exchanges in flight per worker; 0: by interface
+	LimitQueue               int
+	TimeoutWorkerHealthcheck time.Duration // 0 for none
+	MaxRequests              int           // 0 for no limit
+	MaxRequestsJitter        int
+	WorkersLifetime          time.Duration // 0 for no limit
+	WorkersMaxRSS            int64         // 0 for no limit
+	TimeoutRequest           time.Duration // 0 for none
+	TimeoutQueue             time.Duration
+	LimitRequestLine         int
+	LimitRequestFields       int
+	LimitRequestFieldSize    int
+	LimitRequestBody         int64 // 0 unlimited
+	LimitBuffered            int64 // of all connections together
 
 	TimeoutHeader           time.Duration
 	TimeoutBody             time.Duration

@@ -18,6 +18,8 @@ const (
 	maxFields = 4000
 	// maxTimeout: whoever writes more has mistaken the unit.
 	maxTimeout = 24 * time.Hour
+	// maxLifetime of a worker.
+	maxLifetime = 365 * 24 * time.Hour
 	// maxWorkers bounds the processes of one server; each takes tens of megabytes.
 	maxWorkers = 1024
 	// maxThreads bounds the threads of one worker; each takes a stack.
@@ -173,6 +175,30 @@ var Table = []Setting{
 		Value: func(c *Config) Value { return number{field: &c.Threads, min: 1, max: maxThreads} },
 	},
 	{
+		Name: "max-requests", Aliases: []string{"limit-max-requests"}, Key: "workers.max_requests", Arg: "N", Default: "0",
+		Group: Workers,
+		Prose: "Requests after which a worker is replaced by a new one, which is ready before; 0: never.",
+		Why:   "For applications that leak memory; connections and requests do not notice.",
+		Value: func(c *Config) Value { return number{field: &c.MaxRequests, max: unbounded} },
+	},
+	{
+		Name: "max-requests-jitter", Aliases: []string{"limit-max-requests-jitter"}, Key: "workers.max_requests_jitter", Arg: "N",
+		Default: "0", Group: Workers,
+		Prose: "At most as many requests more than `max-requests`, by chance for each worker, so that they don't go all at once.",
+		Value: func(c *Config) Value { return number{field: &c.MaxRequestsJitter, max: unbounded} },
+	},
+	{
+		Name: "workers-lifetime", Key: "workers.lifetime", Arg: "TIME", Default: "0s", Unit: "seconds", Group: Workers,
+		Prose: "Time after which a worker is replaced, and up to a tenth of it more, by chance; 0: never.",
+		Value: func(c *Config) Value { return duration{&c.WorkersLifetime, 0, maxLifetime} },
+	},
+	{
+		Name: "workers-max-rss", Key: "workers.max_rss", Arg: "SIZE", Default: "0", Unit: "bytes", Group: Workers,
+		Prose: "Resident memory at which a worker is replaced, looked at once a second; 0: never.",
+		Why:   "Better a new worker than the kernel's choice of a victim.",
+		Value: func(c *Config) Value { return size[int64]{&c.WorkersMaxRSS, 0, math.MaxInt64} },
+	},
+	{
 		Name: "loop", Key: "workers.loop", Arg: "NAME", Default: "auto", Group: Workers,
 		Prose: "Event loop of the workers; `auto` takes uvloop where it is installed. `module:factory` names a function that " +
 			"returns a loop.",
@@ -314,6 +340,14 @@ var Table = []Setting{
 			"cancelled. A worker that does not end the request is replaced. 0: no limit.",
 		Why:   "Only the application knows how long its longest request takes.",
 		Value: func(c *Config) Value { return duration{&c.TimeoutRequest, 0, maxTimeout} },
+	},
+	{
+		Name: "timeout-worker-healthcheck", Key: "timeouts.worker_healthcheck", Arg: "TIME", Default: "30s", Unit: "seconds",
+		Group: Timeouts,
+		Prose: "Time for which the event loop of a worker that runs requests may not turn; then its stack is logged, and it is " +
+			"replaced. 0: for ever.",
+		Why:   "A loop that has stood still for so long serves nobody; a request that computes longer belongs on a thread.",
+		Value: func(c *Config) Value { return duration{&c.TimeoutWorkerHealthcheck, 0, maxTimeout} },
 	},
 	{
 		Name: "timeout-startup", Key: "timeouts.startup", Arg: "TIME", Default: "1m", Unit: "seconds", Group: Timeouts,

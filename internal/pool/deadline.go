@@ -105,7 +105,7 @@ func (l *link) checkStuck(id uint32, heard uint64) {
 		return
 	}
 	if l.target.threaded || l.heard == heard {
-		l.target.stuck()
+		l.target.stuck("a request went on past its deadline")
 	}
 }
 

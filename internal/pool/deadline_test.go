@@ -14,7 +14,7 @@ func timed(t *testing.T, limit int64) (s *setting, w *fakeWorker, stuck *int) {
 	s.shared.deadline, s.shared.queueWait = time.Second, time.Minute
 	w = s.worker("w", limit)
 	stuck = new(int)
-	w.target.stuck = func() { *stuck++ }
+	w.target.stuck = func(string) { *stuck++ }
 	return s, w, stuck
 }
 

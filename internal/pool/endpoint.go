@@ -33,6 +33,7 @@ type Endpoint struct {
 	timing   bool         // a look at the queue's wait limit is due
 	running  runs         // what must be answered in time
 	watching bool         // a look at it is due
+	checking bool         // a look at the loops' health is due
 	scratch  wire.Scratch
 	response exchange.Response // the one that is being passed on: it would escape to the heap for each request
 	spare    []*stream

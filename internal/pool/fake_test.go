@@ -141,7 +141,7 @@ func (s *setting) worker(name string, limit int64) *fakeWorker {
 	}
 	w := &fakeWorker{s: s, bell: bell, target: &Target{name: name, limit: limit, descriptors: worker.NewDescriptors()}}
 	w.target.violated = func(err error) { w.violated = err }
-	w.target.stuck = func() {}
+	w.target.stuck, w.target.worn = func(string) {}, func(string) {}
 	for _, e := range s.endpoints {
 		l, err := wire.NewLink(wire.MinRing, bell)
 		if err != nil {

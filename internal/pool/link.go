@@ -21,6 +21,7 @@ type link struct {
 	heard    uint64   // frames from the worker
 	unwatch  func()
 	still    standstill
+	pulse    pulse
 	withdrew bool // offers were taken back to make room: the worker must be told
 	broken   bool // the worker broke the wire's rules, and is being killed
 }
@@ -84,7 +85,9 @@ func (l *link) start(s *stream) bool {
 	}
 	s.state = sent
 	l.untaken.push(s)
+	l.target.serve()
 	l.endpoint.watchDeadlines()
+	l.endpoint.watchHealth()
 	return true
 }
 

@@ -16,7 +16,8 @@ type member struct {
 	pool    *Pool
 	name    string
 	replace chan chan error // asks for a new worker in place of the old
-	stuck   chan *instance  // asks for one in place of a worker that is stuck
+	stuck   chan wish       // asks for one in place of a worker that is stuck
+	worn    chan wish       // or worn
 
 	mu      sync.Mutex
 	current *instance
@@ -101,9 +102,13 @@ func (m *member) attend() (stopped bool) {
 			return true
 		case done := <-m.replace:
 			done <- m.exchange(i)
-		case stuck := <-m.stuck:
-			if stuck == i {
-				m.unstick(i)
+		case w := <-m.stuck:
+			if w.instance == i {
+				m.unstick(i, w.why)
+			}
+		case w := <-m.worn:
+			if w.instance == i {
+				m.recycle(i, w.why)
 			}
 		case <-i.process.Done:
 			m.pool.opts.Log.Error("a worker ended and is replaced", "worker", m.name, "pid", i.process.PID(), "how", i.process.Ending().How)
@@ -125,18 +130,17 @@ func (m *member) exchange(old *instance) error {
 	return nil
 }
 
-// unstick replaces a worker that runs a request past its deadline. If it has other threads they finish what they do; else nothing
-// it has can be saved.
-func (m *member) unstick(i *instance) {
+// unstick replaces a worker that does not go on. If it has other threads they finish what they do; else nothing it has can be saved.
+func (m *member) unstick(i *instance, why string) {
 	p := m.pool
-	p.opts.Log.Error("a worker is stuck; this is what it does", "worker", m.name, "pid", i.process.PID(), "why", "a request went on past its deadline")
+	p.opts.Log.Error("a worker is stuck; this is what it does", "worker", m.name, "pid", i.process.PID(), "why", why)
 	_, _ = io.WriteString(p.opts.Out, i.process.Stack())
 	if i.target.limit > 1 && i.target.threaded {
 		if err := m.exchange(i); err == nil {
 			return
 		}
 	}
-	i.process.Kill("a request went on past its deadline")
+	i.process.Kill(why)
 }
 
 // boot starts a worker and waits until it is ready. If that is the worker's failure, the error is an unready.
@@ -199,16 +203,20 @@ func (m *member) start() (*instance, error) {
 		p.opts.Log.Error("a worker broke the rules of the wire and is killed", "worker", m.name, "error", err)
 		i.process.Kill(err.Error())
 	}
-	i.target.stuck = func() {
-		select {
-		case m.stuck <- i:
-		default: // somebody has said so
-		}
-	}
+	i.target.stuck = func(why string) { m.tell(m.stuck, i, why) }
+	i.target.worn = func(why string) { m.tell(m.worn, i, why) }
 	m.mu.Lock()
 	m.booting = i.process
 	m.mu.Unlock()
 	return i, nil
+}
+
+// tell asks for another worker in place of i, unless somebody has just done so.
+func (m *member) tell(whom chan<- wish, i *instance, why string) {
+	select {
+	case whom <- wish{i, why}:
+	default:
+	}
 }
 
 // prefix is what stands before a worker's lines: its name, unless it is the only one.
@@ -225,6 +233,8 @@ func (m *member) adopt(i *instance) {
 	kind := i.process.Info().Interface
 	i.target.limit, i.target.offers = p.concurrency(kind)
 	i.target.threaded = kind == "wsgi"
+	i.target.enough = p.opts.Wear.requests()
+	go m.watchWear(i) // ends with the worker
 	m.mu.Lock()
 	m.current, m.booting = i, nil
 	m.mu.Unlock()

@@ -47,6 +47,7 @@ func (l *link) promote(s *stream) {
 	l.target.inFlight.Add(1)
 	s.state = sent
 	l.untaken.push(s)
+	l.target.serve()
 	l.endpoint.watchDeadlines()
 }
 

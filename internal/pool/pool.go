@@ -35,6 +35,8 @@ type Options struct {
 	LimitQueue       int
 	QueueWait        time.Duration
 	Deadline         time.Duration // for a request until it is answered; 0 for none
+	Health           time.Duration // the longest that an event loop may not turn; 0 for ever
+	Wear             Wear
 	BootTimeout      time.Duration
 	Grace            time.Duration // for a worker to finish what it has, when it is replaced
 
@@ -78,11 +80,11 @@ func New(o Options) *Pool {
 	p := &Pool{opts: o, fatal: make(chan error, 1), stop: make(chan struct{}), interpreter: o.Interpreter}
 	p.maxFrame = o.RingSize / 4
 	p.limitQueue = int64(o.LimitQueue)
-	p.queueWait, p.deadline = o.QueueWait, o.Deadline
+	p.queueWait, p.deadline, p.health = o.QueueWait, o.Deadline, o.Health
 	p.checks = make(chan struct{}, maxChecks)
 	p.log = o.Log
 	for i := range o.Workers {
-		p.members = append(p.members, &member{pool: p, name: fmt.Sprintf("worker-%d", i+1), replace: make(chan chan error, 1), stuck: make(chan *instance, 1)})
+		p.members = append(p.members, &member{pool: p, name: fmt.Sprintf("worker-%d", i+1), replace: make(chan chan error, 1), stuck: make(chan wish, 1), worn: make(chan wish, 1)})
 	}
 	return p
 }

@@ -14,6 +14,7 @@ type shared struct {
 	limitQueue int64
 	queueWait  time.Duration
 	deadline   time.Duration // for a request until it is answered; 0 for none
+	health     time.Duration // the longest that an event loop may not turn; 0 for ever
 	queued     atomic.Int64  // requests waiting, over all endpoints
 	stopping   atomic.Bool
 	checks     chan struct{} // one for each file being looked at
@@ -51,11 +52,14 @@ type Target struct {
 	limit    int64 // exchanges at once
 	offers   int   // requests that may lie in its ring beyond that, on each link
 	inFlight atomic.Int64
-	late     atomic.Int64 // of these, past their deadline
-	draining atomic.Bool  // no new exchange is given to it
-	threaded bool         // it runs its requests on threads: one that goes on can't be cancelled
-	violated func(error)  // has the worker killed
-	stuck    func()       // has it replaced
+	late     atomic.Int64     // of these, past their deadline
+	draining atomic.Bool      // no new exchange is given to it
+	threaded bool             // it runs its requests on threads: one that goes on can't be cancelled
+	violated func(error)      // has the worker killed
+	stuck    func(why string) // has it replaced
+	worn     func(why string) // has it replaced in good order
+	served   atomic.Int64     // requests it was given
+	enough   int64            // after how many of them it is worn; 0 for never
 
 	descriptors *worker.Descriptors // that it has passed
 }

@@ -64,6 +64,15 @@ async def do_block(query: Query, receive: Receive, send: Send) -> str:
     return str(os.getpid())
 
 
+async def do_grow(query: Query, receive: Receive, send: Send) -> str:
+    """Takes memory and keeps it."""
+    hoard.append(b"x" * int(query["bytes"]))
+    return str(os.getpid())
+
+
+hoard: list[bytes] = []
+
+
 async def do_hang(query: Query, receive: Receive, send: Send) -> str:
     """Waits for ever; says when it is told to end."""
     try:

@@ -1,0 +1,99 @@
+package pool
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Wear. A worker may be replaced after a number of requests, a time, or when it has grown: for applications that leak. The new one
+// is ready before the old one goes, so nobody notices.
+
+// Wear says when workers are replaced; zero values: never.
+type Wear struct {
+	Requests int           // started
+	Jitter   int           // at most as many more, by chance: workers of one age shall not go at once
+	Lifetime time.Duration // up to a tenth longer, by chance
+	RSS      int64         // bytes of resident memory
+}
+
+const (
+	wearTick = time.Second // between two looks at a worker's memory
+
+	// wearPause is how long a worker goes on that was to be replaced when its successor could not start.
+	wearPause = 30 * time.Second
+)
+
+// wish is that an instance be replaced.
+type wish struct {
+	instance *instance
+	why      string
+}
+
+// requests is after how many requests a worker is replaced; 0 for never.
+func (w *Wear) requests() int64 {
+	if w.Requests == 0 {
+		return 0
+	}
+	return int64(w.Requests + rand.IntN(w.Jitter+1))
+}
+
+// serve counts a request that a worker was given.
+func (t *Target) serve() {
+	if n := t.served.Add(1); n == t.enough {
+		t.worn(fmt.Sprintf("%d requests", n))
+	}
+}
+
+// watchWear has a worker replaced when it is old, or large. It ends with the worker.
+func (m *member) watchWear(i *instance) {
+	wear := m.pool.opts.Wear
+	var old <-chan time.Time
+	if wear.Lifetime > 0 {
+		old = time.After(wear.Lifetime + time.Duration(rand.Int64N(int64(wear.Lifetime)/10+1)))
+	}
+	var look <-chan time.Time
+	if wear.RSS > 0 {
+		tick := time.NewTicker(wearTick)
+		defer tick.Stop()
+		look = tick.C
+	}
+	for !i.target.draining.Load() {
+		select {
+		case <-i.process.Done:
+			return
+		case <-old:
+			i.target.worn("its lifetime")
+			old = time.After(wearPause)
+		case <-look:
+			if rss := residentMemory(i.process.PID()); rss > wear.RSS {
+				i.target.worn(fmt.Sprintf("%d MiB of memory", rss>>20))
+				look = time.After(wearPause)
+			}
+		}
+	}
+}
+
+// residentMemory is what a process has in memory, in bytes; 0 if it can't be said.
+func residentMemory(pid int) int64 {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
+	fields := strings.Fields(string(text))
+	if err != nil || len(fields) < 2 {
+		return 0
+	}
+	pages, _ := strconv.ParseInt(fields[1], 10, 64)
+	return pages * int64(os.Getpagesize())
+}
+
+// recycle replaces a worker that is worn.
+func (m *member) recycle(i *instance, why string) {
+	log := m.pool.opts.Log
+	log.Info("a worker is replaced", "worker", m.name, "pid", i.process.PID(), "after", why)
+	if err := m.exchange(i); err != nil {
+		log.Error("its successor can't start; it goes on", "worker", m.name, "error", err)
+		i.target.served.Store(0) // for as many requests as before
+	}
+}
