@@ -112,8 +112,7 @@ var peerFlags = map[string]peerFlag{
 	"--http":                   {value: true, hint: oneEngine},
 	"--http2":                  planned(false),
 
-	"--preload":          planned(false),
-	"--retry-idempotent": planned(false),
+	"--preload": planned(false),
 
 	"--log-config":               planned(true),
 	"--log-format":               planned(true),

@@ -62,7 +62,8 @@ type Config struct {
 	LimitConcurrency         int // exchanges in flight per worker; 0: by interface
 	LimitQueue               int
 	TimeoutWorkerHealthcheck time.Duration // 0 for none
-	MaxRequests              int           // 0 for no limit
+	RetryIdempotent          bool
+	MaxRequests              int // 0 for no limit
 	MaxRequestsJitter        int
 	WorkersLifetime          time.Duration // 0 for no limit
 	WorkersMaxRSS            int64         // 0 for no limit

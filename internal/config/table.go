@@ -199,6 +199,12 @@ var Table = []Setting{
 		Value: func(c *Config) Value { return size[int64]{&c.WorkersMaxRSS, 0, math.MaxInt64} },
 	},
 	{
+		Name: "retry-idempotent", Key: "workers.retry_idempotent", Default: "false", Group: Workers,
+		Prose: "Run a GET or HEAD once more, on another worker, if its worker dies before the response begins.",
+		Why:   "A request that kills a worker would kill a second one.",
+		Value: func(c *Config) Value { return boolean{&c.RetryIdempotent} },
+	},
+	{
 		Name: "loop", Key: "workers.loop", Arg: "NAME", Default: "auto", Group: Workers,
 		Prose: "Event loop of the workers; `auto` takes uvloop where it is installed. `module:factory` names a function that " +
 			"returns a loop.",

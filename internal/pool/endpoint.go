@@ -125,6 +125,7 @@ func (e *Endpoint) Open(req *exchange.Request, r exchange.Responder) (exchange.S
 		return nil, exchange.HeadTooLarge
 	}
 	req.Body = req.Body[taken:]
+	s.repeatable = e.pool.retry && isIdempotent(req)
 	if !e.waits() && e.dispatch(s) {
 		return s, exchange.None
 	}
@@ -139,6 +140,12 @@ func (e *Endpoint) Open(req *exchange.Request, r exchange.Responder) (exchange.S
 	}
 	e.watchQueue()
 	return s, exchange.None
+}
+
+// isIdempotent says whether a request may be run again by a server (RFC 9110 §9.2.2), all of it being here.
+func isIdempotent(req *exchange.Request) bool {
+	method := string(req.Method.Of(req.Buf))
+	return (method == "GET" || method == "HEAD") && req.End && len(req.Body) == 0
 }
 
 // waits says whether any request waits.

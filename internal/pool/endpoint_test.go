@@ -274,6 +274,36 @@ func TestWhatADeadWorkerHadNotTakenRunsElsewhereInOrderAndTheRestFails(t *testin
 	s.atRest()
 }
 
+// spec: process 4
+func TestAGetWhoseWorkerDiesMayRunOnceMore(t *testing.T) {
+	s := newSetting(t, 1)
+	s.shared.retry = true
+	w := s.worker("w", 10)
+	began, c := s.open(0, "began"), s.open(0, "c")
+	posted := &fakeClient{t: t, name: "posted"}
+	post := request("/posted", "")
+	post.Buf = append([]byte("PUT"), post.Buf[3:]...)
+	posted.stream, _ = s.endpoints[0].Open(post, posted)
+	s.turn()
+	w.ends[0].head(w.ends[0].take().id, 200, "part", false)
+	w.ends[0].say(wire.Header{Stream: w.ends[0].take().id, Type: wire.Window, Length: 5}, nil)
+	w.ends[0].take()
+	w.die()
+	if began.failed != exchange.WorkerDied || posted.failed != exchange.WorkerDied || c.ended {
+		t.Fatal(began.failed, posted.failed, c.failed)
+	}
+	second := s.worker("second", 10)
+	s.turn()
+	if second.ends[0].take() == nil {
+		t.Fatal("it was not given to another worker")
+	}
+	second.die()
+	if c.failed != exchange.WorkerDied {
+		t.Fatalf("after the second worker: %v", c.failed)
+	}
+	s.atRest()
+}
+
 func TestWhatADeadWorkerLeftBehindWaitsNoLongerThanTheLimit(t *testing.T) {
 	s := newSetting(t, 1)
 	w := s.worker("w", 10)

@@ -249,13 +249,20 @@ func (l *link) close() {
 	l.refresh()
 	l.unwatch()
 	l.takeBack()
+	var again []*stream
 	for i := range l.slots {
-		if s := l.slots[i].s; s != nil && s.state == late {
+		switch s := l.slots[i].s; {
+		case s == nil:
+		case s.state == late:
 			s.release()
-		} else if s != nil {
+		case s.repeatable && !s.responded:
+			s.repeat()
+			again = append(again, s)
+		default:
 			s.fail(exchange.WorkerDied)
 		}
 	}
+	l.endpoint.requeue(again)
 	l.broken = true
 	l.wire.Close()
 }

@@ -37,6 +37,7 @@ type Options struct {
 	Deadline         time.Duration // for a request until it is answered; 0 for none
 	Health           time.Duration // the longest that an event loop may not turn; 0 for ever
 	Wear             Wear
+	Retry            bool // GET and HEAD run once more if their worker dies before it answers
 	BootTimeout      time.Duration
 	Grace            time.Duration // for a worker to finish what it has, when it is replaced
 
@@ -80,7 +81,7 @@ func New(o Options) *Pool {
 	p := &Pool{opts: o, fatal: make(chan error, 1), stop: make(chan struct{}), interpreter: o.Interpreter}
 	p.maxFrame = o.RingSize / 4
 	p.limitQueue = int64(o.LimitQueue)
-	p.queueWait, p.deadline, p.health = o.QueueWait, o.Deadline, o.Health
+	p.queueWait, p.deadline, p.health, p.retry = o.QueueWait, o.Deadline, o.Health, o.Retry
 	p.checks = make(chan struct{}, maxChecks)
 	p.log = o.Log
 	for i := range o.Workers {

@@ -100,6 +100,7 @@ func TestNothingIsLeftWhateverHappens(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			c := &chaos{setting: newSetting(t, 2), rnd: rand.New(rand.NewPCG(seed, 0))}
 			c.shared.deadline = time.Duration(c.rnd.IntN(2)) * time.Second
+			c.shared.health, c.shared.retry = time.Duration(c.rnd.IntN(2))*time.Second, c.rnd.IntN(2) == 0
 			for range 3000 {
 				c.step()
 			}

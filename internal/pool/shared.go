@@ -14,6 +14,7 @@ type shared struct {
 	limitQueue int64
 	queueWait  time.Duration
 	deadline   time.Duration // for a request until it is answered; 0 for none
+	retry      bool          // GET and HEAD run once more if their worker dies before it answers
 	health     time.Duration // the longest that an event loop may not turn; 0 for ever
 	queued     atomic.Int64  // requests waiting, over all endpoints
 	stopping   atomic.Bool

@@ -43,6 +43,8 @@ type stream struct {
 	responded bool // a HEAD was passed on
 	opening   bool // a file of its is being opened
 	listed    bool // among those that run
+
+	repeatable bool // it may run once more if its worker dies before its response begins
 }
 
 // keepOpen is the largest OPEN whose memory is kept for the next stream.
@@ -128,6 +130,14 @@ func (s *stream) fail(reason exchange.Reason) {
 	s.state = over
 	s.responder.Fail(reason)
 	s.release()
+}
+
+// repeat takes a stream back from a worker that died, to be run on another.
+func (s *stream) repeat() {
+	s.endpoint.running.remove(s)
+	s.link.vacate(s)
+	s.link.target.inFlight.Add(-1)
+	s.link, s.state, s.credit, s.repeatable = nil, queued, 0, false
 }
 
 // release frees what the stream holds of its link, and lets the next request have it. The stream must not be used any more.

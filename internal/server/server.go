@@ -188,7 +188,7 @@ func (s *Server) poolOptions(ring int) pool.Options {
 		},
 		Search: s.search(), Interpreter: s.python, Version: config.Version, Environ: c.Environ, Dir: c.Dir,
 		RingSize: ring, LimitConcurrency: c.LimitConcurrency, LimitQueue: c.LimitQueue, QueueWait: c.TimeoutQueue,
-		Deadline: c.TimeoutRequest, Health: c.TimeoutWorkerHealthcheck,
+		Deadline: c.TimeoutRequest, Health: c.TimeoutWorkerHealthcheck, Retry: c.RetryIdempotent,
 		Wear:        pool.Wear{Requests: c.MaxRequests, Jitter: c.MaxRequestsJitter, Lifetime: c.WorkersLifetime, RSS: c.WorkersMaxRSS},
 		BootTimeout: c.TimeoutStartup, Grace: c.TimeoutGracefulShutdown, Out: s.out.Log, Log: s.log, Reaper: s.reaper,
 	}

@@ -135,6 +135,14 @@ async def do_hard_exit(query: Query, receive: Receive, send: Send) -> str:
     os._exit(int(query["code"]))
 
 
+async def do_die_once(query: Query, receive: Receive, send: Send) -> str:
+    """Kills its worker the first time."""
+    if not os.path.exists(query["file"]):
+        open(query["file"], "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "alive"
+
+
 async def do_segfault(query: Query, receive: Receive, send: Send) -> str:
     ctypes.string_at(0)
     return ""

@@ -233,3 +233,14 @@ def test_nothing_survives_the_server(run: StartServer, pipe: Path) -> None:
         server.process.kill()
         server.wait()
         eventually(lambda: not any(map(alive, workers)))
+
+
+# spec: process 4
+def test_a_get_whose_worker_dies_may_run_once_more(run: StartServer, tmp_path: Path) -> None:
+    server = run("--retry-idempotent", "--workers", "2")
+    first = fetch(server, f"/die-once?file={tmp_path}/died")
+    assert (first.status, first.text) == (200, "alive")
+    with Connection(server) as connection:
+        (tmp_path / "died").unlink()
+        assert connection.request("POST", f"/die-once?file={tmp_path}/died").response().status == 502
+    assert fetch(server, "/hard-exit?code=3").status == 502  # a second worker died of it
