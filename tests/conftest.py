@@ -1,12 +1,19 @@
-"""Fixtures of all tests that start the real server. What tests import by name is in `harness`."""
+"""Fixtures of all tests that start the real server. What tests import by name is in `harness`, `nginx` and `deployment`.
 
+Environment:
+CI                  `true`: a missing nginx is a failure, not a skip
+"""
+
+import os
 import sys
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from deployment import Deploy, Deployed, deployed
 from harness import Server, StartServer, binary, serve
+from nginx import NGINX, Nginx, StartNginx, with_servers
 
 _running: list[Server] = []
 
@@ -42,6 +49,40 @@ def launch() -> Iterator[StartServer]:
             servers.callback(_running.remove, server)
             servers.callback(server.kill)
             return server
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def needs_nginx() -> None:
+    if not NGINX:
+        missing = "needs the package nginx (apt-get install nginx)"
+        pytest.fail(missing, pytrace=False) if os.environ.get("CI") == "true" else pytest.skip(missing)
+
+
+@pytest.fixture(scope="module")
+def start_nginx(needs_nginx: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartNginx]:
+    """`start_nginx({"name": "what is in its server block"})` starts an nginx that is stopped after the module."""
+    with ExitStack() as running:
+
+        def start(servers: dict[str, str], common: str = "", http2: bool = False) -> Nginx:
+            nginx = with_servers(Path(tmp_path_factory.mktemp("nginx")), servers, common, http2)
+            running.callback(nginx.stop)
+            return nginx
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def deploy(needs_nginx: None) -> Iterator[Deploy]:
+    """`deploy(root, service, site)` starts what a unit and a file of nginx's say, with `root` for /, until the module ends."""
+    with ExitStack() as running:
+
+        def start(root: Path, service: str, site: str) -> Deployed:
+            found = running.enter_context(deployed(root, service, site))
+            _running.append(found.server)
+            running.callback(_running.remove, found.server)
+            return found
 
         yield start
 

@@ -1,6 +1,7 @@
 """A real nginx (Debian's) in front of the server under test."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -52,23 +53,18 @@ class Front:
 
 
 class Nginx:
-    """A running nginx with an address for each server block."""
+    """A running nginx, with addresses of ours."""
 
-    def __init__(self, folder: Path, servers: dict[str, str], common: str = "", http2: bool = False) -> None:
+    def __init__(self, folder: Path, conf: str, fronts: dict[str, Front]) -> None:
         assert NGINX
-        self.folder = folder
-        self.fronts = {name: Front() for name in servers}
-        blocks = [
-            f"server {{ listen {self.fronts[name].address}{' http2' * http2}; {body} }}" for name, body in servers.items()
-        ]
-        conf = folder / "nginx.conf"
-        text = _CONF.format(folder=folder, common=common, servers="\n    ".join(blocks))
-        conf.write_text(text if os.geteuid() == 0 else text.replace("user root;\n", ""))
-        listening = [front.socket.fileno() for front in self.fronts.values()]
+        self.folder, self.fronts = folder, fronts
+        (folder / "nginx.conf").write_text(conf if os.geteuid() == 0 else conf.replace("user root;\n", ""))
+        command = [NGINX, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
+        test = subprocess.run([*command, "-t"], capture_output=True, text=True, timeout=STOP_WITHIN, check=False)
+        assert test.returncode == 0, test.stderr
+        listening = [front.socket.fileno() for front in fronts.values()]
         self.process = subprocess.Popen(
-            [NGINX, "-c", str(conf), "-e", str(folder / "error.log")],
-            env={**os.environ, "NGINX": "".join(f"{fd};" for fd in listening)},
-            pass_fds=listening,
+            command, env={**os.environ, "NGINX": "".join(f"{fd};" for fd in listening)}, pass_fds=listening
         )
 
     def __getitem__(self, name: str) -> Front:
@@ -85,6 +81,28 @@ class Nginx:
             self.process.kill()
             for front in self.fronts.values():
                 front.socket.close()
+
+
+def with_servers(folder: Path, servers: dict[str, str], common: str = "", http2: bool = False) -> Nginx:
+    """An nginx with an address for each server block."""
+    fronts = {name: Front() for name in servers}
+    blocks = [f"server {{ listen {fronts[name].address}{' http2' * http2}; {body} }}" for name, body in servers.items()]
+    return Nginx(folder, _CONF.format(folder=folder, common=common, servers="\n    ".join(blocks)), fronts)
+
+
+def with_site(folder: Path, site: str) -> Nginx:
+    """An nginx with a file of its conf.d as it stands in a page; each port has an address of ours, `nginx["80"]`."""
+    fronts: dict[str, Front] = {}
+
+    def address(listen: re.Match[str]) -> str:
+        fronts[listen[1]] = fronts.get(listen[1]) or Front()
+        return f"listen {fronts[listen[1]].address}"
+
+    for file in SETTINGS.iterdir():
+        if file.is_file() and file.name != "nginx.conf":
+            shutil.copy(file, folder)  # what `include` names is looked for beside nginx.conf
+    site = re.sub(r"\blisten (\d+)", address, site)
+    return Nginx(folder, _CONF.format(folder=folder, common="include mime.types;", servers=site), fronts)
 
 
 StartNginx = Callable[..., Nginx]
