@@ -18,11 +18,17 @@ from browser import CHROMEDRIVER, CHROMIUM, TakePicture, start_browser
 
 
 @pytest.fixture
-def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
+def browser_flags() -> tuple[str, ...]:
+    """Flags of the browser; a module that needs some has a fixture of this name."""
+    return ()
+
+
+@pytest.fixture
+def browser(tmp_path: Path, browser_flags: tuple[str, ...]) -> Iterator[webdriver.Chrome]:
     if not (CHROMIUM and CHROMEDRIVER):
         missing = "needs the packages chromium and chromium-driver (apt-get install chromium chromium-driver)"
         pytest.fail(missing, pytrace=False) if os.environ.get("CI") == "true" else pytest.skip(missing)
-    driver = start_browser(tmp_path / "profile")
+    driver = start_browser(tmp_path / "profile", *browser_flags)
     try:
         yield driver
     finally:

@@ -200,7 +200,9 @@ def test_the_flags_and_keys_of_a_page_are_ours_and_go_together(page: str) -> Non
 
 # What of Unit's a page says is "not yet", and the flag that will say it.
 UNIT_LATER = {
-    **{"limits.timeout": "--timeout-request", "limits.requests": "--max-requests", "tls": "--ssl-certfile"},
+    "limits.timeout": "--timeout-request",
+    "limits.requests": "--max-requests",
+    "tls": "--ssl-certfile",
     **dict.fromkeys(("share", "index", "fallback"), "--static"),
 }
 

@@ -88,5 +88,5 @@ STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
 
 if not DEBUG:
+    # Who says that a request came by HTTPS is decided by awaitd's settings, so there is no SECURE_PROXY_SSL_HEADER.
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
