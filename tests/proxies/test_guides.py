@@ -34,7 +34,8 @@ EXAMPLES = [
 
 class Example:
     def __init__(self, page: str, section: str, site: Deployed) -> None:
-        self.page, self.section, self.server, self.front = page, section, site.server, site.nginx["80"]
+        self.page, self.section = page, section
+        self.root, self.server, self.front = site.root, site.server, site.nginx["80"]
 
     def seen(self, target: str, **fields: str) -> dict[str, Any]:
         """Of a request what both interfaces know: client, host, scheme, environment."""
@@ -99,6 +100,12 @@ def test_the_workers_and_their_environment(example: Example) -> None:
         assert len(workers) == int(found[1])
     if "SITE_ENV" in settings:
         assert all(b"SITE_ENV=production\0" in Path(f"/proc/{pid}/environ").read_bytes() for pid in workers)
+
+
+def test_the_check_that_the_pages_name(example: Example) -> None:
+    folder = example.root / "srv" / "site"
+    checked = subprocess.run([binary(), "--check-config"], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    assert checked.returncode == 0, checked.stderr
 
 
 # What the pages call a setting of gunicorn.conf.py, if its flag is called otherwise. `""`: it has none.
@@ -200,7 +207,6 @@ def test_the_flags_and_keys_of_a_page_are_ours_and_go_together(page: str) -> Non
 
 # What of Unit's a page says is "not yet", and the flag that will say it.
 UNIT_LATER = {
-    "limits.timeout": "--timeout-request",
     "limits.requests": "--max-requests",
     "tls": "--ssl-certfile",
     **dict.fromkeys(("share", "index", "fallback"), "--static"),
