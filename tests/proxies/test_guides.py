@@ -207,7 +207,6 @@ def test_the_flags_and_keys_of_a_page_are_ours_and_go_together(page: str) -> Non
 
 # What of Unit's a page says is "not yet", and the flag that will say it.
 UNIT_LATER = {
-    "limits.requests": "--max-requests",
     "tls": "--ssl-certfile",
     **dict.fromkeys(("share", "index", "fallback"), "--static"),
 }
