@@ -72,6 +72,8 @@ def test_a_request_reaches_the_application_as_it_was(server: Server, raw: bytes,
             for piece in pieces:
                 connection.send(piece)
             response = connection.response(lines["method"])
+            if response.status == 100:  # the body came after the application had asked for it
+                response = connection.response(lines["method"])
             if lines["method"] == "HEAD":
                 assert response.status == 200
                 continue

@@ -137,7 +137,7 @@ def test_four_hundred_slow_streams_at_once(start_server: StartServer) -> None:
         pause.wait(TICK)
     streams = READERS + WRITERS
     highest = [max(point[i] for point in curve) / MIB for i in range(2)]
-    assert highest[0] < streams * 80 / 1024 + 16, f"MiB, of the server: {highest}"
+    assert highest[0] < 1.25 * streams * 80 / 1024 + 16, f"MiB, of the server: {highest}"
     assert highest[1] < streams * 128 / 1024 + 16, f"MiB, of the worker: {highest}"
     half = len(curve) // 2
     for i in range(2):  # a garbage collector's memory goes up and down: what only goes up is a leak
