@@ -64,6 +64,7 @@ WAIT_TEXT = "WSGI that waits 10 ms, 4 threads: requests/s to the ideal of 400"
 FILE_TEXT = "100 KB by `wsgi.file_wrapper`: requests per CPU-second to gunicorn"
 OWN_TEXT = "behind nginx by `uwsgi_pass`: requests per CPU-second of the application server to uWSGI"
 WHOLE_TEXT = "the same, of application server and nginx together"
+BEST_WAY_TEXT = "the same by `proxy_pass` with keepalive, uWSGI by `uwsgi_pass`: each in its best way"
 UWSGI_PASS = ("uwsgi@uwsgi_pass",)
 ECHO_TEXT = "echo of 1 MB: requests per CPU-second (1 / CPU per request) to uvicorn"
 CPU, BEST_ASGI = "cpu_us", ("uvicorn", "granian", "pyvoy")
@@ -84,6 +85,7 @@ TARGETS = (
     Target(FILE_TEXT, "wsgi_file", "per_cpu_second", 3.0, ("gunicorn",), at_least=True),
     Target(OWN_TEXT, "behind_nginx", "own_per_cpu_second", 1.5, UWSGI_PASS, at_least=True, ours="awaitd@uwsgi_pass"),
     Target(WHOLE_TEXT, "behind_nginx", "per_cpu_second", 1.5, UWSGI_PASS, at_least=True, ours="awaitd@uwsgi_pass"),
+    Target(BEST_WAY_TEXT, "behind_nginx", "per_cpu_second", 1.5, UWSGI_PASS, at_least=True, ours="awaitd@proxy_pass"),
     Target("RSS of the server process at start", "start", "role:server", 25, unit="MB"),
     Target("one idle keep-alive connection", "idle", "largest_each", 512, unit="bytes"),
 )
