@@ -308,6 +308,18 @@ func TestTheClientHears100WhenTheApplicationAsksForTheBody(t *testing.T) {
 	})
 }
 
+// spec: http 8
+func TestAnApplicationsRefusalHasNoFieldsButItsOwn(t *testing.T) {
+	s := startSite(t)
+	c := s.dial()
+	c.get("/")
+	x := s.next()
+	s.do(func() { x.respond(503, "later", true) })
+	if r, _ := c.read("GET"); r.StatusCode != 503 || r.Header.Get("Retry-After") != "" {
+		t.Error(r.Status, r.Header)
+	}
+}
+
 func TestFailuresAreAnsweredWithTheirStatus(t *testing.T) {
 	for reason, status := range map[exchange.Reason]int{
 		exchange.AppError: 500, exchange.TooLarge: 500, exchange.WorkerDied: 502, exchange.Overloaded: 503,

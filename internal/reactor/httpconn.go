@@ -187,7 +187,7 @@ func (c *httpConn) reject(err error) {
 func (c *httpConn) answer(err *http1.Error, kind telemetry.Refusal) {
 	c.h.cfg.Refusals.Note(kind, c.r.now, slog.Int("status", err.Status), slog.String("reason", err.Reason), c.peer())
 	x, status := c.x, err.Status
-	o := c.options(status, true)
+	o := c.ownOptions(status, true)
 	head := &http1.Head{Version: exchange.HTTP11}
 	if x != nil {
 		head = &x.head
@@ -209,12 +209,18 @@ func (c *httpConn) answer(err *http1.Error, kind telemetry.Refusal) {
 // peer is who is connected, for the log.
 func (c *httpConn) peer() slog.Attr { return slog.String("client", string(c.client.AppendTo(nil))) }
 
-// options are the fields the server adds to a response with a status.
-func (c *httpConn) options(status int, closing bool) http1.HeadOptions {
-	o := http1.HeadOptions{Extra: c.h.cfg.Extra, Close: closing, CGI: c.packets == cgi.SCGI}
+// ownOptions are those of an answer of the server's own.
+func (c *httpConn) ownOptions(status int, closing bool) http1.HeadOptions {
+	o := c.options(closing)
 	if status == 503 {
 		o.Extra = append(o.Extra[:len(o.Extra):len(o.Extra)], "retry-after: 1\r\n"...)
 	}
+	return o
+}
+
+// options are the fields the server adds to every response.
+func (c *httpConn) options(closing bool) http1.HeadOptions {
+	o := http1.HeadOptions{Extra: c.h.cfg.Extra, Close: closing, CGI: c.packets == cgi.SCGI}
 	if c.packets != 0 {
 		return o // Date and Server are the web server's; it would pass on ours
 	}

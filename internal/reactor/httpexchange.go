@@ -216,7 +216,7 @@ func (x *httpExchange) Respond(r *exchange.Response) {
 	if x.responded {
 		return
 	}
-	o := c.options(r.Status, x.mustClose(r.End))
+	o := c.options(x.mustClose(r.End))
 	out, err := x.writer.Begin(c.r.write[:0], &x.head, r, &o)
 	if err != nil {
 		x.invalid(err)

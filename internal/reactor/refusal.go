@@ -53,7 +53,7 @@ func (x *httpExchange) answerFailure(reason exchange.Reason) {
 	c := x.c
 	failure := failures[reason]
 	status := failure.status
-	o := c.options(status, x.mustClose(true))
+	o := c.ownOptions(status, x.mustClose(true))
 	o.Close = o.Close || !x.head.KeepAlive
 	id := exchangeID(x.req.ID)
 	text := strconv.Itoa(status) + " " + http1.StatusText(status) + "\nerror id: " + id
