@@ -1,6 +1,7 @@
 """WSGI, line by line, over the real binary: on one thread, on several, and in wsgiref's validator, which must keep silent."""
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -368,6 +369,30 @@ def test_a_client_that_has_left_is_noticed_at_the_next_item(server: Server) -> N
 
     assert eventually(closed) == ["closed gated"]
     fetch(server, "/shut")
+
+
+# spec: wsgi 12
+@pytest.mark.parametrize("item", [b"1", b"0"])
+def test_items_that_use_up_no_credit_tell_of_a_client_that_has_left(server: Server, tmp_path: Path, item: bytes) -> None:
+    """On one thread there is no other that could hear of it."""
+    os.mkfifo(tmp_path / "pace")
+    connection = Connection(server)
+    connection.request("GET", f"/paced?{tmp_path / 'pace'}")
+    with open(tmp_path / "pace", "wb", buffering=0) as pace:  # waits for the worker's open
+        pace.write(b"1")
+        assert connection.head().status == 200
+        assert connection.chunk() == b"1"
+        connection.reset()
+
+        def is_closed() -> bool:
+            try:
+                pace.write(item)
+            except BrokenPipeError:
+                return True
+            return False
+
+        assert eventually(is_closed)
+    assert noted(server, 1) == ["closed paced"]
 
 
 # spec: wsgi 7

@@ -528,6 +528,19 @@ def reads_fifo(environ: Environ, start_response: Start) -> Iterable[bytes]:
 
 
 @case
+def paced(environ: Environ, start_response: Start) -> Iterable[bytes]:
+    """An item for each byte that the test writes; an empty one for a 0."""
+
+    def produce() -> Iterator[bytes]:
+        with open(environ["QUERY_STRING"], "rb", buffering=0) as fifo:
+            while byte := fifo.read(1):
+                yield byte.strip(b"0")
+
+    start_response("200 OK", PLAIN)
+    return Body(produce(), "closed paced")
+
+
+@case
 def handled_signal(environ: Environ, start_response: Start) -> Iterable[bytes]:
     """Only a main thread may set a handler, and it runs there."""
     heard: list[str] = []

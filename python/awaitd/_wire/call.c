@@ -29,7 +29,7 @@ static int send_item(Call *c, PyObject *item, bool end)
         return -1;
     }
     if (!PyBytes_GET_SIZE(item) && !end)
-        return 0;
+        return reply_check(c);
     if (check_started(c) < 0)
         return -1;
     return reply_send(c, (const uint8_t *)PyBytes_AS_STRING(item), PyBytes_GET_SIZE(item), end);

@@ -91,6 +91,7 @@ typedef struct {
 /* threads.c */
 /* Lock held, no GIL: waits until ready says so. Leads while nobody else does. */
 void threads_wait(ThreadLoop *l, struct stream *s, bool (*ready)(void *), void *argument);
+void threads_look(ThreadLoop *l);      /* lock held: reads the links, if nobody leads */
 void threads_forget(struct stream *s); /* lock held: the stream is over */
 
 /* call.c */
@@ -122,6 +123,7 @@ bool reply_has_begun(Call *c); /* the head has gone out */
 bool reply_set_head(Call *c, struct reply_head *head);
 /* Sends body bytes, after the head if that is still to be sent, and the end. -1 with an exception. */
 int reply_send(Call *c, const uint8_t *body, Py_ssize_t length, bool end);
+int reply_check(Call *c); /* -1 with an exception if the client has left */
 /* Sends a part of a file as the rest of the body; the descriptor may be closed then. -1 with an exception. */
 int reply_file(Call *c, struct file_part part);
 /* Sends an interim response. -1 with an exception. */

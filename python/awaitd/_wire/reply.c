@@ -135,11 +135,22 @@ int reply_send(Call *c, const uint8_t *body, Py_ssize_t length, bool end)
     ThreadLoop *l = c->loop;
     struct output o = {.call = c, .body = body, .length = length, .end = end};
     pthread_mutex_lock(&l->lock);
+    if (c->head_sent)
+        threads_look(l); /* whoever streams must hear that the client has left, even with credit to go on */
     bool ended = c->ended, done = advance(&o), lost = c->stream.lost;
     pthread_mutex_unlock(&l->lock);
     if (!done)
         lost = !wait_ready(c, advance, &o);
     return lost ? raise_lost(c) : ended ? raise_ended() : 0;
+}
+
+int reply_check(Call *c)
+{
+    pthread_mutex_lock(&c->loop->lock);
+    threads_look(c->loop);
+    bool lost = c->stream.lost;
+    pthread_mutex_unlock(&c->loop->lock);
+    return lost ? raise_lost(c) : 0;
 }
 
 /* The application's Content-Length, or UINT64_MAX. */

@@ -212,6 +212,15 @@ void threads_wait(ThreadLoop *l, struct stream *s, bool (*ready)(void *), void *
     pass_lead(l);
 }
 
+void threads_look(ThreadLoop *l)
+{
+    if (l->leading)
+        return;
+    read_links(l);
+    if (has_pending(l) && l->followers)
+        pthread_cond_signal(&l->follow);
+}
+
 void threads_forget(struct stream *s)
 {
     if (s->over)
