@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,7 @@ from ._file_wrapper import FileWrapper
 from ._report import reporter
 from ._wire import ThreadLoop
 
-#: How long threads may take to finish after ``stop``, in seconds; those that are left end with the process.
+#: How long all threads together may take to finish after ``stop``, in seconds; those that are left end with the process.
 JOIN_GRACE = 1.0
 
 Links = tuple[int, list[tuple[int, int, int]]]
@@ -72,8 +73,9 @@ class Worker:
         while not self._stopped:
             select.select([self._control.fileno(), self._woken.fileno()], [], [])
             self._on_control()
+        deadline = time.monotonic() + JOIN_GRACE
         for thread in threads:
-            thread.join(JOIN_GRACE)
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _serve(self, loop: ThreadLoop) -> None:
         try:

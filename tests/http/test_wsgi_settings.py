@@ -165,6 +165,19 @@ def test_what_waits_outlives_the_worker(start_server: StartServer, tmp_path: Pat
         assert [connection.response().body for connection in waiting] == [b"hello"] * 4
 
 
+# spec: wsgi 10
+def test_threads_that_are_stuck_delay_a_stop_together_not_one_by_one(launch: StartServer, tmp_path: Path) -> None:
+    settings = "--threads", "8", "--timeout-graceful-shutdown", "0"
+    server = launch("wsgi_cases:app", "--app-dir", str(HERE), "--port", "0", *settings, env={})
+    server.wait_ready()
+    with ExitStack() as stack:
+        for path in fifos(tmp_path, 8):
+            stack.enter_context(Connection(server)).request("GET", f"/reads_fifo?{path}")
+            stack.enter_context(open(path, "wb", buffering=0))  # waits until it is run
+        server.process.send_signal(signal.SIGTERM)
+        assert server.wait(within=5) == 0
+
+
 # spec: wsgi 4
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("threads", ["1", "4"])
