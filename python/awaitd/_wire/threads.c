@@ -154,16 +154,12 @@ static void wake_waiting(ThreadLoop *l)
 /* Reads the links, or waits for the doorbell and for extra (a descriptor, or -1); true if extra is readable or a signal came. */
 static bool lead(ThreadLoop *l, int extra)
 {
-    bool interrupted = false;
     if (read_links(l) || !all_asleep(l))
         return false;
     l->leading = true;
     pthread_mutex_unlock(&l->lock);
     struct pollfd fds[2] = {{l->doorbell, POLLIN, 0}, {extra, POLLIN, 0}};
-    if (poll(fds, 2, -1) < 0)
-        interrupted = extra >= 0 && errno == EINTR;
-    else
-        interrupted = fds[1].revents;
+    bool interrupted = poll(fds, 2, -1) < 0 ? extra >= 0 && errno == EINTR : fds[1].revents;
     if (fds[0].revents)
         doorbell_clear(l->doorbell);
     pthread_mutex_lock(&l->lock);
@@ -214,11 +210,8 @@ void threads_wait(ThreadLoop *l, struct stream *s, bool (*ready)(void *), void *
 
 void threads_look(ThreadLoop *l)
 {
-    if (l->leading)
-        return;
-    read_links(l);
-    if (has_pending(l) && l->followers)
-        pthread_cond_signal(&l->follow);
+    if (!l->leading)
+        read_links(l);
 }
 
 void threads_forget(struct stream *s)
@@ -299,8 +292,7 @@ static Call *take(ThreadLoop *l)
 static int check_idle(ThreadLoop *l)
 {
     pthread_mutex_lock(&l->lock);
-    if (!l->leading)
-        read_links(l);
+    threads_look(l);
     bool idle = l->on_idle && !l->in_flight && !has_pending(l);
     pthread_mutex_unlock(&l->lock);
     PyObject *callback = idle ? l->on_idle : NULL;
