@@ -112,8 +112,6 @@ var peerFlags = map[string]peerFlag{
 	"--http":                   {value: true, hint: oneEngine},
 	"--http2":                  planned(false),
 
-	"--preload": planned(false),
-
 	"--log-config":               planned(true),
 	"--log-format":               planned(true),
 	"--access-logfile":           planned(true),

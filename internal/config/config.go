@@ -45,6 +45,7 @@ type Config struct {
 	ProxyAllowFrom    []string
 
 	Workers        int // 1 or more
+	Preload        bool
 	Threads        int
 	Loop           string // auto, asyncio, uvloop, module:factory
 	Reactors       int    // 1 or more

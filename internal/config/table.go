@@ -226,6 +226,13 @@ var Table = []Setting{
 		},
 	},
 	{
+		Name: "preload", Key: "workers.preload", Default: "false", Group: Workers,
+		Prose: "Import the application once, in a process that forks the workers. They share the memory of what it made, and a new " +
+			"one is ready at once. It must start no threads; `awaitd.after_fork` is for what workers can't share. Linux only.",
+		Why:   "What an application does at its import, such as connecting to a database, may not survive being forked.",
+		Value: func(c *Config) Value { return boolean{&c.Preload} },
+	},
+	{
 		Name: "reactors", Key: "workers.reactors", Arg: "N|auto", Default: "auto", Group: Workers,
 		Prose: "Event loops of the server, which read and write the clients' connections; `auto`: one for every four CPUs, at most " +
 			"one per worker.",

@@ -15,13 +15,19 @@ import (
 type member struct {
 	pool    *Pool
 	name    string
-	replace chan chan error // asks for a new worker in place of the old
-	stuck   chan wish       // asks for one in place of a worker that is stuck
-	worn    chan wish       // or worn
+	replace chan replacement // asks for a new worker in place of the old
+	stuck   chan wish        // asks for one in place of a worker that is stuck
+	worn    chan wish        // or worn
 
 	mu      sync.Mutex
 	current *instance
 	booting *worker.Process
+}
+
+// replacement is a wish for a new worker, forked by a zygote if there is one, and where its outcome goes.
+type replacement struct {
+	zygote *worker.Zygote
+	done   chan<- error
 }
 
 // instance is one worker process with its links.
@@ -44,7 +50,7 @@ const (
 func (m *member) run(ready func()) {
 	backoff := time.Duration(0)
 	for !m.pool.pausing(backoff) {
-		i, err := m.boot()
+		i, err := m.next()
 		if again, ok := errors.AsType[*unready](err); ok {
 			if err = m.pool.judge(again); err == nil {
 				m.pool.opts.Log.Error("a worker ended before it was ready", "worker", m.name, "how", again.ending.How)
@@ -100,8 +106,8 @@ func (m *member) attend() (stopped bool) {
 		case <-m.pool.stop:
 			m.retire(i, time.Until(m.pool.until))
 			return true
-		case done := <-m.replace:
-			done <- m.exchange(i)
+		case r := <-m.replace:
+			r.done <- m.exchange(i, r.zygote)
 		case w := <-m.stuck:
 			if w.instance == i {
 				m.unstick(i, w.why)
@@ -118,12 +124,22 @@ func (m *member) attend() (stopped bool) {
 	}
 }
 
+// next boots the worker that is needed now.
+func (m *member) next() (*instance, error) {
+	z, err := m.pool.zygote()
+	if err != nil {
+		return nil, err
+	}
+	return m.boot(z)
+}
+
 // exchange starts a new worker and retires the old one when the new one is ready.
-func (m *member) exchange(old *instance) error {
-	i, err := m.boot()
+func (m *member) exchange(old *instance, z *worker.Zygote) error {
+	i, err := m.boot(z)
 	if err != nil {
 		return err
 	}
+	m.pool.succeed(z)
 	m.adopt(i)
 	m.pool.withhold(old)                                        // before the reload is over: from then on, requests meet the new one
 	m.pool.done.Go(func() { m.retire(old, m.pool.opts.Grace) }) // ends within the grace
@@ -136,17 +152,20 @@ func (m *member) unstick(i *instance, why string) {
 	p.opts.Log.Error("a worker is stuck; this is what it does", "worker", m.name, "pid", i.process.PID(), "why", why)
 	_, _ = io.WriteString(p.opts.Out, i.process.Stack())
 	if i.target.limit > 1 && i.target.threaded {
-		if err := m.exchange(i); err == nil {
+		if z, err := p.zygote(); err == nil && m.exchange(i, z) == nil {
 			return
 		}
 	}
 	i.process.Kill(why)
 }
 
-// boot starts a worker and waits until it is ready. If that is the worker's failure, the error is an unready.
-func (m *member) boot() (*instance, error) {
+// boot starts a worker and waits until it is ready. If that is the worker's failure, or the zygote's, the error is an unready.
+func (m *member) boot(z *worker.Zygote) (*instance, error) {
 	p := m.pool
-	i, err := m.start()
+	i, err := m.start(z)
+	if _, given := errors.AsType[*fault.Fault](err); err != nil && z != nil && !given {
+		return nil, &unready{ending: worker.Ending{How: err.Error()}}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +193,7 @@ func (m *member) boot() (*instance, error) {
 }
 
 // start makes the links and the process.
-func (m *member) start() (*instance, error) {
+func (m *member) start(z *worker.Zygote) (*instance, error) {
 	p := m.pool
 	bell, err := wire.NewBell()
 	if err != nil {
@@ -194,6 +213,7 @@ func (m *member) start() (*instance, error) {
 		Out: p.opts.Out, Prefix: p.prefix(m.name), Log: p.opts.Log, Reaper: p.opts.Reaper,
 		Descriptors: i.target.descriptors,
 		Loops:       []worker.Loop{{Bell: bell, Links: links}},
+		Zygote:      z,
 	})
 	if err != nil {
 		i.free()

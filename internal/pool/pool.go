@@ -23,6 +23,7 @@ import (
 // Options are a pool's settings.
 type Options struct {
 	Workers     int
+	Preload     bool         // a zygote imports the application and forks the workers
 	Setup       worker.Setup // without Type, Name and Loops
 	Search      worker.Search
 	Interpreter worker.Interpreter
@@ -69,6 +70,8 @@ type Pool struct {
 	until   time.Time     // what runs may go on until then; set before stop is closed
 	once    sync.Once
 	done    sync.WaitGroup
+	preload preload
+	loading sync.Mutex // one reload at a time
 
 	mu          sync.Mutex
 	interpreter worker.Interpreter
@@ -85,7 +88,7 @@ func New(o Options) *Pool {
 	p.checks = make(chan struct{}, maxChecks)
 	p.log = o.Log
 	for i := range o.Workers {
-		p.members = append(p.members, &member{pool: p, name: fmt.Sprintf("worker-%d", i+1), replace: make(chan chan error, 1), stuck: make(chan wish, 1), worn: make(chan wish, 1)})
+		p.members = append(p.members, &member{pool: p, name: fmt.Sprintf("worker-%d", i+1), replace: make(chan replacement, 1), stuck: make(chan wish, 1), worn: make(chan wish, 1)})
 	}
 	return p
 }
@@ -142,11 +145,26 @@ func (p *Pool) Info() (worker.Info, worker.Interpreter) {
 // Reload replaces every worker with a new one, which is ready before the old one is drained. If one can't be started, the old
 // workers stay, and the error says why.
 func (p *Pool) Reload() error {
+	p.loading.Lock()
+	defer p.loading.Unlock()
+	if !p.opts.Preload {
+		return p.replaceAll(nil)
+	}
+	z, err := p.startZygote()
+	if err != nil {
+		return err
+	}
+	defer p.drop(z)
+	return p.replaceAll(z)
+}
+
+// replaceAll has every member replace its worker with one that the zygote forks; without a zygote, that is started.
+func (p *Pool) replaceAll(z *worker.Zygote) error {
 	errs := make([]chan error, len(p.members))
 	for i, m := range p.members {
 		errs[i] = make(chan error, 1)
 		select {
-		case m.replace <- errs[i]:
+		case m.replace <- replacement{z, errs[i]}:
 		case <-p.stop:
 			return errStopped
 		}
@@ -175,6 +193,7 @@ func (p *Pool) Stop(grace time.Duration) {
 		close(p.stop)
 	})
 	p.done.Wait()
+	p.endZygote()
 }
 
 // Kill ends all workers at once.

@@ -92,7 +92,11 @@ func residentMemory(pid int) int64 {
 func (m *member) recycle(i *instance, why string) {
 	log := m.pool.opts.Log
 	log.Info("a worker is replaced", "worker", m.name, "pid", i.process.PID(), "after", why)
-	if err := m.exchange(i); err != nil {
+	z, err := m.pool.zygote()
+	if err == nil {
+		err = m.exchange(i, z)
+	}
+	if err != nil {
 		log.Error("its successor can't start; it goes on", "worker", m.name, "error", err)
 		i.target.served.Store(0) // for as many requests as before
 	}

@@ -180,7 +180,7 @@ func ringSize(reactors, loops int) int {
 func (s *Server) poolOptions(ring int) pool.Options {
 	c := s.cfg
 	return pool.Options{
-		Workers: c.Workers,
+		Workers: c.Workers, Preload: c.Preload,
 		Setup: worker.Setup{
 			Target: c.Target, Interface: c.Interface, Factory: c.Factory, AppDir: c.AppDir, Loop: c.Loop,
 			Lifespan: c.Lifespan, RootPath: c.RootPath, Workers: c.Workers, Threads: c.Threads,

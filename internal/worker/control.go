@@ -65,7 +65,7 @@ type Info struct {
 
 // Report is why a worker could not start the application.
 type Report struct {
-	Stage     string `json:"stage"` // setup, import, lifespan
+	Stage     string `json:"stage"` // setup, import, fork, lifespan
 	Message   string `json:"message"`
 	Hint      string `json:"hint"`
 	Traceback string `json:"traceback"`
@@ -141,12 +141,13 @@ func (c *control) send(v any, descriptors []int) error {
 	return err
 }
 
-// simple sends a message that has only a type.
-func (c *control) simple(kind string) error {
-	return c.send(struct {
-		Type string `json:"type"`
-	}{kind}, nil)
+// simple is a message that has only a type.
+type simple struct {
+	Type string `json:"type"`
 }
+
+// simple sends one.
+func (c *control) simple(kind string) error { return c.send(simple{kind}, nil) }
 
 var errMessageTooLong = errors.New("a control message is too long")
 

@@ -1,12 +1,6 @@
 package worker
 
 import (
-	"errors"
-	"os/exec"
-	"syscall"
-
-	"golang.org/x/sys/unix"
-
 	"github.com/awaitd/awaitd/internal/fault"
 )
 
@@ -24,7 +18,7 @@ type Ending struct {
 func (p *Process) Ending() Ending {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	e := Ending{How: describe(p.status), Clean: p.state == Stopped}
+	e := Ending{How: p.status.String(), Clean: p.state == Stopped}
 	switch {
 	case p.problem != nil:
 		e.Fault = p.problem
@@ -43,21 +37,6 @@ func (p *Process) Silent() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.info.Python == "" && p.killed == ""
-}
-
-// describe puts an exit status into words.
-func describe(err error) string {
-	exit, ok := errors.AsType[*exec.ExitError](err)
-	if !ok {
-		if err == nil {
-			return "exit status 0"
-		}
-		return err.Error()
-	}
-	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return "killed by " + unix.SignalName(status.Signal())
-	}
-	return exit.Error()
 }
 
 // Speak passes on what a silent worker had printed: Python's own words about why it could not start.

@@ -130,7 +130,7 @@ func Borrow(i Interpreter, s Search, version string, r *Reaper) (with Interprete
 	cmd.Stdout = &out
 	if err = r.start(cmd); err == nil {
 		err = cmd.Wait()
-		r.ended(cmd)
+		r.ended(cmd.Process.Pid)
 	}
 	if err != nil {
 		return i, false, fault.BadInterpreter(i.Path, err)

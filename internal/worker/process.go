@@ -32,6 +32,10 @@ type Spec struct {
 	Descriptors *Descriptors // where those go that it passes; the caller closes them
 	// Loops are the worker's loops, each with one link for every endpoint, in the order of Setup.Loops.
 	Loops []Loop
+	// Zygote is what forks the worker; nil: it is started.
+	Zygote *Zygote
+
+	forked chan forked // of a zygote: what it says; nil for a worker
 }
 
 // Loop is one worker loop: its doorbell and its links.
@@ -48,7 +52,7 @@ type Process struct {
 	Done    chan struct{}
 
 	spec    Spec
-	cmd     *exec.Cmd
+	child   child
 	control *control
 	output  sync.WaitGroup
 	early   early // its output, held back until it says hello
@@ -61,7 +65,7 @@ type Process struct {
 	problem *fault.Fault
 	killed  string // why we ended it
 	gone    bool   // it has ended: its id may be another's soon
-	status  error
+	status  status
 }
 
 // sourceTree is the version of a package that was never installed; the wire version has to do.
@@ -80,7 +84,7 @@ func Start(spec Spec) (*Process, error) {
 	}
 	if err := p.launch(theirs); err != nil {
 		c.close()
-		return nil, fault.BadInterpreter(spec.Python.Path, err)
+		return nil, err
 	}
 	heard := make(chan struct{})
 	go p.listen(heard) // ends when the worker's end of the control socket is closed
@@ -88,13 +92,8 @@ func Start(spec Spec) (*Process, error) {
 	return p, nil
 }
 
-// launch runs the interpreter.
+// launch makes the process, with theirs as its control socket.
 func (p *Process) launch(theirs *os.File) error {
-	cmd := exec.Command(p.spec.Python.Path, p.spec.Python.arguments()...)
-	cmd.Dir = p.spec.Dir
-	cmd.Env = append(append(os.Environ(), p.spec.Environ...), p.spec.Python.environ()...)
-	cmd.Env = append(cmd.Env, "AWAITD_STACK_FD="+stackFD)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	r, w, err := os.Pipe()
 	if err != nil {
 		return err
@@ -106,19 +105,36 @@ func (p *Process) launch(theirs *os.File) error {
 		return err
 	}
 	defer theirStacks.Close()
-	cmd.ExtraFiles = []*os.File{theirs, theirStacks} // descriptors 3 and 4
-	cmd.Stdout, cmd.Stderr = w, w
-	if err := p.spec.Reaper.start(cmd); err != nil {
+	if p.child, err = p.bear([3]*os.File{theirs, w, theirStacks}); err != nil {
 		_ = r.Close()
 		_ = stacks.Close()
 		return err
 	}
-	p.cmd, p.stacks.r = cmd, stacks
+	p.stacks.r = stacks
 	p.output.Go(func() { // ends when the last process that has the pipe closes it, or when wait gives up on that
 		copyLines(&p.early, p.spec.Prefix, r)
 		_ = r.Close()
 	})
 	return nil
+}
+
+// bear forks the process off its zygote, or runs the interpreter.
+func (p *Process) bear(ends [3]*os.File) (child, error) {
+	if p.spec.Zygote != nil {
+		pid, err := p.spec.Zygote.fork(ends)
+		return child{pid: pid}, err
+	}
+	cmd := exec.Command(p.spec.Python.Path, p.spec.Python.arguments()...)
+	cmd.Dir = p.spec.Dir
+	cmd.Env = append(append(os.Environ(), p.spec.Environ...), p.spec.Python.environ()...)
+	cmd.Env = append(cmd.Env, "AWAITD_STACK_FD="+stackFD)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.ExtraFiles = []*os.File{ends[0], ends[2]} // descriptors 3 and 4
+	cmd.Stdout, cmd.Stderr = ends[1], ends[1]
+	if err := p.spec.Reaper.start(cmd); err != nil {
+		return child{}, fault.BadInterpreter(p.spec.Python.Path, err)
+	}
+	return child{cmd.Process.Pid, cmd}, nil
 }
 
 // listen acts on what the worker says.
@@ -150,6 +166,9 @@ func isReset(err error) bool {
 
 // hear acts on one message.
 func (p *Process) hear(m *message) error {
+	if p.spec.forked != nil {
+		return p.hearZygote(m)
+	}
 	switch m.Type {
 	case "hello":
 		return p.hearHello(&m.hello)
@@ -162,10 +181,7 @@ func (p *Process) hear(m *message) error {
 		p.mu.Unlock()
 		close(p.Ready)
 	case "failed":
-		report := m.Report
-		p.mu.Lock()
-		p.report = &report
-		p.mu.Unlock()
+		p.hearFailed(m)
 	case "drained":
 		if p.State() == Draining {
 			p.drained()
@@ -174,6 +190,14 @@ func (p *Process) hear(m *message) error {
 		return p.hearDescriptor(m)
 	}
 	return nil
+}
+
+// hearFailed notes why it will exit.
+func (p *Process) hearFailed(m *message) {
+	report := m.Report
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.report = &report
 }
 
 // hearDescriptor hands on a descriptor that the worker passed.
@@ -227,6 +251,9 @@ func (p *Process) hearHello(h *hello) error {
 func (p *Process) sendSetup() error {
 	s := p.spec.Setup
 	s.Type, s.Wire = "setup", wire.Version
+	if p.spec.forked != nil {
+		s.Type = "preload"
+	}
 	s.Loops = nil
 	var descriptors []int
 	for _, loop := range p.spec.Loops {
@@ -259,8 +286,8 @@ func (p *Process) wait(heard <-chan struct{}) {
 	_ = syscall.Kill(-p.PID(), syscall.SIGKILL) // its id is its own until it is reaped
 	p.gone = true
 	p.mu.Unlock()
-	err := p.cmd.Wait()
-	p.spec.Reaper.ended(p.cmd)
+	how := p.child.wait()
+	p.spec.Reaper.ended(p.PID())
 	_ = p.control.conn.SetReadDeadline(time.Now().Add(outputGrace)) // a child may hold the other end
 	<-heard
 	flushed := make(chan struct{})
@@ -275,8 +302,8 @@ func (p *Process) wait(heard <-chan struct{}) {
 	p.control.close()
 	_ = p.stacks.r.Close()
 	p.mu.Lock()
-	p.status = err
-	if p.killed == "" && err == nil && p.report == nil && p.state == Draining {
+	p.status = how
+	if p.killed == "" && how.clean() && p.report == nil && p.state == Draining {
 		p.state = Stopped
 	} else {
 		p.state = Failed
@@ -311,7 +338,7 @@ func (p *Process) Info() Info {
 }
 
 // PID returns the process id.
-func (p *Process) PID() int { return p.cmd.Process.Pid }
+func (p *Process) PID() int { return p.child.pid }
 
 // Drain tells the worker that nothing new will come.
 func (p *Process) Drain() {

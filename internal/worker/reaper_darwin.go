@@ -12,6 +12,8 @@ func NewReaper() *Reaper { return nil }
 
 func (r *Reaper) reap() {}
 
+func isChild(int) bool { return false }
+
 // awaitExit returns when the child has ended. It is still to be waited for.
 func awaitExit(pid int) {
 	for !tellExit(pid) {

@@ -32,7 +32,7 @@ func NewReaper() *Reaper {
 func (r *Reaper) reap() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for {
+	for r.adopting == 0 {
 		pid := peek(unix.P_ALL, 0, unix.WNOHANG)
 		if _, ours := r.own[pid]; ours || pid == 0 {
 			return
@@ -43,6 +43,18 @@ func (r *Reaper) reap() {
 
 // awaitExit returns when the child has ended. It is still to be waited for.
 func awaitExit(pid int) { peek(unix.P_PID, pid, 0) }
+
+// isChild says whether a process is a child of this one, alive or not yet waited for, that leads a process group.
+func isChild(pid int) bool {
+	if pid <= 1 {
+		return false
+	}
+	if err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil); err != nil {
+		return false
+	}
+	group, err := unix.Getpgid(pid)
+	return err == nil && group == pid
+}
 
 // peek returns the id of a child that has ended, without taking it; 0 if there is none.
 func peek(kind, id, options int) int {

@@ -44,6 +44,17 @@ class Control:
     def fileno(self) -> int:
         return self._socket.fileno()
 
+    def detach(self) -> int:
+        """Give the descriptor away; this object is of no more use."""
+        return self._socket.detach()
+
+    def is_closed(self) -> bool:
+        """Is the server's end closed, with nothing left to receive? Doesn't wait."""
+        try:
+            return not self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+
     def send(self, type: str, /, **content: Any) -> None:
         """Send a message. That the server is gone is no error here: the watchdog sees to it."""
         body = json.dumps({"type": type, **content}).encode()

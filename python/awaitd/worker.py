@@ -2,6 +2,8 @@
 
 It says hello, gets its setup, imports the application, says ready, and serves until it is told to stop. It is the leader of a
 process group, which ends with the server's end of the control socket. Exit status: 0 after stop, 3 after ``failed``.
+
+Told to preload, it becomes a zygote (``_zygote.py``), and what goes on behind that are the workers it forks.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import platform
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 from . import _asgi, _importer, _interface, _loop, _wire, _wsgi
@@ -30,7 +33,28 @@ def main() -> int:
     """Run the worker; return its exit status."""
     control = Control(int(os.environ.pop("AWAITD_CONTROL_FD", "3")))
     _prepare()
-    _show_stacks(os.environ.pop("AWAITD_STACK_FD", ""))
+    stacks = int(os.environ.pop("AWAITD_STACK_FD", "-1"))
+    _show_stacks(stacks)
+    load = _load
+    setup = _greet(control)
+    try:
+        if setup["type"] == "preload":
+            from . import _zygote  # few workers need it
+
+            _check_version(setup)
+            control, preloaded = _zygote.run(control, setup, stacks)
+            load = preloaded.load
+            setup = _greet(control)
+        _wire.watchdog(control.fileno())
+        _serve(control, setup, load)
+    except StartupError as error:
+        control.send("failed", stage=error.stage, message=error.message, hint=error.hint, traceback=error.traceback)
+        return APPLICATION_FAILED
+    return 0
+
+
+def _greet(control: Control) -> dict[str, Any]:
+    """Say hello, and return what the server answers."""
     control.send(
         "hello",
         wire=_wire.VERSION,
@@ -39,14 +63,7 @@ def main() -> int:
         executable=sys.executable,
         pid=os.getpid(),
     )
-    setup = control.receive()
-    _wire.watchdog(control.fileno())
-    try:
-        _serve(control, setup)
-    except StartupError as error:
-        control.send("failed", stage=error.stage, message=error.message, hint=error.hint, traceback=error.traceback)
-        return APPLICATION_FAILED
-    return 0
+    return control.receive()
 
 
 def _prepare() -> None:
@@ -58,25 +75,32 @@ def _prepare() -> None:
             stream.reconfigure(line_buffering=True)
 
 
-def _show_stacks(descriptor: str) -> None:
+def _show_stacks(descriptor: int) -> None:
     """Have the stacks written by C code in the signal's handler: it runs even if no other Python code can."""
-    if descriptor and sys.platform == "linux":
-        fd = int(descriptor)
-        os.set_inheritable(fd, False)
-        faulthandler.register(STACK_SIGNAL, file=fd, all_threads=True)
+    if descriptor >= 0 and sys.platform == "linux":
+        os.set_inheritable(descriptor, False)
+        faulthandler.register(STACK_SIGNAL, file=descriptor, all_threads=True)
 
 
-def _serve(control: Control, setup: dict[str, Any]) -> None:
+def _check_version(setup: dict[str, Any]) -> None:
     if setup["wire"] != _wire.VERSION:
         raise StartupError(
             "setup", f"can't talk with a server of wire version {setup['wire']}: this is version {_wire.VERSION}"
         )
+
+
+def _load(setup: dict[str, Any]) -> _importer.Application:
+    return _importer.load(setup["target"], setup["app_dir"], setup["factory"], setup["interface"])
+
+
+def _serve(control: Control, setup: dict[str, Any], load: Callable[[dict[str, Any]], _importer.Application]) -> None:
+    _check_version(setup)
     try:
         links = split_links(setup, control.take_descriptors())
     except (KeyError, ValueError, OSError) as error:
         raise StartupError("setup", f"can't use the server's setup: {error}", "", traceback.format_exc()) from error
     _wire.pass_descriptors(control.fileno(), sum(len(loop) for _, loop in links))
-    found = _importer.load(setup["target"], setup["app_dir"], setup["factory"], setup["interface"])
+    found = load(setup)
     interface = _interface.detect(found.callable) if found.interface == "auto" else found.interface
     if interface == _interface.WSGI:
         _wsgi.serve(control, {**setup, "interface": interface}, found.callable, links)
