@@ -1,0 +1,48 @@
+"""The application of test_preload.py: that of app.py, and what is to be seen of an import that workers share."""
+
+import asyncio
+import json
+import os
+import random
+import threading
+from pathlib import Path
+
+import app as routes
+import awaitd
+from app import Query, Receive, Send, app, meet, note
+
+__all__ = ["app"]
+
+IMPORTED_BY = os.getpid()
+BALLAST = [str(n) * 1000 for n in range(10_000, 20_000)] if "BALLAST" in os.environ else []  # 50 MB
+forked = []
+
+note("imported")
+
+
+@awaitd.after_fork
+def after_fork() -> None:
+    forked.append(os.getpid())
+
+
+async def do_who(query: Query, receive: Receive, send: Send) -> str:
+    """Tells of the worker; with `file`, when that is there."""
+    while "file" in query and not os.path.exists(query["file"]):
+        await asyncio.sleep(0.01)
+    who = {
+        "imported_by": IMPORTED_BY,
+        "pid": os.getpid(),
+        "parent": os.getppid(),
+        "group": os.getpgrp(),
+        "forked": forked,
+        "random": random.random(),
+        "threads": threading.active_count(),
+        "sockets": sum("socket:" in os.readlink(entry) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()),
+    }
+    return json.dumps(who)
+
+
+routes.do_who = do_who  # type: ignore[attr-defined]
+
+if pipe := os.environ.get("PRELOAD_MEETS"):
+    meet(pipe)
