@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/awaitd/awaitd/internal/fault"
+	"github.com/awaitd/awaitd/internal/wire"
 )
 
 // Zygote is a process that has imported the application and forks workers. Its Ready says that it has; it is never Draining.
@@ -55,24 +56,32 @@ func (z *Zygote) Ended() bool {
 func (z *Zygote) fork(ends [3]*os.File) (pid int, err error) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	return z.spec.Reaper.adopt(func() (int, error) {
-		descriptors := []int{int(ends[0].Fd()), int(ends[1].Fd()), int(ends[2].Fd())}
-		if err := z.control.send(simple{"fork"}, descriptors); err != nil {
-			return 0, fmt.Errorf("%w: %w", errNoFork, err)
+	pid, err = z.spec.Reaper.adopt(func() (int, error) { return z.ask(ends) })
+	if v, ok := errors.AsType[wire.Violation](err); ok {
+		z.spec.Log.Error("a zygote broke the rules of the wire and is killed", "error", v)
+		z.Kill(v.Error())
+	}
+	return pid, err
+}
+
+// ask has it fork, and returns the id it gives.
+func (z *Zygote) ask(ends [3]*os.File) (pid int, err error) {
+	descriptors := []int{int(ends[0].Fd()), int(ends[1].Fd()), int(ends[2].Fd())}
+	if err := z.control.send(simple{"fork"}, descriptors); err != nil {
+		return 0, fmt.Errorf("%w: %w", errNoFork, err)
+	}
+	select {
+	case f := <-z.spec.forked:
+		if f.PID == 0 {
+			return 0, fmt.Errorf("%w: %s", errNoFork, f.Message)
 		}
-		select {
-		case f := <-z.spec.forked:
-			if f.PID == 0 {
-				return 0, fmt.Errorf("%w: %s", errNoFork, f.Message)
-			}
-			return f.PID, nil
-		case <-z.Done:
-			return 0, fmt.Errorf("%w: it has ended", errNoFork)
-		case <-time.After(forkTime):
-			z.Kill("it did not fork in time")
-			return 0, fmt.Errorf("%w: it takes too long", errNoFork)
-		}
-	})
+		return f.PID, nil
+	case <-z.Done:
+		return 0, fmt.Errorf("%w: it has ended", errNoFork)
+	case <-time.After(forkTime):
+		z.Kill("it did not fork in time")
+		return 0, fmt.Errorf("%w: it takes too long", errNoFork)
+	}
 }
 
 // hearZygote acts on one message of a zygote.

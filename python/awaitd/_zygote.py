@@ -32,8 +32,8 @@ _SAME = ("target", "app_dir", "factory", "interface")
 #: Descriptors of a `fork` message: control socket, output, stacks.
 _DESCRIPTORS = 3
 
-#: How often, and how long apart in seconds, threads that are about to end are looked at.
-_LOOKS, _LOOK_EVERY = 5, 0.01
+#: How often, and how long apart in seconds, threads are looked at that may be about to begin or to end.
+_LOOKS, _LOOK_EVERY = 20, 0.01
 
 
 class Preloaded:
@@ -97,15 +97,27 @@ def _preload(task: dict[str, Any], threshold: tuple[int, ...]) -> Application:
     interface = _interface.detect(found.callable) if found.interface == "auto" else found.interface
     if interface != _interface.WSGI:
         _loop.choose(task["loop"])  # its import, too, is shared
-    if names := _threads():
+    names, strangers = _settled_threads()
+    if names:
         problem = f"can't preload `{task['target']}`: it has started threads, which workers would not have: {', '.join(names)}"
         hint = "start them in lifespan startup, by `awaitd.after_fork`, or when first needed; or leave out `--preload`"
         raise StartupError("import", problem, hint)
-    if strangers := _native_threads():
+    if strangers:
         warn(f"threads that are not Python's run after the import, and workers won't have them: {', '.join(strangers)}")
     gc.collect()
     gc.freeze()
     return found
+
+
+def _settled_threads() -> tuple[list[str], list[str]]:
+    """The names of all other threads: Python's, and those that are not. One that has just been joined may still be about to go,
+    one that has just been started may not run yet; to the kernel both are threads."""
+    for look in range(_LOOKS):
+        time.sleep(_LOOK_EVERY if look else 0)
+        names, strangers = _threads(), _kernel_threads()
+        if names or not strangers:
+            break
+    return names, strangers
 
 
 def _threads() -> list[str]:
@@ -121,17 +133,14 @@ def _threads() -> list[str]:
     return sorted(found)
 
 
-def _native_threads() -> list[str]:
-    """The kernel's names of all other threads. One that has just been joined may still be about to go."""
-    names: list[str] = []
-    for look in range(_LOOKS):
-        time.sleep(_LOOK_EVERY if look else 0)
-        with contextlib.suppress(OSError):
-            tasks = [task for task in Path("/proc/self/task").iterdir() if int(task.name) != threading.get_native_id()]
-            names = [f"`{(task / 'comm').read_text().strip()}`" for task in tasks]
-            if not names:
-                return []
-    return names
+def _kernel_threads() -> list[str]:
+    """The kernel's names of all other threads."""
+    found = []
+    for task in Path("/proc/self/task").iterdir():
+        if int(task.name) != threading.get_native_id():
+            with contextlib.suppress(OSError):  # it has ended
+                found.append(f"`{(task / 'comm').read_text().strip()}`")
+    return found
 
 
 def _flush() -> None:

@@ -33,7 +33,7 @@ def main() -> int:
     """Run the worker; return its exit status."""
     control = Control(int(os.environ.pop("AWAITD_CONTROL_FD", "3")))
     _prepare()
-    stacks = int(os.environ.pop("AWAITD_STACK_FD", "-1"))
+    stacks = int(os.environ.pop("AWAITD_STACK_FD", "") or -1)
     _show_stacks(stacks)
     load = _load
     setup = _greet(control)

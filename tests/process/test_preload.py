@@ -248,6 +248,18 @@ def test_threads_that_have_ended_are_none(preload: StartServer, tmp_path: Path) 
 
 
 # spec: process 19
+def test_threads_that_are_not_pythons_are_warned_of(preload: StartServer, tmp_path: Path) -> None:
+    more = (
+        "import ctypes\nc = ctypes.CDLL(None)\nt = ctypes.c_ulong()\nc.pthread_create(ctypes.byref(t), None, c.sleep, 1000)\n"
+    )
+    (tmp_path / "native.py").write_text(USES_ROUTES + "from app import app\n" + more)
+    server = preload(target="native:app", app_dir=tmp_path)
+    assert server.stderr.text().count("warning: threads that are not Python's run after the import") == 1
+    assert fetch(server, "/version").status == 200
+    assert server.stop() == 0
+
+
+# spec: process 19
 # spec: process 3
 def test_an_import_that_fails_is_said_once(preload: StartServer, tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("raise RuntimeError('broken')\n")
