@@ -99,10 +99,9 @@ static void route(struct link *k, const uint8_t *frame, struct frame f)
         s->whole = true;
     else if (f.type == FRAME_WINDOW)
         s->credit += f.length;
-    else if (f.type == FRAME_RESET) {
+    else if (f.type == FRAME_RESET)
         s->lost = true;
-        s->overdue = f.aux == RESET_DEADLINE;
-    }
+    s->overdue |= f.type == FRAME_RESET && f.aux == RESET_DEADLINE;
     pthread_cond_broadcast(&s->changed);
 }
 
