@@ -21,12 +21,16 @@ var commands = []command{
 	{serve, "TARGET", "Run an application; the command when none is named."},
 	{"check", "TARGET", "Check the settings, start the application in one worker, and exit."},
 	{"config", "[TARGET]", "Show every setting, its value and where it comes from."},
+	{"status", "", "Show how a running server and its workers are."},
+	{"stacks", "[WORKER]", "Show what a running server's workers do: their Python stacks."},
+	{"reload", "", "Replace a running server's workers by new ones, without a pause."},
+	{"stop", "", "Stop a running server, when it has finished what it does."},
 	{"version", "", "Show the version."},
 	{"completion", "bash|zsh|fish", "Print a script that completes the command in a shell."},
 }
 
 // laterCommands are kept for later versions: they are no applications.
-var laterCommands = []string{"run", "status", "stacks", "reload", "stop"}
+var laterCommands = []string{"run"}
 
 func isCommand(name string) bool {
 	return slices.Contains(laterCommands, name) ||
@@ -42,6 +46,8 @@ func (p *parsed) run(env Env) error {
 		return p.check(env)
 	case "config":
 		return p.config(env)
+	case "status", "stacks", "reload", "stop":
+		return p.steer(env)
 	case "version":
 		return version(env)
 	case "completion":

@@ -18,6 +18,7 @@ var actions = []action{
 	{name: "check-config", prose: "Check the settings, start the application in one worker, and exit."},
 	{name: "print-config", prose: "Show every setting, its value and where it comes from, and exit."},
 	{name: "schema", prose: "With `config`: show the JSON Schema of `awaitd.toml`.", command: "config"},
+	{name: "json", prose: "With `status`: show it as JSON.", command: "status"},
 	{name: "version", prose: "Show the version and exit."},
 	{name: "help", short: "h", prose: "Show this help and exit."},
 }

@@ -85,7 +85,8 @@ type Config struct {
 	PIDFile string
 	User    account.Account
 	Group   account.Account
-	Umask   int // -1: as it is
+	Umask   int    // -1: as it is
+	Control string // path of the control socket; empty: in a place of the user's; none: there is none
 
 	LogLevel     string // critical, error, warning, info, debug, trace
 	AccessLog    bool

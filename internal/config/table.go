@@ -20,8 +20,8 @@ const (
 	maxTimeout = 24 * time.Hour
 	// maxLifetime of a worker.
 	maxLifetime = 365 * 24 * time.Hour
-	// maxWorkers bounds the processes of one server; each takes tens of megabytes.
-	maxWorkers = 1024
+	// MaxWorkers bounds the processes of one server; each takes tens of megabytes.
+	MaxWorkers = 1024
 	// maxThreads bounds the threads of one worker; each takes a stack.
 	maxThreads = 1024
 	// maxReactors bounds the event loops; each has a link to every worker.
@@ -166,7 +166,7 @@ var Table = []Setting{
 		Arg: "N|auto", Default: "1", Group: Workers,
 		Prose: "Worker processes; `auto`: as many as the CPUs that the container or machine gives.",
 		Why:   "One worker shares its memory and state with nobody, which is what development and small sites expect.",
-		Value: func(c *Config) Value { return number{field: &c.Workers, min: 1, max: maxWorkers, word: "auto"} },
+		Value: func(c *Config) Value { return number{field: &c.Workers, min: 1, max: MaxWorkers, word: "auto"} },
 	},
 	{
 		Name: "threads", Key: "workers.threads", Arg: "N", Default: "1", Group: Workers,
@@ -428,6 +428,13 @@ var Table = []Setting{
 		Name: "umask", Short: "m", Key: "process.umask", Arg: "MODE", Default: "none", Group: Process,
 		Prose: "Permissions, in octal, that files of the server and the workers don't get; `none` keeps the mask it was started with.",
 		Value: func(c *Config) Value { return umask{&c.Umask} },
+	},
+	{
+		Name: "control", Key: "process.control", Arg: "PATH|none", Group: Process,
+		Prose: "Unix socket at which `awaitd status`, `stacks`, `reload` and `stop` reach the server: its user and root alone. Without it: " +
+			"`awaitd-<pid>.sock` in `XDG_RUNTIME_DIR`, in /run/user, or in a private folder for temporary files, where the commands look " +
+			"for it. `none`: there is none.",
+		Value: func(c *Config) Value { return text{field: &c.Control, path: FileOrNone} },
 	},
 
 	{

@@ -37,15 +37,16 @@ type PathKind int
 
 // Kinds of path.
 const (
-	NoPath  PathKind = iota
-	File             // a file
-	Folder           // a folder
-	Program          // a path only if it has a slash, else looked up in PATH
+	NoPath     PathKind = iota
+	File                // a file
+	Folder              // a folder
+	Program             // a path only if it has a slash, else looked up in PATH
+	FileOrNone          // a file, or the word none
 )
 
 // rebase returns the path text as seen from where base is seen.
 func (k PathKind) rebase(base, text string) string {
-	bare := k == Program && !strings.ContainsRune(text, filepath.Separator)
+	bare := k == Program && !strings.ContainsRune(text, filepath.Separator) || k == FileOrNone && text == "none"
 	if k == NoPath || bare || base == "" || filepath.IsAbs(text) {
 		return text
 	}

@@ -99,7 +99,7 @@ func (v text) Shape() Shape {
 }
 
 func (k PathKind) typeName() string {
-	return [...]string{NoPath: "text", File: "file", Folder: "folder", Program: "program"}[k]
+	return [...]string{NoPath: "text", File: "file", Folder: "folder", Program: "program", FileOrNone: "file or none"}[k]
 }
 
 // list is some texts, each let pass by check; in one variable they are separated by split.

@@ -20,7 +20,7 @@ type privilege struct {
 }
 
 var (
-	listening = regexp.MustCompile(`^net\.(Listen|ListenConfig|FileListener)|^net/http\.(ListenAndServe|Serve)|\bunix\.(Listen|Bind)$|^syscall\.(Listen|Bind)$`)
+	listening = regexp.MustCompile(`^net\.(Listen([A-Z]\w*)?|FileListener)$|^net/http\.(ListenAndServe|Serve)|\bunix\.(Listen|Bind)$|^syscall\.(Listen|Bind)$`)
 	printing  = regexp.MustCompile(`^fmt\.Print|^os\.(Stdout|Stderr|Exit)$|^log\.`)
 )
 

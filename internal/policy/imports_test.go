@@ -21,6 +21,7 @@ const direction = `
 	http1, http2, websocket, proxyproto, cgi, forwarded, wire, listen, telemetry < reactor;
 	fault, account < config;
 	fault, wire, telemetry < worker < pool;
+	fault, listen < control < cli;
 	everything < server;
 	config < cli;
 	server, cli < cmd/awaitd;

@@ -14,10 +14,13 @@ import (
 // member is one place in the pool: a worker, and whoever replaces it.
 type member struct {
 	pool    *Pool
+	number  int
 	name    string
 	replace chan replacement // asks for a new worker in place of the old
 	stuck   chan wish        // asks for one in place of a worker that is stuck
 	worn    chan wish        // or worn
+	leave   chan struct{}    // closed when the pool is to do without it
+	gone    chan struct{}    // closed when it does
 
 	mu      sync.Mutex
 	current *instance
@@ -37,6 +40,7 @@ type instance struct {
 	target  *Target
 	bell    *wire.Bell
 	links   []*wire.Link
+	since   time.Time // it was started
 }
 
 // Backoff between a worker's unexpected end and the next: none after a healthy life, doubling for short ones.
@@ -49,7 +53,7 @@ const (
 // run keeps a worker alive until the pool stops. ready is called once, when the first is ready.
 func (m *member) run(ready func()) {
 	backoff := time.Duration(0)
-	for !m.pool.pausing(backoff) {
+	for !m.pool.pausing(backoff) && !m.leaving() {
 		i, err := m.next()
 		if again, ok := errors.AsType[*unready](err); ok {
 			if err = m.pool.judge(again); err == nil {
@@ -98,13 +102,16 @@ func (p *Pool) pausing(d time.Duration) bool {
 	}
 }
 
-// attend waits for the end of the current worker; in the meantime it may be replaced. It reports whether the pool stops.
+// attend waits for the end of the current worker; in the meantime it may be replaced. It reports whether there is to be no other.
 func (m *member) attend() (stopped bool) {
 	for {
 		i := m.instance()
 		select {
 		case <-m.pool.stop:
 			m.retire(i, time.Until(m.pool.until))
+			return true
+		case <-m.leave:
+			m.retire(i, m.pool.opts.Grace)
 			return true
 		case r := <-m.replace:
 			r.done <- m.exchange(i, r.zygote)
@@ -204,10 +211,10 @@ func (m *member) start(z *worker.Zygote) (*instance, error) {
 		bell.Close()
 		return nil, err
 	}
-	i := &instance{bell: bell, links: links, python: p.python()}
+	i := &instance{bell: bell, links: links, python: p.python(), since: time.Now()}
 	i.target = &Target{name: m.name, descriptors: worker.NewDescriptors()}
 	setup := p.opts.Setup
-	setup.Name = m.name
+	setup.Name, setup.Workers = m.name, p.roster.count()
 	i.process, err = worker.Start(worker.Spec{
 		Setup: setup, Python: i.python, Version: p.opts.Version, Environ: p.opts.Environ, Dir: p.opts.Dir,
 		Out: p.opts.Out, Prefix: p.prefix(m.name), Log: p.opts.Log, Reaper: p.opts.Reaper,
@@ -228,6 +235,7 @@ func (m *member) start(z *worker.Zygote) (*instance, error) {
 	m.mu.Lock()
 	m.booting = i.process
 	m.mu.Unlock()
+	p.roster.born(i)
 	return i, nil
 }
 
@@ -241,7 +249,7 @@ func (m *member) tell(whom chan<- wish, i *instance, why string) {
 
 // prefix is what stands before a worker's lines: its name, unless it is the only one.
 func (p *Pool) prefix(name string) string {
-	if p.opts.Workers == 1 {
+	if p.roster.count() == 1 {
 		return ""
 	}
 	return name + "  "

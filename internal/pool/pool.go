@@ -9,7 +9,6 @@ package pool
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"sync"
@@ -24,6 +23,7 @@ import (
 type Options struct {
 	Workers     int
 	Preload     bool         // a zygote imports the application and forks the workers
+	MaxWorkers  int          // that Grow may lead to
 	Setup       worker.Setup // without Type, Name and Loops
 	Search      worker.Search
 	Interpreter worker.Interpreter
@@ -64,7 +64,7 @@ const (
 type Pool struct {
 	shared
 	opts    Options
-	members []*member     // fixed by New
+	roster  roster
 	fatal   chan error    // the first failure that ends the pool
 	stop    chan struct{} // closed when it is to end
 	until   time.Time     // what runs may go on until then; set before stop is closed
@@ -87,8 +87,9 @@ func New(o Options) *Pool {
 	p.queueWait, p.deadline, p.health, p.retry = o.QueueWait, o.Deadline, o.Health, o.Retry
 	p.checks = make(chan struct{}, maxChecks)
 	p.log = o.Log
-	for i := range o.Workers {
-		p.members = append(p.members, &member{pool: p, name: fmt.Sprintf("worker-%d", i+1), replace: make(chan replacement, 1), stuck: make(chan wish, 1), worn: make(chan wish, 1)})
+	p.roster.taken = map[int]bool{}
+	for range o.Workers {
+		p.roster.members = append(p.roster.members, p.newMember())
 	}
 	return p
 }
@@ -103,8 +104,11 @@ func (p *Pool) Endpoint(loop Loop) *Endpoint {
 // Start starts the workers and returns when all are ready, or with the reason why one can't be.
 func (p *Pool) Start() error {
 	ready := make(chan struct{}, p.opts.Workers)
-	for _, m := range p.members {
-		p.done.Go(func() { m.run(func() { ready <- struct{}{} }) }) // ends by Stop
+	for _, m := range p.roster.all() {
+		p.done.Go(func() { // ends by Shrink or Stop
+			defer m.quit()
+			m.run(func() { ready <- struct{}{} })
+		})
 	}
 	for range p.opts.Workers {
 		select {
@@ -134,7 +138,7 @@ func (p *Pool) fail(err error) {
 
 // Info returns what a ready worker said of itself, and the interpreter it runs on.
 func (p *Pool) Info() (worker.Info, worker.Interpreter) {
-	for _, m := range p.members {
+	for _, m := range p.roster.all() {
 		if i := m.instance(); i != nil {
 			return i.process.Info(), p.python()
 		}
@@ -160,22 +164,25 @@ func (p *Pool) Reload() error {
 
 // replaceAll has every member replace its worker with one that the zygote forks; without a zygote, that is started.
 func (p *Pool) replaceAll(z *worker.Zygote) error {
-	errs := make([]chan error, len(p.members))
-	for i, m := range p.members {
+	members := p.roster.all()
+	errs := make([]chan error, len(members))
+	for i, m := range members {
 		errs[i] = make(chan error, 1)
 		select {
 		case m.replace <- replacement{z, errs[i]}:
+		case <-m.gone:
 		case <-p.stop:
 			return errStopped
 		}
 	}
 	var first error
-	for _, c := range errs {
+	for i, c := range errs {
 		select {
 		case err := <-c:
 			if first == nil {
 				first = err
 			}
+		case <-members[i].gone: // no need of a new one
 		case <-p.stop:
 			return errStopped
 		}
@@ -189,6 +196,7 @@ func (p *Pool) Refuse() { p.stopping.Store(true) }
 // Stop ends all workers: each finishes what it has within the grace, then runs its lifespan shutdown.
 func (p *Pool) Stop(grace time.Duration) {
 	p.once.Do(func() {
+		p.roster.close()
 		p.until = time.Now().Add(grace)
 		close(p.stop)
 	})
@@ -198,7 +206,7 @@ func (p *Pool) Stop(grace time.Duration) {
 
 // Kill ends all workers at once.
 func (p *Pool) Kill() {
-	for _, m := range p.members {
+	for _, m := range p.roster.all() {
 		m.kill()
 	}
 }

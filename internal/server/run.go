@@ -14,8 +14,8 @@ import (
 
 // run starts everything, serves, and ends it.
 func (s *Server) run(ctx context.Context) error {
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGTTIN, syscall.SIGTTOU)
 	defer signal.Stop(signals)
 	for _, st := range s.stations {
 		s.running.Go(st.reactor.Run) // ends by close
@@ -34,6 +34,7 @@ func (s *Server) run(ctx context.Context) error {
 		s.pool.Stop(0)
 		return err
 	}
+	s.phase.Store(serving)
 	s.sayReady()
 	s.tellReady()
 	defer s.keepVigil()()
@@ -52,9 +53,11 @@ func (s *Server) await(ctx context.Context, signals <-chan os.Signal, started <-
 		case err := <-started:
 			return err, false
 		case sig := <-signals:
-			if sig != syscall.SIGHUP {
+			if ends(sig) {
 				return nil, true
 			}
+		case <-s.asked:
+			return nil, true
 		case <-ctx.Done():
 			return nil, true
 		}
@@ -66,12 +69,14 @@ func (s *Server) serve(ctx context.Context, signals <-chan os.Signal, w *watcher
 	for {
 		select {
 		case sig := <-signals:
-			if sig != syscall.SIGHUP {
+			if ends(sig) {
 				return nil
 			}
-			go s.reload("SIGHUP")
+			s.act(sig)
+		case <-s.asked:
+			return nil
 		case changed := <-w.changes:
-			go s.reload(changed)
+			go func() { _ = s.reload(changed) }()
 		case err := <-s.pool.Fatal():
 			return err
 		case <-ctx.Done():
@@ -80,8 +85,44 @@ func (s *Server) serve(ctx context.Context, signals <-chan os.Signal, w *watcher
 	}
 }
 
+// ends tells whether a signal ends the server; the others ask for something, and only while it serves.
+func ends(sig os.Signal) bool { return sig == syscall.SIGINT || sig == syscall.SIGTERM }
+
+// act does what a signal asks for. The goroutines end with what they do, or with the pool.
+func (s *Server) act(sig os.Signal) {
+	switch sig {
+	case syscall.SIGHUP:
+		go func() { _ = s.reload("SIGHUP") }()
+	case syscall.SIGTTIN:
+		go s.grow()
+	case syscall.SIGTTOU:
+		go s.shrink()
+	}
+}
+
+// grow adds a worker.
+func (s *Server) grow() {
+	name, err := s.pool.Grow()
+	if err != nil {
+		s.log.Error("no worker was added", "because", err)
+		s.showTrace(err)
+		return
+	}
+	s.log.Info("a worker was added", "worker", name, "because", "SIGTTIN")
+}
+
+// shrink retires a worker.
+func (s *Server) shrink() {
+	name, err := s.pool.Shrink()
+	if err != nil {
+		s.log.Warn("no worker was retired", "because", err)
+		return
+	}
+	s.log.Info("a worker was retired", "worker", name, "because", "SIGTTOU")
+}
+
 // reload replaces the workers; the connections do not notice.
-func (s *Server) reload(why string) {
+func (s *Server) reload(why string) error {
 	s.log.Info("reloading", "because", why)
 	s.tellReloading(why)
 	begun := time.Now()
@@ -89,9 +130,15 @@ func (s *Server) reload(why string) {
 	s.tellReloaded(err)
 	if err == nil {
 		s.log.Info("reloaded", "after", time.Since(begun).Round(time.Millisecond))
-		return
+		return nil
 	}
 	s.log.Error("the reload failed; the old workers stay", "error", err)
+	s.showTrace(err)
+	return err
+}
+
+// showTrace shows the application's own traceback, if there is one.
+func (s *Server) showTrace(err error) {
 	if f, ok := errors.AsType[*fault.Fault](err); ok && f.Trace != "" {
 		_, _ = s.out.Log.Write([]byte(f.Trace))
 	}
@@ -100,6 +147,7 @@ func (s *Server) reload(why string) {
 // shutDown ends the server in good order: nothing new is accepted, what runs is finished within the grace, then what is left
 // is cut off, and the workers stop. A second signal cuts at once.
 func (s *Server) shutDown(signals <-chan os.Signal) {
+	s.phase.Store(stopping)
 	s.log.Info("stopping")
 	s.force(signals)
 	end := time.Now().Add(s.cfg.TimeoutGracefulShutdown)
@@ -120,10 +168,11 @@ func (s *Server) shutDown(signals <-chan os.Signal) {
 func (s *Server) force(signals <-chan os.Signal) {
 	go func() {
 		for sig := range signals {
-			if sig != syscall.SIGHUP {
+			if ends(sig) {
 				s.log.Warn("stopping at once")
 				s.pool.Kill()
 				s.closeSockets()
+				s.control.Close()
 				s.pidFile.remove()
 				s.lines.Close()
 				os.Exit(fault.Runtime)

@@ -16,8 +16,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/awaitd/awaitd/internal/config"
+	"github.com/awaitd/awaitd/internal/control"
 	"github.com/awaitd/awaitd/internal/forwarded"
 	"github.com/awaitd/awaitd/internal/http1"
 	"github.com/awaitd/awaitd/internal/listen"
@@ -55,6 +57,11 @@ type Server struct {
 	closing  sync.Once // of the sockets
 	reaper   *worker.Reaper
 	pool     *pool.Pool
+	control  *control.Server // nil: nobody commands it
+	started  time.Time
+	phase    atomic.Value  // a string: what the server does, for its status
+	asked    chan struct{} // closed when a command has asked for the end
+	asking   sync.Once
 	stations []*station
 	running  sync.WaitGroup
 }
@@ -111,13 +118,24 @@ func (s *Server) settle() (err error) {
 	if err := s.bind(); err != nil {
 		return err
 	}
-	return s.become.become()
+	place, err := s.openControl()
+	if err != nil {
+		return err
+	}
+	if err := s.become.become(); err != nil {
+		if place != nil {
+			place.Close()
+		}
+		return err
+	}
+	return s.serveControl(place)
 }
 
 // prepare makes a server without sockets.
 func prepare(cfg *config.Config, out Output) (*Server, error) {
 	level, _ := telemetry.ParseLevel(cfg.LogLevel)
-	s := &Server{cfg: cfg, out: out, lines: telemetry.NewWriter(out.Log)}
+	s := &Server{cfg: cfg, out: out, lines: telemetry.NewWriter(out.Log), started: time.Now(), asked: make(chan struct{})}
+	s.phase.Store(starting)
 	s.log = telemetry.NewLogger(s.lines, level)
 	s.refusals = telemetry.NewRefusals(s.log)
 	var err error
@@ -177,10 +195,15 @@ func ringSize(reactors, loops int) int {
 	return size
 }
 
+// mostWorkers is how many workers there may come to be: as many as the memory for links has room for, or twice those it started with.
+func mostWorkers(reactors, workers, ring int) int {
+	return min(max(2*workers, ringBudget/((reactors+1)*2*ring)), config.MaxWorkers)
+}
+
 func (s *Server) poolOptions(ring int) pool.Options {
 	c := s.cfg
 	return pool.Options{
-		Workers: c.Workers, Preload: c.Preload,
+		Workers: c.Workers, MaxWorkers: mostWorkers(c.Reactors, c.Workers, ring), Preload: c.Preload,
 		Setup: worker.Setup{
 			Target: c.Target, Interface: c.Interface, Factory: c.Factory, AppDir: c.AppDir, Loop: c.Loop,
 			Lifespan: c.Lifespan, RootPath: c.RootPath, Workers: c.Workers, Threads: c.Threads,
@@ -304,6 +327,7 @@ func (s *Server) close() {
 		st.reactor.Close()
 	}
 	s.closeSockets()
+	s.control.Close()
 	s.pidFile.remove()
 	s.saySummary()
 	s.reaper.Close()

@@ -92,6 +92,17 @@ func (r *Refusals) Note(kind Refusal, now time.Time, attrs ...slog.Attr) {
 // Count returns how many refusals of a kind there were.
 func (r *Refusals) Count(kind Refusal) uint64 { return r.kinds[kind].count.Load() }
 
+// Counts returns the number of each kind that occurred, by its name.
+func (r *Refusals) Counts() map[string]uint64 {
+	counts := map[string]uint64{}
+	for kind := range refusals {
+		if n := r.Count(kind); n > 0 {
+			counts[kind.String()] = n
+		}
+	}
+	return counts
+}
+
 // String lists the kinds that occurred: "3 header timeout, 1 queue full".
 func (r *Refusals) String() string {
 	var b []byte

@@ -1,0 +1,151 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/awaitd/awaitd/internal/config"
+	"github.com/awaitd/awaitd/internal/control"
+	"github.com/awaitd/awaitd/internal/fault"
+	"github.com/awaitd/awaitd/internal/listen"
+	"github.com/awaitd/awaitd/internal/pool"
+)
+
+// What a server does, for its status.
+const (
+	starting  = "starting"
+	serving   = "serving"
+	reloading = "reloading"
+	stopping  = "stopping"
+)
+
+const (
+	// controlMode keeps the control socket for its owner; root may do everything anyway.
+	controlMode = 0o600
+	// controlBacklog is more than a person has commands running.
+	controlBacklog = 16
+)
+
+// openControl opens the control socket where the settings say; nil if they leave the place to us, or want none.
+func (s *Server) openControl() (*listen.Socket, error) {
+	if s.cfg.Control == "" || s.cfg.Control == "none" {
+		return nil, nil
+	}
+	access := listen.Access{Permissions: controlMode}
+	if s.become != nil {
+		access.Owner = &listen.Owner{UID: s.become.uid, GID: s.become.gid}
+	}
+	socket, err := listen.Unix(s.cfg.Control, access, controlBacklog)
+	if err != nil {
+		f := fault.Listen("unix:"+s.cfg.Control, err)
+		f.Problem = "no control socket: " + f.Problem
+		return nil, f
+	}
+	return socket, nil
+}
+
+// serveControl answers commands, on a socket that was opened, else in a place of the user's. Without such a place there are none:
+// the server is there for its clients.
+func (s *Server) serveControl(socket *listen.Socket) (err error) {
+	if s.cfg.Control == "none" {
+		return nil
+	}
+	if socket == nil {
+		path, err := control.Default(os.Getenv("XDG_RUNTIME_DIR"))
+		if err == nil {
+			socket, err = listen.Unix(path, listen.Access{Permissions: controlMode}, controlBacklog)
+		}
+		if err != nil {
+			s.log.Warn("there is no control socket: `awaitd status` and its like won't reach this server", "error", err)
+			return nil
+		}
+	}
+	s.control, err = control.Serve(socket, commands{s}, func(uid int) {
+		s.log.Warn("a command of another user was refused", "uid", uid)
+	})
+	if err != nil {
+		socket.Close()
+	}
+	return err
+}
+
+// commands does what the control socket asks for.
+type commands struct{ s *Server }
+
+func (c commands) Status() *control.Status {
+	s := c.s
+	status := &control.Status{
+		Version: config.Version, PID: os.Getpid(), State: s.phase.Load().(string), Target: s.cfg.Target, Started: s.started,
+		Uptime: time.Since(s.started).Seconds(), Memory: resident(os.Getpid()), Queue: s.pool.Queued(), Refused: s.refusals.Counts(),
+		Addresses: []string{}, Workers: []control.Worker{},
+	}
+	if status.State == serving && s.reloads.Load() > 0 {
+		status.State = reloading
+	}
+	for _, socket := range s.sockets {
+		status.Addresses = append(status.Addresses, socket.URL())
+	}
+	for _, w := range s.pool.Status() {
+		status.Workers = append(status.Workers, control.Worker{
+			Name: w.Name, PID: w.PID, State: w.State.String(), Interface: w.Info.Interface, Loop: w.Info.Loop, Python: w.Info.Python,
+			Running: w.Running, Late: w.Late, Started: w.Since, Memory: resident(w.PID),
+		})
+	}
+	return status
+}
+
+func (c commands) Stacks(worker string) ([]control.Stack, error) {
+	all := c.s.pool.Stacks(worker)
+	if len(all) == 0 {
+		return nil, unknownWorker(worker, c.s.pool.Status())
+	}
+	stacks := make([]control.Stack, len(all))
+	for i, w := range all {
+		stacks[i] = control.Stack{Worker: w.Name, PID: w.PID, Text: w.Text}
+	}
+	return stacks, nil
+}
+
+// unknownWorker is the failure to find a worker.
+func unknownWorker(name string, all []pool.Status) error {
+	if len(all) == 0 {
+		return errors.New("no worker runs at the moment")
+	}
+	f := &fault.Fault{Problem: "there is no worker `" + name + "`", Hint: "there are"}
+	for i, w := range all {
+		if i > 0 {
+			f.Hint += ","
+		}
+		f.Hint += " " + w.Name
+	}
+	return f
+}
+
+func (c commands) Reload() error {
+	if phase := c.s.phase.Load(); phase != serving {
+		return errors.New("the server is " + phase.(string))
+	}
+	return c.s.reload("a command")
+}
+
+func (c commands) Stop() {
+	c.s.log.Info("asked to stop by a command")
+	c.s.asking.Do(func() { close(c.s.asked) })
+}
+
+// resident returns how much memory a process has, its part in what it shares counted in full; 0 if the system does not tell.
+func resident(pid int) int64 {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
+	fields := bytes.Fields(data)
+	if err != nil || len(fields) < 2 {
+		return 0
+	}
+	pages, err := strconv.ParseInt(string(fields[1]), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return pages * int64(os.Getpagesize())
+}
