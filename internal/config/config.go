@@ -20,6 +20,7 @@ type Config struct {
 	EnvFiles []string // read before the environment's own variables, which win
 	Env      []string // "NAME=value"
 	Environ  []string // what EnvFiles and Env add to the environment, for the workers
+	Launched string   // folder the command was started in, absolute
 	Dir      string   // working folder, absolute; relative paths below start here
 
 	// Target is the application: "main:app".

@@ -86,7 +86,7 @@ func Load(in Input) (*Loaded, error) {
 	l.chooseAddress()
 
 	c := l.fill()
-	c.Dir, c.File = l.dir, path
+	c.Launched, c.Dir, c.File = in.Dir, l.dir, path
 	c.Environ = append(extra.list(), c.Env...)
 	c.Addressed = l.addressed
 	if path != "" {

@@ -38,7 +38,8 @@ func Ask(path string, request Request) (*Response, error) {
 		return nil, response.Failure
 	}
 	if request.Command == CommandStop {
-		_, _ = io.Copy(io.Discard, c) // until the process has ended, and the connection with it
+		_, _ = io.Copy(io.Discard, c) // until the process ends, and the connection with it
+		awaitEnd(response.PID)
 	}
 	return &response, nil
 }

@@ -28,6 +28,7 @@ type Response struct {
 	Failure *Failure `json:"error,omitempty"`
 	Status  *Status  `json:"status,omitempty"`
 	Stacks  []Stack  `json:"stacks,omitempty"`
+	PID     int      `json:"pid,omitempty"` // of a server that stops
 }
 
 // Failure is why something was not done.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -77,7 +78,7 @@ func TestWhoAsksForTheEndWaitsForIt(t *testing.T) {
 	c := dial(t, s)
 	say(t, c, `{"command":"stop"}`+"\n")
 	r := bufio.NewReader(c)
-	if line, err := r.ReadString('\n'); err != nil || line != "{}\n" || <-f.asked != "stop" {
+	if line, err := r.ReadString('\n'); err != nil || line != fmt.Sprintf("{\"pid\":%d}\n", os.Getpid()) || <-f.asked != "stop" {
 		t.Fatalf("%q, %v", line, err)
 	}
 	s.Close()

@@ -190,6 +190,7 @@ func (s *Server) answer(r *Request) *Response {
 	case CommandReload:
 		err = s.handler.Reload()
 	case CommandStop:
+		response.PID = os.Getpid()
 		s.handler.Stop()
 	default:
 		err = fmt.Errorf("there is no command `%.20s`", r.Command)

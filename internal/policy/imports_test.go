@@ -31,7 +31,7 @@ const direction = `
 const module = "github.com/awaitd/awaitd/"
 
 // standAlone are packages that import nothing of ours: bench's client is a program of its own.
-var standAlone = []string{"exchange", "fault", "account", "systemd", "bench/load", "policy"}
+var standAlone = []string{"exchange", "fault", "account", "systemd", "upgrade", "bench/load", "policy"}
 
 // order is direction, parsed: what each package may import.
 type order map[string]map[string]bool

@@ -167,12 +167,25 @@ func (d *door) accept(fd int, client exchange.Address) {
 // connections must not come any more. Only for the reactor's goroutine.
 func (h *HTTP) Drain(idle func()) {
 	h.draining, h.idle = true, idle
+	h.leaveIdle()
+	h.checkIdle()
+}
+
+// Fade has every connection close after its next response; those that are idle by then are closed after a while. idle is called
+// when none is left. New connections must not come any more. Only for the reactor's goroutine.
+func (h *HTTP) Fade(while time.Duration, idle func()) {
+	h.draining, h.idle = true, idle
+	h.r.After(while, h.leaveIdle)
+	h.checkIdle()
+}
+
+// leaveIdle closes idle connections.
+func (h *HTTP) leaveIdle() {
 	h.each(func(c *httpConn) {
 		if c.x == nil && !c.closing {
 			c.leave()
 		}
 	})
-	h.checkIdle()
 }
 
 // Abort closes every connection at once. Only for the reactor's goroutine.

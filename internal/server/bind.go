@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/awaitd/awaitd/internal/cgi"
 	"github.com/awaitd/awaitd/internal/config"
@@ -23,7 +24,7 @@ func (s *Server) bind() error {
 			return s.explain(at, err)
 		}
 		s.agree(socket, at.Protocol)
-		s.sockets = append(s.sockets, socket)
+		s.sockets, s.addresses = append(s.sockets, socket), append(s.addresses, addressOf(at))
 	}
 	s.manager.Seal() // those that are not used; before this, it is how they are told from our own
 	s.mentionUnused(places)
@@ -31,11 +32,17 @@ func (s *Server) bind() error {
 }
 
 func (s *Server) listen(at config.Bind) (*listen.Socket, error) {
+	if socket, inherited, err := s.inherit(addressOf(at)); inherited {
+		return socket, err
+	}
 	switch at.Network {
 	case config.TCP:
 		return listen.TCP(at.Host, at.Port, s.cfg.Backlog)
 	case config.Unix:
 		return listen.Unix(at.Path, s.socketAccess(), s.cfg.Backlog)
+	}
+	if s.legacy != nil { // numbers are those of the first process; here another socket may have this one
+		return nil, &listen.Error{Problem: "the server that is replaced had no such descriptor", Err: syscall.EBADF}
 	}
 	return listen.Inherited(at.FD)
 }

@@ -29,47 +29,55 @@ const (
 	controlBacklog = 16
 )
 
-// openControl opens the control socket where the settings say; nil if they leave the place to us, or want none.
-func (s *Server) openControl() (*listen.Socket, error) {
+// openControl opens the control socket where the settings say.
+func (s *Server) openControl() (err error) {
 	if s.cfg.Control == "" || s.cfg.Control == "none" {
-		return nil, nil
+		return nil
+	}
+	socket, inherited, err := s.inherit(s.controlAddress())
+	if s.controlSocket = socket; inherited {
+		return err
 	}
 	access := listen.Access{Permissions: controlMode}
 	if s.become != nil {
 		access.Owner = &listen.Owner{UID: s.become.uid, GID: s.become.gid}
 	}
-	socket, err := listen.Unix(s.cfg.Control, access, controlBacklog)
-	if err != nil {
+	if s.controlSocket, err = listen.Unix(s.cfg.Control, access, controlBacklog); err != nil {
 		f := fault.Listen("unix:"+s.cfg.Control, err)
 		f.Problem = "no control socket: " + f.Problem
-		return nil, f
+		return f
 	}
-	return socket, nil
+	return nil
 }
 
 // serveControl answers commands, on a socket that was opened, else in a place of the user's. Without such a place there are none:
 // the server is there for its clients.
-func (s *Server) serveControl(socket *listen.Socket) (err error) {
+func (s *Server) serveControl() (err error) {
 	if s.cfg.Control == "none" {
 		return nil
 	}
-	if socket == nil {
+	if s.controlSocket == nil {
 		path, err := control.Default(os.Getenv("XDG_RUNTIME_DIR"))
 		if err == nil {
-			socket, err = listen.Unix(path, listen.Access{Permissions: controlMode}, controlBacklog)
+			s.controlSocket, err = listen.Unix(path, listen.Access{Permissions: controlMode}, controlBacklog)
 		}
 		if err != nil {
 			s.log.Warn("there is no control socket: `awaitd status` and its like won't reach this server", "error", err)
 			return nil
 		}
 	}
-	s.control, err = control.Serve(socket, commands{s}, func(uid int) {
+	s.control, err = control.Serve(s.controlSocket, commands{s}, func(uid int) {
 		s.log.Warn("a command of another user was refused", "uid", uid)
 	})
-	if err != nil {
-		socket.Close()
-	}
 	return err
+}
+
+// closeControl ends the control socket.
+func (s *Server) closeControl() {
+	s.control.Close()
+	if s.control == nil && s.controlSocket != nil {
+		s.controlSocket.Close()
+	}
 }
 
 // commands does what the control socket asks for.

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/awaitd/awaitd/internal/fault"
 	"github.com/awaitd/awaitd/internal/systemd"
+	"github.com/awaitd/awaitd/internal/upgrade"
 )
 
 // meetManager reads what a service manager has told this process, and sees to it that no worker takes it for its own.
@@ -21,7 +23,18 @@ func (s *Server) meetManager() error {
 	if err != nil {
 		return fault.Usagef("%v", err)
 	}
-	s.notifier = s.manager.Notifier()
+	s.legacy, err = upgrade.Read(os.Getenv)
+	_ = os.Unsetenv(upgrade.Variable)
+	if err != nil {
+		return fault.Usagef("%v", err)
+	}
+	if s.legacy == nil {
+		s.notifier = s.manager.Notifier()
+	} else { // the manager does not listen to this process yet
+		for _, d := range s.legacy.Passed {
+			s.manager.Sockets = append(s.manager.Sockets, systemd.Descriptor{FD: d.FD, Name: d.Name})
+		}
+	}
 	if s.manager.Foreign != "" {
 		s.log.Info("sockets that were passed are not for this process", "LISTEN_PID", s.manager.Foreign, "pid", os.Getpid())
 	}
@@ -107,10 +120,11 @@ func vigil(within time.Duration, answered func() <-chan struct{}, alive func(), 
 // keepVigil sends signs of life to the service manager, if it wants them, until the returned function is called.
 func (s *Server) keepVigil() (stop func()) {
 	end := make(chan struct{})
+	var once sync.Once
 	if s.manager.Watchdog > 0 {
 		go vigil(s.manager.Watchdog, s.answered, func() { s.tell(s.notifier.Alive()) }, end) // ends by stop
 	}
-	return func() { close(end) }
+	return func() { once.Do(func() { close(end) }) }
 }
 
 // answered asks every reactor for an answer. The channel is closed when all have given it.

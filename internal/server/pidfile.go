@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/awaitd/awaitd/internal/fault"
+	"github.com/awaitd/awaitd/internal/upgrade"
 )
 
 // pidFile is the file that names the server's process. It is claimed, empty and locked, while the server may still be root, and
@@ -24,10 +25,14 @@ type pidFile struct {
 // pidTries is how often a file that another server removes at the same moment is opened anew.
 const pidTries = 5
 
-// claimPID opens and locks the file, and refuses one that names a process that is running.
-func claimPID(path string, owner *identity) (*pidFile, error) {
+// claimPID opens and locks the file, and refuses one that names a process that is running. That of a server that this one replaces
+// is open and locked.
+func claimPID(path string, owner *identity, legacy *upgrade.Inheritance) (*pidFile, error) {
 	if path == "" {
 		return nil, nil
+	}
+	if file, ok := legacy.TakePIDFile(path); ok {
+		return &pidFile{path: path, file: file}, nil
 	}
 	for range pidTries {
 		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o644)
@@ -126,6 +131,9 @@ func (p *pidFile) write() error {
 	if p == nil {
 		return nil
 	}
+	if err := p.file.Truncate(0); err != nil {
+		return pidFault(p.path, err)
+	}
 	if _, err := p.file.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0); err != nil {
 		return pidFault(p.path, err)
 	}
@@ -138,9 +146,20 @@ func (p *pidFile) remove() {
 		return
 	}
 	p.ending.Do(func() {
+		defer p.file.Close()
+		if p.others() {
+			return
+		}
 		if !sameFile(p.path, p.file) || os.Remove(p.path) != nil {
 			_ = p.file.Truncate(0)
 		}
-		_ = p.file.Close()
 	})
+}
+
+// others tells whether the file names another process by now: the server that has replaced this one.
+func (p *pidFile) others() bool {
+	content := make([]byte, maxPID)
+	n, _ := p.file.ReadAt(content, 0)
+	text := strings.TrimSpace(string(content[:n]))
+	return text != "" && text != strconv.Itoa(os.Getpid())
 }

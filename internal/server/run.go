@@ -15,7 +15,7 @@ import (
 // run starts everything, serves, and ends it.
 func (s *Server) run(ctx context.Context) error {
 	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGTTIN, syscall.SIGTTOU)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGUSR2)
 	defer signal.Stop(signals)
 	for _, st := range s.stations {
 		s.running.Go(st.reactor.Run) // ends by close
@@ -29,7 +29,7 @@ func (s *Server) run(ctx context.Context) error {
 		s.pool.Stop(0)
 		return err
 	}
-	if err := errors.Join(s.accept(), s.pidFile.write()); err != nil {
+	if err := errors.Join(s.accept(), s.pidFile.write(), s.takeOver()); err != nil {
 		s.tellStopping(err)
 		s.pool.Stop(0)
 		return err
@@ -37,10 +37,17 @@ func (s *Server) run(ctx context.Context) error {
 	s.phase.Store(serving)
 	s.sayReady()
 	s.tellReady()
-	defer s.keepVigil()()
+	stopVigil := s.keepVigil()
+	defer stopVigil()
 	watcher := s.watch()
 	err := s.serve(ctx, signals, watcher)
 	watcher.stop()
+	if s.phase.Load() == replaced {
+		stopVigil()
+		s.retire(signals)
+		return nil
+	}
+	s.next.Kill()
 	s.tellStopping(err)
 	s.shutDown(signals)
 	return err
@@ -56,6 +63,7 @@ func (s *Server) await(ctx context.Context, signals <-chan os.Signal, started <-
 			if ends(sig) {
 				return nil, true
 			}
+			s.log.Warn("a signal is not heeded: the server is not ready yet", "signal", sig)
 		case <-s.asked:
 			return nil, true
 		case <-ctx.Done():
@@ -75,6 +83,12 @@ func (s *Server) serve(ctx context.Context, signals <-chan os.Signal, w *watcher
 			s.act(sig)
 		case <-s.asked:
 			return nil
+		case <-s.successorReady():
+			if s.handOver() {
+				return nil
+			}
+		case <-s.successorGone():
+			s.upgradeFailed()
 		case changed := <-w.changes:
 			go func() { _ = s.reload(changed) }()
 		case err := <-s.pool.Fatal():
@@ -93,6 +107,8 @@ func (s *Server) act(sig os.Signal) {
 	switch sig {
 	case syscall.SIGHUP:
 		go func() { _ = s.reload("SIGHUP") }()
+	case syscall.SIGUSR2:
+		s.upgrade()
 	case syscall.SIGTTIN:
 		go s.grow()
 	case syscall.SIGTTOU:
@@ -152,7 +168,11 @@ func (s *Server) shutDown(signals <-chan os.Signal) {
 	s.force(signals)
 	end := time.Now().Add(s.cfg.TimeoutGracefulShutdown)
 	s.refuse()
-	idle := s.drain()
+	s.finish(s.drain(0), end)
+}
+
+// finish waits for the connections until the grace is over, then cuts off what is left, and stops the workers.
+func (s *Server) finish(idle <-chan struct{}, end time.Time) {
 	select {
 	case <-idle:
 	case <-time.After(time.Until(end)):
@@ -172,11 +192,12 @@ func (s *Server) force(signals <-chan os.Signal) {
 				s.log.Warn("stopping at once")
 				s.pool.Kill()
 				s.closeSockets()
-				s.control.Close()
+				s.closeControl()
 				s.pidFile.remove()
 				s.lines.Close()
 				os.Exit(fault.Runtime)
 			}
+			s.log.Warn("a signal is not heeded: the server ends", "signal", sig)
 		}
 	}()
 }
@@ -195,11 +216,17 @@ func (s *Server) refuse() {
 	s.closeSockets()
 }
 
-// drain has the connections close after what they are doing. The channel is closed when none is left.
-func (s *Server) drain() <-chan struct{} {
+// drain has the connections close after what they are doing, and idle ones after a while. The channel is closed when none is left.
+func (s *Server) drain(while time.Duration) <-chan struct{} {
 	var left sync.WaitGroup
 	left.Add(len(s.stations))
-	s.onAll(func(st *station) { st.http.Drain(left.Done) })
+	s.onAll(func(st *station) {
+		if while > 0 {
+			st.http.Fade(while, left.Done)
+		} else {
+			st.http.Drain(left.Done)
+		}
+	})
 	idle := make(chan struct{})
 	go func() { // ends when the last connection does
 		left.Wait()

@@ -27,6 +27,7 @@ import (
 	"github.com/awaitd/awaitd/internal/reactor"
 	"github.com/awaitd/awaitd/internal/systemd"
 	"github.com/awaitd/awaitd/internal/telemetry"
+	"github.com/awaitd/awaitd/internal/upgrade"
 	"github.com/awaitd/awaitd/internal/wire"
 	"github.com/awaitd/awaitd/internal/worker"
 )
@@ -39,31 +40,36 @@ type Output struct {
 
 // Server is one run.
 type Server struct {
-	cfg      *config.Config
-	out      Output
-	lines    *telemetry.Writer // of the log
-	log      *slog.Logger
-	access   *telemetry.AccessLog
-	refusals *telemetry.Refusals
-	python   worker.Interpreter
-	become   *identity // whom it becomes once it has bound its addresses; nil: nobody else
-	pidFile  *pidFile
-	manager  *systemd.Environment
-	notifier systemd.Notifier
-	untold   sync.Once    // of what went wrong with it
-	reloads  atomic.Int32 // going on
-	ending   atomic.Bool  // the manager was told
-	sockets  []*listen.Socket
-	closing  sync.Once // of the sockets
-	reaper   *worker.Reaper
-	pool     *pool.Pool
-	control  *control.Server // nil: nobody commands it
-	started  time.Time
-	phase    atomic.Value  // a string: what the server does, for its status
-	asked    chan struct{} // closed when a command has asked for the end
-	asking   sync.Once
-	stations []*station
-	running  sync.WaitGroup
+	cfg           *config.Config
+	out           Output
+	lines         *telemetry.Writer // of the log
+	log           *slog.Logger
+	access        *telemetry.AccessLog
+	refusals      *telemetry.Refusals
+	python        worker.Interpreter
+	become        *identity // whom it becomes once it has bound its addresses; nil: nobody else
+	pidFile       *pidFile
+	manager       *systemd.Environment
+	notifier      systemd.Notifier
+	untold        sync.Once    // of what went wrong with it
+	reloads       atomic.Int32 // going on
+	ending        atomic.Bool  // the manager was told
+	sockets       []*listen.Socket
+	closing       sync.Once // of the sockets
+	reaper        *worker.Reaper
+	pool          *pool.Pool
+	legacy        *upgrade.Inheritance // of the server that this one replaces; nil: it was started otherwise
+	owed          []*listen.Socket     // of these, whose files are this server's once the other has gone
+	next          *upgrade.Successor   // what is to replace this one; the goroutine of serve has it
+	addresses     []string             // of the sockets, as the settings name them
+	control       *control.Server      // nil: nobody commands it
+	controlSocket *listen.Socket
+	started       time.Time
+	phase         atomic.Value  // a string: what the server does, for its status
+	asked         chan struct{} // closed when a command has asked for the end
+	asking        sync.Once
+	stations      []*station
+	running       sync.WaitGroup
 }
 
 // station is one reactor with what runs on it.
@@ -112,23 +118,23 @@ func (s *Server) settle() (err error) {
 	if s.become, err = identify(s.cfg); err != nil {
 		return err
 	}
-	if s.pidFile, err = claimPID(s.cfg.PIDFile, s.become); err != nil {
+	if s.pidFile, err = claimPID(s.cfg.PIDFile, s.become, s.legacy); err != nil {
 		return err
 	}
 	if err := s.bind(); err != nil {
 		return err
 	}
-	place, err := s.openControl()
-	if err != nil {
+	if err := s.openControl(); err != nil {
 		return err
 	}
+	s.legacy.Seal()
 	if err := s.become.become(); err != nil {
-		if place != nil {
-			place.Close()
-		}
 		return err
 	}
-	return s.serveControl(place)
+	if s.legacy != nil {
+		return nil // commands are for the server that serves
+	}
+	return s.serveControl()
 }
 
 // prepare makes a server without sockets.
@@ -327,7 +333,7 @@ func (s *Server) close() {
 		st.reactor.Close()
 	}
 	s.closeSockets()
-	s.control.Close()
+	s.closeControl()
 	s.pidFile.remove()
 	s.saySummary()
 	s.reaper.Close()

@@ -106,6 +106,18 @@ func sockets(count, names string) ([]Descriptor, error) {
 	return list, nil
 }
 
+// Successor returns the variables, NAME=value, for a process that takes this one's place. Its id is not known yet, so none is said.
+func (e *Environment) Successor() []string {
+	if e.notify == "" {
+		return nil
+	}
+	variables := []string{"NOTIFY_SOCKET=" + e.notify}
+	if e.Watchdog > 0 {
+		variables = append(variables, "WATCHDOG_USEC="+strconv.FormatInt(e.Watchdog.Microseconds(), 10))
+	}
+	return variables
+}
+
 // Seal has the descriptors closed in every program that this process starts.
 func (e *Environment) Seal() {
 	for _, d := range e.Sockets {

@@ -43,6 +43,9 @@ func (n Notifier) Starting(status string, within time.Duration) error {
 // Status says how the service is, in a line.
 func (n Notifier) Status(status string) error { return n.send(statusLine(status)) }
 
+// MainPID says that another process is the service's main one from now on.
+func (n Notifier) MainPID(pid int) error { return n.send("MAINPID=" + strconv.Itoa(pid)) }
+
 // Alive is the sign of life that Environment.Watchdog asks for.
 func (n Notifier) Alive() error { return n.send("WATCHDOG=1") }
 

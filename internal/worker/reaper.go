@@ -54,6 +54,17 @@ func (r *Reaper) adopt(fork func() (pid int, err error)) (pid int, err error) {
 	return pid, nil
 }
 
+// Run starts a command that is no worker, and returns what waits for its end.
+func (r *Reaper) Run(cmd *exec.Cmd) (wait func() error, err error) {
+	if err := r.start(cmd); err != nil {
+		return nil, err
+	}
+	return func() error {
+		defer r.ended(cmd.Process.Pid)
+		return cmd.Wait()
+	}, nil
+}
+
 // ended notes that a child was waited for. Strangers that ended after it were hidden behind it.
 func (r *Reaper) ended(pid int) {
 	if r == nil {
