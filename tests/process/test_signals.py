@@ -83,12 +83,15 @@ def test_the_number_of_workers_goes_up_and_down_and_no_request_fails(run: StartS
 
 # spec: process 13
 def test_a_worker_that_is_retired_finishes_what_it_has(run: StartServer, tmp_path: Path) -> None:
-    server = run("--workers", "2")
+    control = tmp_path / "control"
+    server = run("--workers", "2", "--control", str(control))
     with ExitStack() as stack:
         busy = [stack.enter_context(Connection(server)) for _ in range(8)]
         for connection in busy:
             connection.request("GET", f"/quiet?file={tmp_path}/go")
+        eventually(lambda: sum(worker["running"] for worker in tell(control)["workers"]) == len(busy))
         fewer(server)
+        eventually(lambda: [worker["state"] for worker in tell(control)["workers"]] == ["ready", "draining"])
         assert fetch(server, "/pid").status == 200
         (tmp_path / "go").touch()
         assert len({connection.response().text for connection in busy}) == 2
@@ -123,11 +126,14 @@ def test_a_worker_that_does_not_start_changes_nothing(run: StartServer, tmp_path
 
 def test_a_reload_and_a_change_of_the_number_at_once(run: StartServer, tmp_path: Path) -> None:
     control = tmp_path / "control"
-    server = run("--workers", "3", "--control", str(control))
+    server = run("--workers", "3", "--control", str(control), "--no-access-log")
     with Load(server, clients=2) as load:
-        for number in (signal.SIGHUP, signal.SIGTTOU, signal.SIGTTIN, signal.SIGTTOU):
+        for number in (signal.SIGHUP, signal.SIGTTOU, signal.SIGTTIN):
             server.process.send_signal(number)
-        server.wait_for("reloaded after=")
+        server.wait_for("a worker was retired")
+        fewer(server)  # by now no other of its kind is pending, which would make them one
+        for what in ("reloaded after=", "a worker was added"):
+            server.wait_for(what)
         eventually(lambda: server.stderr.text().count("a worker was retired") == 2)
     assert load.failures == []
     assert len(names(control)) == 2
