@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"time"
 )
 
@@ -23,7 +24,8 @@ func Ask(path string, request Request) (*Response, error) {
 		return nil, err
 	}
 	_ = c.SetWriteDeadline(time.Now().Add(askTime))
-	if _, err := c.Write(append(line, '\n')); err != nil {
+	// Whoever closes before it has read may have said why.
+	if _, err := c.Write(append(line, '\n')); err != nil && !errors.Is(err, syscall.EPIPE) {
 		return nil, err
 	}
 	if request.Command == CommandStatus || request.Command == CommandStacks {
