@@ -30,8 +30,8 @@ const direction = `
 
 const module = "github.com/awaitd/awaitd/"
 
-// standAlone are packages that import nothing of ours: bench's client is a program of its own.
-var standAlone = []string{"exchange", "fault", "account", "systemd", "upgrade", "bench/load", "policy"}
+// standAlone are packages that import nothing of ours: clients that load a server are programs of their own.
+var standAlone = []string{"exchange", "fault", "account", "systemd", "upgrade", "bench/load", "tools/ledger", "policy"}
 
 // order is direction, parsed: what each package may import.
 type order map[string]map[string]bool
