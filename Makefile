@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export GOFLAGS := -buildvcs=false
 BOARD_PORT ?= 8000
 
-.PHONY: run test unit e2e frameworks conformance suites fuzz bench lint fmt gen wheel smoke pythons clean ci develop
+.PHONY: run test unit e2e fault frameworks conformance suites fuzz bench lint fmt gen wheel smoke pythons clean ci develop
 
 run: .venv/board develop  ## serve the example application on http://127.0.0.1:8000
 	awaitd main:app --app-dir examples/board --port $(BOARD_PORT)
@@ -20,6 +20,9 @@ unit: .venv/test develop  ## Go's tests, the accelerator's, the build's
 e2e: .venv/test develop  ## the real binary with real workers and a browser
 	tests/debian.sh chromium chromium-driver nginx
 	python -m pytest -q tests/http tests/process tests/listen tests/proxies tests/e2e
+
+fault: .venv/test develop  ## workers that die, stop and hang under load, for FAULT_SECONDS; FAULT_SEED repeats a run
+	FAULT_SECONDS=$(or $(FAULT_SECONDS),60) python -m pytest -q -s tests/process/test_fault.py
 
 frameworks: .venv/test develop  ## the same assertions over 17 frameworks, in an environment of their own
 	python -m pytest -q tests/frameworks

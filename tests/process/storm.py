@@ -1,5 +1,6 @@
 """The books of a storm: what the generator sent, what the application started, who died when; and whether they agree."""
 
+import contextlib
 import json
 import os
 import random
@@ -19,7 +20,7 @@ DEADLINE = 2.0  # --timeout-request
 
 # Lines of the server's log about workers that it ends, or that have ended.
 _DEATH = re.compile(
-    r"^(\S+ \S+) error (a worker is stuck|a worker ended and is replaced|a worker did not stop in time).* pid=(\d+)",
+    r"^(\S+ \S+) error (?:a worker is stuck|a worker ended and is replaced|a worker did not stop in time).* pid=(\d+)",
     re.M | re.I,
 )
 
@@ -128,16 +129,14 @@ class Chaos:
 
 def _signal(pid: int, number: int) -> None:
     if alive(pid):
-        try:
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
             os.kill(pid, number)
-        except ProcessLookupError:
-            pass  # it has just ended
 
 
 def deaths(server: Server, hits: dict[int, list[float]]) -> dict[int, list[float]]:
     """When workers were hit, or were said to be about to die, by process id."""
     times = defaultdict(list, {pid: list(at) for pid, at in hits.items()})
-    for when, _, pid in _DEATH.findall(server.stderr.text()):
+    for when, pid in _DEATH.findall(server.stderr.text()):
         times[int(pid)].append(datetime.fromisoformat(when).timestamp())
     return times
 
@@ -145,7 +144,8 @@ def deaths(server: Server, hits: dict[int, list[float]]) -> dict[int, list[float
 def audit(
     requests: list[Request], starts: dict[str, list[Start]], dead: dict[int, list[float]], claims: int, log: str
 ) -> list[str]:
-    """What does not agree. claims is how many requests may have been claimed by workers that were hit before they were started."""
+    """What does not agree. claims is how many requests may fail unstarted: a worker claims one, and is hit before it calls the
+    application."""
     wrong = []
     for r in requests:
         if problem := judge(r, starts.get(r.id, []), dead, log):
