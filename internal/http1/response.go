@@ -189,6 +189,9 @@ func (w *ResponseWriter) Trailers(dst, buf []byte, fields []exchange.Field) ([]b
 // its end and the request read to its end.
 func (w *ResponseWriter) KeepAlive() bool { return w.keepAlive }
 
+// Framed tells whether the body's own framing shows where it ends, so that the end of the connection before that is no end of it.
+func (w *ResponseWriter) Framed() bool { return w.framing != untilClose }
+
 // Excess returns how many bytes beyond the application's Content-Length were dropped so far.
 func (w *ResponseWriter) Excess() int64 { return w.excess }
 

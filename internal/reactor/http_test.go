@@ -357,7 +357,7 @@ func TestFailuresAreAnsweredWithTheirStatus(t *testing.T) {
 }
 
 func TestAFailureInTheMiddleOfAResponseCutsItOff(t *testing.T) {
-	for _, version := range []string{"1.0", "1.1"} {
+	for _, version := range []string{"1.0", "1.1", "1.1\r\nConnection: close"} {
 		s := startSite(t)
 		c := s.dial()
 		c.write("GET / HTTP/" + version + "\r\nHost: h\r\n\r\n")
@@ -369,6 +369,9 @@ func TestAFailureInTheMiddleOfAResponseCutsItOff(t *testing.T) {
 		all, err := io.ReadAll(c.r)
 		if version == "1.0" && err == nil {
 			t.Fatalf("%q: the end looks like the end of the body", all)
+		}
+		if version != "1.0" && (err != nil || !strings.HasSuffix(string(all), "5\r\nbegin\r\n")) {
+			t.Fatalf("%q, %v: what had been sent is lost", all, err)
 		}
 		if strings.Contains(string(all), "0\r\n\r\n") {
 			t.Fatalf("%q: a last chunk", all)

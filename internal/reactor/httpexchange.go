@@ -366,7 +366,7 @@ func (x *httpExchange) Fail(reason exchange.Reason) {
 	if x.responded {
 		c.h.cfg.Refusals.Add(failures[reason].kind)
 		c.h.cfg.Log.Debug("a response was cut off", "reason", reason, "id", exchangeID(x.req.ID))
-		framed := x.writer.KeepAlive()
+		framed := x.writer.Framed() && c.packets == 0 // a web server in front may not look at the framing
 		c.release()
 		if framed {
 			c.shut(false) // the client sees that the framing is incomplete
