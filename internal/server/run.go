@@ -15,7 +15,7 @@ import (
 // run starts everything, serves, and ends it.
 func (s *Server) run(ctx context.Context) error {
 	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGUSR2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGUSR2)
 	defer signal.Stop(signals)
 	for _, st := range s.stations {
 		s.running.Go(st.reactor.Run) // ends by close
@@ -100,7 +100,9 @@ func (s *Server) serve(ctx context.Context, signals <-chan os.Signal, w *watcher
 }
 
 // ends tells whether a signal ends the server; the others ask for something, and only while it serves.
-func ends(sig os.Signal) bool { return sig == syscall.SIGINT || sig == syscall.SIGTERM }
+func ends(sig os.Signal) bool {
+	return sig == syscall.SIGINT || sig == syscall.SIGTERM || sig == syscall.SIGQUIT
+}
 
 // act does what a signal asks for. The goroutines end with what they do, or with the pool.
 func (s *Server) act(sig os.Signal) {

@@ -42,7 +42,7 @@ def test_ctrl_c_while_the_application_is_imported(run: StartServer, pipe: Path) 
 
 
 # spec: process 1
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGQUIT])
 def test_ctrl_c_while_serving(run: StartServer, number: signal.Signals, tmp_path: Path) -> None:
     server = run("--workers", "2")
     workers = family(server.pid)[1:]
