@@ -51,7 +51,7 @@ func silence(err error) error {
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 		return errors.New("the server does not answer")
 	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
 		return errors.New("the server closed the connection: it listens to its own user and to root, or it has ended")
 	}
 	return fmt.Errorf("not an answer of awaitd: %w", err)

@@ -64,8 +64,9 @@ type Worker struct {
 	Interface string    `json:"interface,omitempty"` // asgi3, wsgi, …; known once it is ready
 	Loop      string    `json:"loop,omitempty"`
 	Python    string    `json:"python,omitempty"`
-	Running   int64     `json:"running"` // requests it has
-	Late      int64     `json:"late"`    // of these, past their deadline
+	Requests  int64     `json:"requests"` // it was given
+	Running   int64     `json:"running"`  // requests it has
+	Late      int64     `json:"late"`     // of these, past their deadline
 	Started   time.Time `json:"started"`
 	Memory    int64     `json:"memory"`
 }

@@ -187,7 +187,10 @@ func TestAServerThatIsNoneIsNotWaitedForForEver(t *testing.T) {
 	}
 	defer l.Close()
 	go func() {
-		c, _ := l.Accept()
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
 		_, _ = c.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
 		_ = c.Close()
 	}()

@@ -96,6 +96,8 @@ var (
 
 // Grow adds a worker, and returns when it is ready; it gets requests from then on. If it can't be started, nothing has changed.
 func (p *Pool) Grow() (name string, err error) {
+	p.loading.Lock()
+	defer p.loading.Unlock()
 	r := &p.roster
 	r.mu.Lock()
 	if r.closed || len(r.members)+r.joining >= p.opts.MaxWorkers {
@@ -177,7 +179,8 @@ type Status struct {
 	PID     int
 	State   worker.State
 	Info    worker.Info
-	Running int64 // requests it has
+	Served  int64 // requests it was given
+	Running int64 // of these, those it has
 	Late    int64 // of these, past their deadline
 	Since   time.Time
 }
@@ -188,7 +191,7 @@ func (p *Pool) Status() []Status {
 	for _, i := range p.roster.instances() {
 		all = append(all, Status{
 			Name: i.target.name, PID: i.process.PID(), State: i.process.State(), Info: i.process.Info(),
-			Running: i.target.inFlight.Load(), Late: i.target.late.Load(), Since: i.since,
+			Served: i.target.served.Load(), Running: i.target.inFlight.Load(), Late: i.target.late.Load(), Since: i.since,
 		})
 	}
 	return all

@@ -71,7 +71,7 @@ type Pool struct {
 	once    sync.Once
 	done    sync.WaitGroup
 	preload preload
-	loading sync.Mutex // one reload at a time
+	loading sync.Mutex // one reload at a time, and nobody joins meanwhile: that one might run the old code
 
 	mu          sync.Mutex
 	interpreter worker.Interpreter

@@ -69,7 +69,7 @@ func (m *member) watchWear(i *instance) {
 			i.target.worn("its lifetime")
 			old = time.After(wearPause)
 		case <-look:
-			if rss := residentMemory(i.process.PID()); rss > wear.RSS {
+			if rss := ResidentMemory(i.process.PID()); rss > wear.RSS {
 				i.target.worn(fmt.Sprintf("%d MiB of memory", rss>>20))
 				look = time.After(wearPause)
 			}
@@ -77,8 +77,8 @@ func (m *member) watchWear(i *instance) {
 	}
 }
 
-// residentMemory is what a process has in memory, in bytes; 0 if it can't be said.
-func residentMemory(pid int) int64 {
+// ResidentMemory is what a process has in memory, in bytes; 0 if it can't be said.
+func ResidentMemory(pid int) int64 {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
 	fields := strings.Fields(string(text))
 	if err != nil || len(fields) < 2 {

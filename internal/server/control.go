@@ -1,10 +1,8 @@
 package server
 
 import (
-	"bytes"
 	"errors"
 	"os"
-	"strconv"
 	"time"
 
 	"github.com/awaitd/awaitd/internal/config"
@@ -87,7 +85,8 @@ func (c commands) Status() *control.Status {
 	s := c.s
 	status := &control.Status{
 		Version: config.Version, PID: os.Getpid(), State: s.phase.Load().(string), Target: s.cfg.Target, Started: s.started,
-		Uptime: time.Since(s.started).Seconds(), Memory: resident(os.Getpid()), Queue: s.pool.Queued(), Refused: s.refusals.Counts(),
+		Uptime: time.Since(s.started).Seconds(), Memory: pool.ResidentMemory(os.Getpid()), Queue: s.pool.Queued(),
+		Refused:   s.refusals.Counts(),
 		Addresses: []string{}, Workers: []control.Worker{},
 	}
 	if status.State == serving && s.reloads.Load() > 0 {
@@ -99,7 +98,7 @@ func (c commands) Status() *control.Status {
 	for _, w := range s.pool.Status() {
 		status.Workers = append(status.Workers, control.Worker{
 			Name: w.Name, PID: w.PID, State: w.State.String(), Interface: w.Info.Interface, Loop: w.Info.Loop, Python: w.Info.Python,
-			Running: w.Running, Late: w.Late, Started: w.Since, Memory: resident(w.PID),
+			Requests: w.Served, Running: w.Running, Late: w.Late, Started: w.Since, Memory: pool.ResidentMemory(w.PID),
 		})
 	}
 	return status
@@ -142,18 +141,4 @@ func (c commands) Reload() error {
 func (c commands) Stop() {
 	c.s.log.Info("asked to stop by a command")
 	c.s.asking.Do(func() { close(c.s.asked) })
-}
-
-// resident returns how much memory a process has, its part in what it shares counted in full; 0 if the system does not tell.
-func resident(pid int) int64 {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
-	fields := bytes.Fields(data)
-	if err != nil || len(fields) < 2 {
-		return 0
-	}
-	pages, err := strconv.ParseInt(string(fields[1]), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return pages * int64(os.Getpagesize())
 }

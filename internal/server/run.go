@@ -220,15 +220,18 @@ func (s *Server) refuse() {
 
 // drain has the connections close after what they are doing, and idle ones after a while. The channel is closed when none is left.
 func (s *Server) drain(while time.Duration) <-chan struct{} {
-	var left sync.WaitGroup
+	var begun, left sync.WaitGroup
+	begun.Add(len(s.stations))
 	left.Add(len(s.stations))
 	s.onAll(func(st *station) {
+		defer begun.Done()
 		if while > 0 {
 			st.http.Fade(while, left.Done)
 		} else {
 			st.http.Drain(left.Done)
 		}
 	})
+	begun.Wait()
 	idle := make(chan struct{})
 	go func() { // ends when the last connection does
 		left.Wait()

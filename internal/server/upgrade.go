@@ -118,7 +118,6 @@ func (s *Server) handOver() bool {
 		s.controlSocket.Disown()
 	}
 	s.control.Close()
-	s.log.Info("replaced; finishing what runs", "successor", s.next.PID())
 	return true
 }
 
@@ -128,7 +127,9 @@ func (s *Server) retire(signals <-chan os.Signal) {
 	grace := s.cfg.TimeoutGracefulShutdown
 	end := time.Now().Add(grace)
 	s.refuse()
-	s.finish(s.drain(min(grace, lingerTime)), end)
+	idle := s.drain(min(grace, lingerTime))
+	s.log.Info("replaced; finishing what runs", "successor", s.next.PID())
+	s.finish(idle, end)
 }
 
 // inherit takes over the socket of an address, if this server replaces another that has it.

@@ -51,6 +51,7 @@ def test_status(run: StartServer, path: Path, tmp_path: Path) -> None:
         assert busy.response().status == 200
     assert (status["pid"], status["state"], status["target"]) == (server.pid, "serving", "app:app")
     assert status["addresses"] == [server.url]
+    assert sum(worker["requests"] for worker in status["workers"]) == 1
     assert (status["queue"], status["refused"]) == (0, {"malformed request": 1})
     assert status["memory"] > 1 << 20
     assert {w["pid"] for w in status["workers"]} <= set(family(server.pid)[1:])
