@@ -94,7 +94,9 @@ def test_a_worker_that_is_retired_finishes_what_it_has(run: StartServer, tmp_pat
         eventually(lambda: [worker["state"] for worker in tell(control)["workers"]] == ["ready", "draining"])
         assert fetch(server, "/pid").status == 200
         (tmp_path / "go").touch()
-        assert len({connection.response().text for connection in busy}) == 2
+        answers = [connection.response() for connection in busy]
+    assert {answer.status for answer in answers} == {200}
+    assert len({answer.text for answer in answers}) == 2
     server.wait_for("a worker was retired worker=worker-2")
 
 
