@@ -33,11 +33,21 @@ def who(server: Server) -> dict[str, Any]:
 
 
 def every_worker(server: Server, workers: int, file: Path) -> list[dict[str, Any]]:
-    """What each says of itself: they are asked at once, and each has one of the requests."""
-    with ExitStack() as stack:
-        asked = [stack.enter_context(Connection(server)).request("GET", f"/who?file={file}") for _ in range(workers)]
-        file.touch()
-        return [json.loads(connection.response().text) for connection in asked]
+    """What each says of itself. They are asked at once; one that is slow to begin may lose its request to another."""
+    found: dict[int, dict[str, Any]] = {}
+
+    def ask() -> bool:
+        file.unlink(missing_ok=True)
+        with ExitStack() as stack:
+            asked = [stack.enter_context(Connection(server)).request("GET", f"/who?file={file}") for _ in range(workers)]
+            file.touch()
+            for connection in asked:
+                said = json.loads(connection.response().text)
+                found[said["pid"]] = said
+        return len(found) >= workers
+
+    eventually(ask)
+    return list(found.values())
 
 
 def kill_worker(server: Server, how: str = "killed by SIGKILL") -> int:
