@@ -91,7 +91,7 @@ func (s *stream) expire() {
 	s.state, s.responder = late, nil
 	l.target.late.Add(1)
 	l.send(wire.Header{Stream: s.id, Type: wire.Reset, Aux: uint16(wire.Deadline)}, nil)
-	l.send(wire.Header{Type: wire.Ping}, make([]byte, 8))
+	l.ping()
 	id, heard := s.id, l.heard
 	l.endpoint.loop.After(stuckTime, func() { l.checkStuck(id, heard) })
 	r.Fail(exchange.Deadline)

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -309,13 +310,18 @@ func (e *Endpoint) add(w *wire.Link, t *Target) error {
 // drop takes a link out of service, its worker being gone: what had been answered is passed on, requests that had not been
 // started run elsewhere, the others fail.
 func (e *Endpoint) drop(w *wire.Link) {
-	for i, l := range e.links {
-		if l.wire == w {
-			e.links = append(e.links[:i:i], e.links[i+1:]...)
-			l.close()
-			e.pump()
-			return
-		}
+	i := e.linkOf(w)
+	if i < 0 {
+		w.Close() // it was never in service
+		return
 	}
-	w.Close()
+	l := e.links[i]
+	e.links = append(e.links[:i:i], e.links[i+1:]...)
+	l.close()
+	e.pump()
+}
+
+// linkOf finds a link by its memory; -1 if it is not in service.
+func (e *Endpoint) linkOf(w *wire.Link) int {
+	return slices.IndexFunc(e.links, func(l *link) bool { return l.wire == w })
 }

@@ -2,8 +2,6 @@ package pool
 
 import (
 	"time"
-
-	"github.com/awaitd/awaitd/internal/wire"
 )
 
 // Worker loops that stand still. A loop that runs one request for long takes nothing from its ring meanwhile. What had been put
@@ -117,7 +115,7 @@ func (l *link) checkHealth(now time.Time) bool {
 	switch {
 	case l.pulse.since.IsZero() || l.heard != l.pulse.heard:
 		l.pulse = pulse{heard: l.heard, since: now}
-		l.send(wire.Header{Type: wire.Ping}, make([]byte, 8))
+		l.ping()
 	case now.Sub(l.pulse.since) >= l.endpoint.pool.health:
 		l.pulse.since = now
 		l.target.stuck("its event loop has not turned for " + l.endpoint.pool.health.String())

@@ -158,7 +158,8 @@ func TestALoopThatSaysNothingIsStuck(t *testing.T) {
 func TestAWorkerIsWornOnceAfterSoManyRequests(t *testing.T) {
 	s := newSetting(t, 1)
 	w := s.worker("w", 1)
-	w.target.offers, w.target.enough = 4, 5
+	w.target.offers = 4
+	w.target.enough.Store(5)
 	var worn []string
 	w.target.worn = func(why string) { worn = append(worn, why) }
 	for range 12 {

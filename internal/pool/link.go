@@ -83,12 +83,17 @@ func (l *link) start(s *stream) bool {
 		l.target.inFlight.Add(-1)
 		return false
 	}
+	l.given(s)
+	return true
+}
+
+// given notes that a stream, whose OPEN is in the ring, has a place with the worker.
+func (l *link) given(s *stream) {
 	s.state = sent
 	l.untaken.push(s)
 	l.target.serve()
 	l.endpoint.watchDeadlines()
 	l.endpoint.watchHealth()
-	return true
 }
 
 // write puts a stream's OPEN into the ring.
@@ -154,6 +159,9 @@ func (l *link) refresh() {
 		s.took()
 	}
 }
+
+// ping asks the worker's loop for a sign of life.
+func (l *link) ping() { l.send(wire.Header{Type: wire.Ping}, make([]byte, 8)) }
 
 // send writes a frame, or keeps it until the ring has room.
 func (l *link) send(h wire.Header, payload []byte) {

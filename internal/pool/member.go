@@ -153,13 +153,22 @@ func (m *member) exchange(old *instance, z *worker.Zygote) error {
 	return nil
 }
 
+// renew is exchange with the zygote that there is, if workers are forked.
+func (m *member) renew(old *instance) error {
+	z, err := m.pool.zygote()
+	if err != nil {
+		return err
+	}
+	return m.exchange(old, z)
+}
+
 // unstick replaces a worker that does not go on. If it has other threads they finish what they do; else nothing it has can be saved.
 func (m *member) unstick(i *instance, why string) {
 	p := m.pool
 	p.opts.Log.Error("a worker is stuck; this is what it does", "worker", m.name, "pid", i.process.PID(), "why", why)
 	_, _ = io.WriteString(p.opts.Out, i.process.Stack())
 	if i.target.limit > 1 && i.target.threaded {
-		if z, err := p.zygote(); err == nil && m.exchange(i, z) == nil {
+		if m.renew(i) == nil {
 			return
 		}
 	}
@@ -176,26 +185,33 @@ func (m *member) boot(z *worker.Zygote) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.awaitReady(i.process, i.python); err != nil {
+		i.free()
+		return nil, err
+	}
+	p.booted()
+	return i, nil
+}
+
+// awaitReady waits until a process is ready. One that can't be any more has ended when it returns; if that is the process's own
+// failure, the error is an unready.
+func (p *Pool) awaitReady(process *worker.Process, python worker.Interpreter) error {
 	timeout := time.NewTimer(p.opts.BootTimeout)
 	defer timeout.Stop()
 	select {
-	case <-i.process.Ready:
-		p.booted()
-		return i, nil
-	case <-i.process.Done:
-		i.free()
-		return nil, &unready{i.process.Ending(), i.process.Silent(), i.python, i.process.Speak}
+	case <-process.Ready:
+		return nil
+	case <-process.Done:
+		return &unready{process.Ending(), process.Silent(), python, process.Speak}
 	case <-p.stop:
-		i.process.Kill("the server stops")
-		<-i.process.Done
-		i.free()
-		return nil, errStopped
+		process.Kill("the server stops")
+		<-process.Done
+		return errStopped
 	case <-timeout.C:
-		i.process.Kill("not ready in time")
-		<-i.process.Done
-		i.free()
+		process.Kill("not ready in time")
+		<-process.Done
 		late := worker.Ending{Fault: fault.StartTimeout(p.opts.Setup.Target, p.opts.BootTimeout), How: "killed: not ready in time"}
-		return nil, &unready{ending: late}
+		return &unready{ending: late}
 	}
 }
 
@@ -261,8 +277,10 @@ func (m *member) adopt(i *instance) {
 	kind := i.process.Info().Interface
 	i.target.limit, i.target.offers = p.concurrency(kind)
 	i.target.threaded = kind == "wsgi"
-	i.target.enough = p.opts.Wear.requests()
-	go m.watchWear(i) // ends with the worker
+	p.opts.Wear.bear(i.target)
+	if w := &p.opts.Wear; w.Lifetime > 0 || w.RSS > 0 {
+		go m.watchWear(i) // ends with the worker
+	}
 	m.mu.Lock()
 	m.current, m.booting = i, nil
 	m.mu.Unlock()

@@ -45,10 +45,7 @@ func (l *link) promote(s *stream) {
 	l.endpoint.offers--
 	l.endpoint.unwait()
 	l.target.inFlight.Add(1)
-	s.state = sent
-	l.untaken.push(s)
-	l.target.serve()
-	l.endpoint.watchDeadlines()
+	l.given(s)
 }
 
 // revoke takes a request back from the ring. It reports false if the worker has started it. The link must have been refreshed: where
@@ -105,12 +102,9 @@ func (e *Endpoint) expireOffers() {
 
 // withdraw takes the offers of one link back and dispatches them anew.
 func (e *Endpoint) withdraw(w *wire.Link) {
-	for _, l := range e.links {
-		if l.wire == w {
-			l.withdraw()
-			e.pump()
-			return
-		}
+	if i := e.linkOf(w); i >= 0 {
+		e.links[i].withdraw()
+		e.pump()
 	}
 }
 

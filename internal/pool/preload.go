@@ -2,9 +2,7 @@ package pool
 
 import (
 	"sync"
-	"time"
 
-	"github.com/awaitd/awaitd/internal/fault"
 	"github.com/awaitd/awaitd/internal/worker"
 )
 
@@ -44,24 +42,11 @@ func (p *Pool) startZygote() (*worker.Zygote, error) {
 	if err != nil {
 		return nil, err
 	}
-	timeout := time.NewTimer(p.opts.BootTimeout)
-	defer timeout.Stop()
-	select {
-	case <-z.Ready:
-		go p.attend(z) // ends with the zygote, or the pool
-		return z, nil
-	case <-z.Done:
-		return nil, &unready{z.Ending(), z.Silent(), python, z.Speak}
-	case <-p.stop:
-		z.Kill("the server stops")
-		<-z.Done
-		return nil, errStopped
-	case <-timeout.C:
-		z.Kill("not ready in time")
-		<-z.Done
-		late := worker.Ending{Fault: fault.StartTimeout(p.opts.Setup.Target, p.opts.BootTimeout), How: "killed: not ready in time"}
-		return nil, &unready{ending: late}
+	if err := p.awaitReady(z.Process, python); err != nil {
+		return nil, err
 	}
+	go p.attend(z) // ends with the zygote, or the pool
+	return z, nil
 }
 
 // attend waits for the end of a zygote, and says it if nobody wanted it. The workers it forked are none of its concern.

@@ -60,7 +60,7 @@ type Target struct {
 	stuck    func(why string) // has it replaced
 	worn     func(why string) // has it replaced in good order
 	served   atomic.Int64     // requests it was given
-	enough   int64            // after how many of them it is worn; 0 for never
+	enough   atomic.Int64     // after how many of them it is worn; 0 for never
 
 	descriptors *worker.Descriptors // that it has passed
 }

@@ -33,17 +33,16 @@ type wish struct {
 	why      string
 }
 
-// requests is after how many requests a worker is replaced; 0 for never.
-func (w *Wear) requests() int64 {
-	if w.Requests == 0 {
-		return 0
+// bear has a worker serve that many requests from now on, before it is replaced.
+func (w *Wear) bear(t *Target) {
+	if w.Requests > 0 {
+		t.enough.Store(t.served.Load() + int64(w.Requests+rand.IntN(w.Jitter+1)))
 	}
-	return int64(w.Requests + rand.IntN(w.Jitter+1))
 }
 
 // serve counts a request that a worker was given.
 func (t *Target) serve() {
-	if n := t.served.Add(1); n == t.enough {
+	if n := t.served.Add(1); n == t.enough.Load() {
 		t.worn(fmt.Sprintf("%d requests", n))
 	}
 }
@@ -51,6 +50,7 @@ func (t *Target) serve() {
 // watchWear has a worker replaced when it is old, or large. It ends with the worker.
 func (m *member) watchWear(i *instance) {
 	wear := m.pool.opts.Wear
+	var pause time.Time // until then its memory is not looked at
 	var old <-chan time.Time
 	if wear.Lifetime > 0 {
 		old = time.After(wear.Lifetime + time.Duration(rand.Int64N(int64(wear.Lifetime)/10+1)))
@@ -68,10 +68,13 @@ func (m *member) watchWear(i *instance) {
 		case <-old:
 			i.target.worn("its lifetime")
 			old = time.After(wearPause)
-		case <-look:
+		case now := <-look:
+			if now.Before(pause) {
+				continue
+			}
 			if rss := ResidentMemory(i.process.PID()); rss > wear.RSS {
 				i.target.worn(fmt.Sprintf("%d MiB of memory", rss>>20))
-				look = time.After(wearPause)
+				pause = now.Add(wearPause)
 			}
 		}
 	}
@@ -92,12 +95,8 @@ func ResidentMemory(pid int) int64 {
 func (m *member) recycle(i *instance, why string) {
 	log := m.pool.opts.Log
 	log.Info("a worker is replaced", "worker", m.name, "pid", i.process.PID(), "after", why)
-	z, err := m.pool.zygote()
-	if err == nil {
-		err = m.exchange(i, z)
-	}
-	if err != nil {
+	if err := m.renew(i); err != nil {
 		log.Error("its successor can't start; it goes on", "worker", m.name, "error", err)
-		i.target.served.Store(0) // for as many requests as before
+		m.pool.opts.Wear.bear(i.target)
 	}
 }
