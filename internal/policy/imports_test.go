@@ -13,14 +13,14 @@ import (
 )
 
 // direction says who may import whom: in "a, b < c", c may import a and b, and all that they may import. What is not said is
-// not allowed: no protocol imports the pool, and the pool imports no protocol.
+// not allowed: no protocol imports dispatch, and dispatch imports no protocol.
 const direction = `
 	exchange < http1, http2, websocket, proxyproto;
 	exchange < wire, listen, telemetry;
 	http1 < forwarded, cgi;
 	http1, http2, websocket, proxyproto, cgi, forwarded, wire, listen, telemetry < reactor;
 	fault, account < config;
-	fault, wire, telemetry < worker < pool;
+	fault, wire, telemetry < worker < dispatch < pool;
 	fault, listen < control < cli;
 	everything < server;
 	config < cli;

@@ -2,10 +2,12 @@ package pool
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"time"
 
+	"github.com/awaitd/awaitd/internal/dispatch"
 	"github.com/awaitd/awaitd/internal/fault"
 	"github.com/awaitd/awaitd/internal/wire"
 	"github.com/awaitd/awaitd/internal/worker"
@@ -37,7 +39,7 @@ type replacement struct {
 type instance struct {
 	process *worker.Process
 	python  worker.Interpreter
-	target  *Target
+	target  *dispatch.Target
 	bell    *wire.Bell
 	links   []*wire.Link
 	since   time.Time // it was started
@@ -148,7 +150,7 @@ func (m *member) exchange(old *instance, z *worker.Zygote) error {
 	}
 	m.pool.succeed(z)
 	m.adopt(i)
-	m.pool.withhold(old)                                        // before the reload is over: from then on, requests meet the new one
+	m.pool.group.Withhold(old.target, old.links)                // before the reload is over: from then on, requests meet the new one
 	m.pool.done.Go(func() { m.retire(old, m.pool.opts.Grace) }) // ends within the grace
 	return nil
 }
@@ -167,7 +169,7 @@ func (m *member) unstick(i *instance, why string) {
 	p := m.pool
 	p.opts.Log.Error("a worker is stuck; this is what it does", "worker", m.name, "pid", i.process.PID(), "why", why)
 	_, _ = io.WriteString(p.opts.Out, i.process.Stack())
-	if i.target.limit > 1 && i.target.threaded {
+	if i.target.Limit > 1 && i.target.Threaded {
 		if m.renew(i) == nil {
 			return
 		}
@@ -228,13 +230,13 @@ func (m *member) start(z *worker.Zygote) (*instance, error) {
 		return nil, err
 	}
 	i := &instance{bell: bell, links: links, python: p.python(), since: time.Now()}
-	i.target = &Target{name: m.name, descriptors: worker.NewDescriptors()}
+	i.target = &dispatch.Target{Name: m.name, Descriptors: worker.NewDescriptors()}
 	setup := p.opts.Setup
 	setup.Name, setup.Workers = m.name, p.roster.count()
 	i.process, err = worker.Start(worker.Spec{
 		Setup: setup, Python: i.python, Version: p.opts.Version, Environ: p.opts.Environ, Dir: p.opts.Dir,
 		Out: p.opts.Out, Prefix: p.prefix(m.name), Log: p.opts.Log, Reaper: p.opts.Reaper,
-		Descriptors: i.target.descriptors,
+		Descriptors: i.target.Descriptors,
 		Loops:       []worker.Loop{{Bell: bell, Links: links}},
 		Zygote:      z,
 	})
@@ -242,12 +244,12 @@ func (m *member) start(z *worker.Zygote) (*instance, error) {
 		i.free()
 		return nil, err
 	}
-	i.target.violated = func(err error) {
+	i.target.Violated = func(err error) {
 		p.opts.Log.Error("a worker broke the rules of the wire and is killed", "worker", m.name, "error", err)
 		i.process.Kill(err.Error())
 	}
-	i.target.stuck = func(why string) { m.tell(m.stuck, i, why) }
-	i.target.worn = func(why string) { m.tell(m.worn, i, why) }
+	i.target.Stuck = func(why string) { m.tell(m.stuck, i, why) }
+	i.target.Worn = func() { m.tell(m.worn, i, fmt.Sprintf("%d requests", i.target.Served())) }
 	m.mu.Lock()
 	m.booting = i.process
 	m.mu.Unlock()
@@ -275,8 +277,8 @@ func (p *Pool) prefix(name string) string {
 func (m *member) adopt(i *instance) {
 	p := m.pool
 	kind := i.process.Info().Interface
-	i.target.limit, i.target.offers = p.concurrency(kind)
-	i.target.threaded = kind == "wsgi"
+	i.target.Limit, i.target.Offers = p.concurrency(kind)
+	i.target.Threaded = kind == "wsgi"
 	p.opts.Wear.bear(i.target)
 	if w := &p.opts.Wear; w.Lifetime > 0 || w.RSS > 0 {
 		go m.watchWear(i) // ends with the worker
@@ -284,8 +286,8 @@ func (m *member) adopt(i *instance) {
 	m.mu.Lock()
 	m.current, m.booting = i, nil
 	m.mu.Unlock()
-	p.onAll(func(n int, e *Endpoint) {
-		if err := e.add(i.links[n], i.target); err != nil {
+	p.group.Each(func(n int, e *dispatch.Endpoint) {
+		if err := e.Add(i.links[n], i.target); err != nil {
 			p.opts.Log.Error("can't watch a doorbell", "worker", m.name, "error", err)
 			i.process.Kill("can't watch its doorbell")
 		}
@@ -305,14 +307,14 @@ func (p *Pool) concurrency(kind string) (limit int64, offers int) {
 	if limit > 0 && limit < threads {
 		return limit, 0
 	}
-	return threads, maxOffers
+	return threads, dispatch.MaxOffers
 }
 
 // remove takes a dead worker's links out of service.
 func (m *member) remove(i *instance) {
-	m.pool.onAll(func(n int, e *Endpoint) { e.drop(i.links[n]) })
+	m.pool.group.Each(func(n int, e *dispatch.Endpoint) { e.Drop(i.links[n]) })
 	i.bell.Close()
-	i.target.descriptors.Close()
+	i.target.Descriptors.Close()
 	m.mu.Lock()
 	if m.current == i {
 		m.current = nil
@@ -326,7 +328,7 @@ const drainTick = 10 * time.Millisecond
 // retire ends a worker in good order: nothing new, what runs is finished within the grace, then lifespan shutdown and exit.
 func (m *member) retire(i *instance, grace time.Duration) {
 	p := m.pool
-	p.withhold(i)
+	p.group.Withhold(i.target, i.links)
 	i.process.Drain()
 	i.awaitIdle(time.After(grace))
 	i.process.Stop()
@@ -343,19 +345,13 @@ func (m *member) retire(i *instance, grace time.Duration) {
 	m.remove(i)
 }
 
-// withhold has a worker get no more requests, and takes back those it was offered.
-func (p *Pool) withhold(i *instance) {
-	i.target.draining.Store(true)
-	p.onAll(func(n int, e *Endpoint) { e.withdraw(i.links[n]) })
-}
-
 // awaitIdle waits until the worker runs nothing, or its grace is over, or it has ended.
 func (i *instance) awaitIdle(grace <-chan time.Time) {
 	tick := time.NewTicker(drainTick)
 	defer tick.Stop()
 	drained := i.process.Drained
-	for drained != nil || i.target.inFlight.Load() > 0 {
-		if late := i.target.late.Load(); late > 0 && i.target.inFlight.Load() <= late {
+	for drained != nil || i.target.Running() > 0 {
+		if late := i.target.Late(); late > 0 && i.target.Running() <= late {
 			return // what is left has been answered for it, and may never end
 		}
 		select {
@@ -376,7 +372,7 @@ func (i *instance) free() {
 		l.Close()
 	}
 	i.bell.Close()
-	i.target.descriptors.Close()
+	i.target.Descriptors.Close()
 }
 
 func (m *member) instance() *instance {

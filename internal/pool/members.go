@@ -69,7 +69,7 @@ func (r *roster) instances() []*instance {
 	r.bury()
 	all := slices.Clone(r.alive)
 	slices.SortStableFunc(all, func(a, b *instance) int {
-		return cmp.Or(cmp.Compare(len(a.target.name), len(b.target.name)), cmp.Compare(a.target.name, b.target.name))
+		return cmp.Or(cmp.Compare(len(a.target.Name), len(b.target.Name)), cmp.Compare(a.target.Name, b.target.Name))
 	})
 	return all
 }
@@ -190,15 +190,15 @@ func (p *Pool) Status() []Status {
 	var all []Status
 	for _, i := range p.roster.instances() {
 		all = append(all, Status{
-			Name: i.target.name, PID: i.process.PID(), State: i.process.State(), Info: i.process.Info(),
-			Served: i.target.served.Load(), Running: i.target.inFlight.Load(), Late: i.target.late.Load(), Since: i.since,
+			Name: i.target.Name, PID: i.process.PID(), State: i.process.State(), Info: i.process.Info(),
+			Served: i.target.Served(), Running: i.target.Running(), Late: i.target.Late(), Since: i.since,
 		})
 	}
 	return all
 }
 
 // Queued is how many requests wait for a worker.
-func (p *Pool) Queued() int64 { return max(p.queued.Load(), 0) }
+func (p *Pool) Queued() int64 { return p.group.Queued() }
 
 // Stack is what a worker's threads do.
 type Stack struct {
@@ -209,11 +209,11 @@ type Stack struct {
 
 // Stacks asks the workers for their stacks, all or those of a name, at once.
 func (p *Pool) Stacks(name string) []Stack {
-	instances := slices.DeleteFunc(p.roster.instances(), func(i *instance) bool { return name != "" && i.target.name != name })
+	instances := slices.DeleteFunc(p.roster.instances(), func(i *instance) bool { return name != "" && i.target.Name != name })
 	all := make([]Stack, len(instances))
 	var wg sync.WaitGroup
 	for n, i := range instances {
-		wg.Go(func() { all[n] = Stack{i.target.name, i.process.PID(), i.process.Stack()} })
+		wg.Go(func() { all[n] = Stack{i.target.Name, i.process.PID(), i.process.Stack()} })
 	}
 	wg.Wait()
 	return all

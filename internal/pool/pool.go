@@ -1,10 +1,8 @@
-// Package pool runs the applications: N worker processes, kept alive, and the requests that endpoints dispatch to them.
+// Package pool keeps the applications' worker processes alive: boot, replace, drain, stop. They get their requests from the
+// endpoints of package dispatch, between their readiness and their draining.
 //
-// Invariants. A request belongs to no connection's worker: it goes to whichever loop is least busy at that moment. A worker gets
-// requests only between its readiness and its draining. What a dead worker had not started runs on another, untouched.
-//
-// Two halves: Endpoint, link and stream are the requests' path and run on a reactor's goroutine; Pool and member are the
-// workers' lives and run on goroutines of their own. They meet in Loop.Post and in the counters of shared and Target.
+// A member is a place in the pool, an instance the process that has it now. Each runs on goroutines that may wait; with the
+// requests' path they share the counters of a dispatch.Target, and meet it in dispatch.Group.
 package pool
 
 import (
@@ -14,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/awaitd/awaitd/internal/dispatch"
 	"github.com/awaitd/awaitd/internal/fault"
 	"github.com/awaitd/awaitd/internal/wire"
 	"github.com/awaitd/awaitd/internal/worker"
@@ -62,7 +61,7 @@ const (
 
 // Pool is a set of workers with the endpoints that give them requests.
 type Pool struct {
-	shared
+	group   *dispatch.Group
 	opts    Options
 	roster  roster
 	fatal   chan error    // the first failure that ends the pool
@@ -82,11 +81,10 @@ type Pool struct {
 // New makes a pool. Endpoints are made next, then Start.
 func New(o Options) *Pool {
 	p := &Pool{opts: o, fatal: make(chan error, 1), stop: make(chan struct{}), interpreter: o.Interpreter}
-	p.maxFrame = o.RingSize / 4
-	p.limitQueue = int64(o.LimitQueue)
-	p.queueWait, p.deadline, p.health, p.retry = o.QueueWait, o.Deadline, o.Health, o.Retry
-	p.checks = make(chan struct{}, maxChecks)
-	p.log = o.Log
+	p.group = dispatch.NewGroup(dispatch.Limits{
+		Frame: o.RingSize / 4, Queue: int64(o.LimitQueue),
+		QueueWait: o.QueueWait, Deadline: o.Deadline, Health: o.Health, Retry: o.Retry,
+	}, o.Log)
 	p.roster.taken = map[int]bool{}
 	for range o.Workers {
 		p.roster.members = append(p.roster.members, p.newMember())
@@ -95,11 +93,7 @@ func New(o Options) *Pool {
 }
 
 // Endpoint makes the endpoint of a loop, before Start.
-func (p *Pool) Endpoint(loop Loop) *Endpoint {
-	e := newEndpoint(loop, &p.shared)
-	p.endpoints = append(p.endpoints, e)
-	return e
-}
+func (p *Pool) Endpoint(loop dispatch.Loop) *dispatch.Endpoint { return p.group.Endpoint(loop) }
 
 // Start starts the workers and returns when all are ready, or with the reason why one can't be.
 func (p *Pool) Start() error {
@@ -191,7 +185,7 @@ func (p *Pool) replaceAll(z *worker.Zygote) error {
 }
 
 // Refuse has the endpoints take no new requests.
-func (p *Pool) Refuse() { p.stopping.Store(true) }
+func (p *Pool) Refuse() { p.group.Refuse() }
 
 // Stop ends all workers: each finishes what it has within the grace, then runs its lifespan shutdown.
 func (p *Pool) Stop(grace time.Duration) {
@@ -256,23 +250,10 @@ func (p *Pool) booted() {
 	p.boots, p.served = 0, true
 }
 
-// onAll runs f on every endpoint's goroutine and waits until all have.
-func (p *Pool) onAll(f func(i int, e *Endpoint)) {
-	var wg sync.WaitGroup
-	for i, e := range p.endpoints {
-		wg.Add(1)
-		e.loop.Post(func() {
-			defer wg.Done()
-			f(i, e)
-		})
-	}
-	wg.Wait()
-}
-
 // links makes the links of one worker loop to all endpoints.
 func (p *Pool) links(bell *wire.Bell) ([]*wire.Link, error) {
 	var links []*wire.Link
-	for range p.endpoints {
+	for range p.group.Size() {
 		l, err := wire.NewLink(p.opts.RingSize, bell)
 		if err != nil {
 			for _, made := range links {

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/awaitd/awaitd/internal/dispatch"
 )
 
 // Wear. A worker may be replaced after a number of requests, a time, or when it has grown: for applications that leak. The new one
@@ -34,16 +36,9 @@ type wish struct {
 }
 
 // bear has a worker serve that many requests from now on, before it is replaced.
-func (w *Wear) bear(t *Target) {
+func (w *Wear) bear(t *dispatch.Target) {
 	if w.Requests > 0 {
-		t.enough.Store(t.served.Load() + int64(w.Requests+rand.IntN(w.Jitter+1)))
-	}
-}
-
-// serve counts a request that a worker was given.
-func (t *Target) serve() {
-	if n := t.served.Add(1); n == t.enough.Load() {
-		t.worn(fmt.Sprintf("%d requests", n))
+		t.Bear(w.Requests + rand.IntN(w.Jitter+1))
 	}
 }
 
@@ -61,19 +56,19 @@ func (m *member) watchWear(i *instance) {
 		defer tick.Stop()
 		look = tick.C
 	}
-	for !i.target.draining.Load() {
+	for !i.target.Draining() {
 		select {
 		case <-i.process.Done:
 			return
 		case <-old:
-			i.target.worn("its lifetime")
+			m.tell(m.worn, i, "its lifetime")
 			old = time.After(wearPause)
 		case now := <-look:
 			if now.Before(pause) {
 				continue
 			}
 			if rss := ResidentMemory(i.process.PID()); rss > wear.RSS {
-				i.target.worn(fmt.Sprintf("%d MiB of memory", rss>>20))
+				m.tell(m.worn, i, fmt.Sprintf("%d MiB of memory", rss>>20))
 				pause = now.Add(wearPause)
 			}
 		}

@@ -1,4 +1,4 @@
-package pool
+package dispatch
 
 import (
 	"encoding/binary"
@@ -74,23 +74,19 @@ func (l *fakeLoop) advance(d time.Duration) {
 // setting is a pool's request path with fake loops: no process, no goroutine.
 type setting struct {
 	t         testing.TB
-	shared    *shared
+	group     *Group
 	endpoints []*Endpoint
 	loops     []*fakeLoop
 }
 
 func newSetting(t testing.TB, endpoints int) *setting {
-	s := &setting{t: t, shared: &shared{
-		maxFrame: wire.MinRing / 4, limitQueue: 100, queueWait: time.Second,
-		checks: make(chan struct{}, maxChecks), log: slog.New(slog.DiscardHandler),
-	}}
+	limits := Limits{Frame: wire.MinRing / 4, Queue: 100, QueueWait: time.Second}
+	s := &setting{t: t, group: NewGroup(limits, slog.New(slog.DiscardHandler))}
 	for range endpoints {
 		l := &fakeLoop{now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
-		e := newEndpoint(l, s.shared)
+		s.endpoints = append(s.endpoints, s.group.Endpoint(l))
 		s.loops = append(s.loops, l)
-		s.endpoints = append(s.endpoints, e)
 	}
-	s.shared.endpoints = s.endpoints
 	return s
 }
 
@@ -139,9 +135,9 @@ func (s *setting) worker(name string, limit int64) *fakeWorker {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	w := &fakeWorker{s: s, bell: bell, target: &Target{name: name, limit: limit, descriptors: worker.NewDescriptors()}}
-	w.target.violated = func(err error) { w.violated = err }
-	w.target.stuck, w.target.worn = func(string) {}, func(string) {}
+	w := &fakeWorker{s: s, bell: bell, target: &Target{Name: name, Limit: limit, Descriptors: worker.NewDescriptors()}}
+	w.target.Violated = func(err error) { w.violated = err }
+	w.target.Stuck, w.target.Worn = func(string) {}, func() {}
 	for _, e := range s.endpoints {
 		l, err := wire.NewLink(wire.MinRing, bell)
 		if err != nil {
@@ -153,7 +149,7 @@ func (s *setting) worker(name string, limit int64) *fakeWorker {
 			s.t.Fatal(err)
 		}
 		w.ends = append(w.ends, &workerEnd{link: l, mem: mem, size: size})
-		if err := e.add(l, w.target); err != nil {
+		if err := e.Add(l, w.target); err != nil {
 			s.t.Fatal(err)
 		}
 	}
@@ -174,9 +170,9 @@ func (w *fakeWorker) die() {
 	}
 	w.dead = true
 	for i, e := range w.s.endpoints {
-		e.drop(w.ends[i].link)
+		e.Drop(w.ends[i].link)
 	}
-	w.target.descriptors.Close()
+	w.target.Descriptors.Close()
 }
 
 func (e *workerEnd) word(at int) *atomic.Uint64 { return (*atomic.Uint64)(unsafe.Pointer(&e.mem[at])) }
@@ -380,7 +376,7 @@ func (c *fakeClient) cancel() {
 // atRest checks that nothing is held by anyone.
 func (s *setting) atRest() {
 	s.t.Helper()
-	if n := s.shared.queued.Load(); n != 0 {
+	if n := s.group.queued.Load(); n != 0 {
 		s.t.Errorf("%d requests are counted as queued", n)
 	}
 	for i, e := range s.endpoints {
@@ -389,10 +385,10 @@ func (s *setting) atRest() {
 		}
 		for _, l := range e.links {
 			if n, late := l.target.inFlight.Load(), l.target.late.Load(); n != 0 || late != 0 {
-				s.t.Errorf("%s has %d in flight, %d late", l.target.name, n, late)
+				s.t.Errorf("%s has %d in flight, %d late", l.target.Name, n, late)
 			}
 			if len(l.free) != len(l.slots) || l.ahead() != 0 {
-				s.t.Errorf("%s: %d of %d slots are free, %d not taken", l.target.name, len(l.free), len(l.slots), l.ahead())
+				s.t.Errorf("%s: %d of %d slots are free, %d not taken", l.target.Name, len(l.free), len(l.slots), l.ahead())
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package pool
+package dispatch
 
 import (
 	"github.com/awaitd/awaitd/internal/exchange"

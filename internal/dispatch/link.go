@@ -1,4 +1,4 @@
-package pool
+package dispatch
 
 import (
 	"slices"
@@ -37,7 +37,7 @@ func (l *link) open(n int) bool { return l.hasPlace() && l.hasRoom(n) }
 
 // hasPlace says whether the worker may run one more.
 func (l *link) hasPlace() bool {
-	return !l.broken && !l.still.stalled && !l.target.draining.Load() && l.target.inFlight.Load() < l.target.limit
+	return !l.broken && !l.still.stalled && !l.target.draining.Load() && l.target.inFlight.Load() < l.target.Limit
 }
 
 // hasRoom says whether a request of n bytes fits the ring.
@@ -59,7 +59,7 @@ func (l *link) before(other *link) bool {
 // awaitRoom asks the worker to ring back when it has made room for a request of n bytes, if room is all that is missing. It
 // reports true if there is room already.
 func (l *link) awaitRoom(n int) bool {
-	if l.broken || l.target.draining.Load() || l.target.inFlight.Load() >= l.target.limit || len(l.backlog) > 0 {
+	if l.broken || l.target.draining.Load() || l.target.inFlight.Load() >= l.target.Limit || len(l.backlog) > 0 {
 		return false // something else will come first, and have the queue looked at
 	}
 	l.wire.Publish() // the worker must see what is there before it can make room
@@ -75,7 +75,7 @@ func (l *link) awaitRoom(n int) bool {
 
 // start writes a stream's OPEN to the ring.
 func (l *link) start(s *stream) bool {
-	if l.target.inFlight.Add(1) > l.target.limit {
+	if l.target.inFlight.Add(1) > l.target.Limit {
 		l.target.inFlight.Add(-1) // another endpoint was first
 		return false
 	}
@@ -245,7 +245,7 @@ func (l *link) poll(max int) int {
 func (l *link) check(err error) bool {
 	if err != nil && !l.broken {
 		l.broken = true
-		l.target.violated(err)
+		l.target.Violated(err)
 	}
 	return l.broken
 }
@@ -294,7 +294,7 @@ func (l *link) takeBack() {
 // requeue puts requests that were taken back to the front of the queue, in their order. Their wait begins now.
 func (e *Endpoint) requeue(streams []*stream) {
 	for i := len(streams) - 1; i >= 0; i-- {
-		e.pool.queued.Add(1) // over the limit if need be: they had been accepted
+		e.group.queued.Add(1) // over the limit if need be: they had been accepted
 		e.waiting.Add(1)
 		streams[i].since = e.loop.Now()
 		e.queue.pushFront(streams[i])

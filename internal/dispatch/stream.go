@@ -1,4 +1,4 @@
-package pool
+package dispatch
 
 import (
 	"time"
@@ -67,7 +67,7 @@ func (s *stream) Worker() string {
 	if s.link == nil || s.state == offered {
 		return ""
 	}
-	return s.link.target.name
+	return s.link.target.Name
 }
 
 // Data passes a part of the request body to the application.
@@ -153,6 +153,6 @@ func (s *stream) release() {
 	if e.waits() {
 		e.pump()
 	} else {
-		e.pool.kick(e)
+		e.group.kick(e)
 	}
 }

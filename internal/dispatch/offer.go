@@ -1,4 +1,4 @@
-package pool
+package dispatch
 
 import (
 	"github.com/awaitd/awaitd/internal/exchange"
@@ -10,8 +10,8 @@ import (
 // in its ring, unclaimed, and whichever thread is free takes the next at once. They wait all the same: they count as waiting, they
 // expire, and as soon as another worker has a place, or the room is needed, they are taken back.
 
-// maxOffers is how many requests are offered to one worker loop: enough for both sides to work in batches.
-const maxOffers = 16
+// MaxOffers is how many requests are offered to one worker loop: enough for both sides to work in batches.
+const MaxOffers = 16
 
 // offer puts a stream that waits, and that no worker has a place for, into the ring of the link that will come to it first. It
 // reports false when none takes it.
@@ -33,7 +33,7 @@ func (e *Endpoint) offer(s *stream) bool {
 
 // takesOffer says whether a request of n bytes may be offered to the link's worker.
 func (l *link) takesOffer(n int) bool {
-	return l.offered.len() < l.target.offers && !l.broken && !l.target.draining.Load() && l.hasRoom(n)
+	return l.offered.len() < l.target.Offers && !l.broken && !l.target.draining.Load() && l.hasRoom(n)
 }
 
 // ahead is how many requests are in the ring that the worker has not taken.

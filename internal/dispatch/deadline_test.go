@@ -1,4 +1,4 @@
-package pool
+package dispatch
 
 import (
 	"testing"
@@ -11,10 +11,10 @@ import (
 // timed is a setting with a deadline of a second and one worker; stuck counts how often it was called stuck.
 func timed(t *testing.T, limit int64) (s *setting, w *fakeWorker, stuck *int) {
 	s = newSetting(t, 1)
-	s.shared.deadline, s.shared.queueWait = time.Second, time.Minute
+	s.group.Deadline, s.group.QueueWait = time.Second, time.Minute
 	w = s.worker("w", limit)
 	stuck = new(int)
-	w.target.stuck = func(string) { *stuck++ }
+	w.target.Stuck = func(string) { *stuck++ }
 	return s, w, stuck
 }
 
@@ -75,7 +75,7 @@ func TestAnAnswerThatHasBegunHasNoDeadline(t *testing.T) {
 
 func TestTheDeadlineBeginsWithThePlace(t *testing.T) {
 	s, w, _ := timed(t, 1)
-	w.target.offers = 4
+	w.target.Offers = 4
 	_, waits := s.open(0, "first"), s.open(0, "waits")
 	s.turn()
 	r := w.ends[0].take()
@@ -119,7 +119,7 @@ func TestWorkersPastADeadline(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, w, stuck := timed(t, 2)
-			w.target.threaded = c.threaded
+			w.target.Threaded = c.threaded
 			s.open(0, "a")
 			s.turn()
 			r := w.ends[0].take()

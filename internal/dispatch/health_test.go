@@ -1,6 +1,7 @@
-package pool
+package dispatch
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -123,10 +124,10 @@ func TestALoopThatSaysNothingIsStuck(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newSetting(t, 1)
-			s.shared.health = time.Second
+			s.group.Health = time.Second
 			w := s.worker("w", 4)
 			stuck := false
-			w.target.threaded, w.target.stuck = c.thread, func(string) { stuck = true }
+			w.target.Threaded, w.target.Stuck = c.thread, func(string) { stuck = true }
 			s.open(0, "a")
 			s.turn()
 			r := w.ends[0].take()
@@ -158,11 +159,14 @@ func TestALoopThatSaysNothingIsStuck(t *testing.T) {
 func TestAWorkerIsWornOnceAfterSoManyRequests(t *testing.T) {
 	s := newSetting(t, 1)
 	w := s.worker("w", 1)
-	w.target.offers = 4
-	w.target.enough.Store(5)
-	var worn []string
-	w.target.worn = func(why string) { worn = append(worn, why) }
-	for range 12 {
+	w.target.Offers = 4
+	w.target.Bear(5)
+	var worn []int64
+	w.target.Worn = func() { worn = append(worn, w.target.Served()) }
+	for n := range 12 {
+		if n == 8 { // its successor could not start
+			w.target.Bear(3)
+		}
 		c := s.open(0, "x")
 		s.turn()
 		w.ends[0].head(w.ends[0].take().id, 200, "", true)
@@ -170,7 +174,7 @@ func TestAWorkerIsWornOnceAfterSoManyRequests(t *testing.T) {
 			t.Fatal("not answered")
 		}
 	}
-	if len(worn) != 1 || worn[0] != "5 requests" {
-		t.Fatalf("%q", worn)
+	if !slices.Equal(worn, []int64{5, 11}) {
+		t.Fatalf("%v", worn)
 	}
 }

@@ -1,4 +1,4 @@
-package pool
+package dispatch
 
 import (
 	"fmt"
@@ -49,18 +49,18 @@ func TestDispatchPrefersFewestUntakenThenFewestInFlightThenTheMostRecentlyUsed(t
 	r := used.ends[0].take()
 	used.ends[0].head(r.id, 200, "", true)
 	s.turn()
-	place(used.target.name)  // both idle: the one used last
-	place(other.target.name) // the other has none that is not taken
+	place(used.target.Name)  // both idle: the one used last
+	place(other.target.Name) // the other has none that is not taken
 	used.ends[0].take()
 	other.ends[0].take()
 	used.ends[0].head(used.ends[0].started[1].id, 200, "", true)
 	s.turn()
-	place(used.target.name) // none untaken on both, but the other has one in flight
+	place(used.target.Name) // none untaken on both, but the other has one in flight
 	used.ends[0].take()
-	place(used.target.name) // one in flight each: used last
-	place(other.target.name)
+	place(used.target.Name) // one in flight each: used last
+	place(other.target.Name)
 	other.ends[0].take()
-	place(other.target.name) // one untaken on used, though other has two in flight
+	place(other.target.Name) // one untaken on used, though other has two in flight
 }
 
 func TestABlockedWorkerGetsNothingWhileAnotherTakes(t *testing.T) {
@@ -81,7 +81,7 @@ func TestABlockedWorkerGetsNothingWhileAnotherTakes(t *testing.T) {
 
 func TestRequestsBeyondTheLimitWaitInOrderAndBeyondTheQueueAreRefused(t *testing.T) {
 	s := newSetting(t, 1)
-	s.shared.limitQueue = 3
+	s.group.Queue = 3
 	w := s.worker("w", 2)
 	var order []string
 	var clients []*fakeClient
@@ -111,13 +111,13 @@ func TestRequestsBeyondTheLimitWaitInOrderAndBeyondTheQueueAreRefused(t *testing
 func TestARequestThatWaitsTooLongFails(t *testing.T) {
 	s := newSetting(t, 1)
 	early := s.open(0, "early")
-	s.loops[0].advance(s.shared.queueWait / 2)
+	s.loops[0].advance(s.group.QueueWait / 2)
 	late := s.open(0, "late")
-	s.loops[0].advance(s.shared.queueWait/2 + 2*queueTick)
+	s.loops[0].advance(s.group.QueueWait/2 + 2*queueTick)
 	if early.failed != exchange.QueueWait || late.ended {
 		t.Fatalf("early: %v, late ended: %v", early.failed, late.ended)
 	}
-	s.loops[0].advance(s.shared.queueWait)
+	s.loops[0].advance(s.group.QueueWait)
 	if late.failed != exchange.QueueWait {
 		t.Fatalf("late: %v", late.failed)
 	}
@@ -129,7 +129,7 @@ func TestARequestThatWaitsTooLongFails(t *testing.T) {
 
 func TestWithoutAWaitLimitARequestWaits(t *testing.T) {
 	s := newSetting(t, 1)
-	s.shared.queueWait = 0
+	s.group.QueueWait = 0
 	c := s.open(0, "patient")
 	s.loops[0].advance(time.Hour)
 	if c.ended {
@@ -145,7 +145,7 @@ func TestWithoutAWaitLimitARequestWaits(t *testing.T) {
 func TestAStoppingPoolRefuses(t *testing.T) {
 	s := newSetting(t, 1)
 	s.worker("w", 1)
-	s.shared.stopping.Store(true)
+	s.group.stopping.Store(true)
 	if c := s.open(0, "a"); c.failed != exchange.Stopping {
 		t.Fatal(c.failed)
 	}
@@ -251,7 +251,7 @@ func TestWhatADeadWorkerHadNotTakenRunsElsewhereInOrderAndTheRestFails(t *testin
 	if string(clients[1].body) != "done" || !clients[1].ended {
 		t.Fatal("an answer that was complete is lost")
 	}
-	s.loops[0].advance(s.shared.queueWait / 2) // they wait like others, from now on
+	s.loops[0].advance(s.group.QueueWait / 2) // they wait like others, from now on
 	for _, c := range clients[2:] {
 		if c.ended {
 			t.Fatalf("%s failed: %v", c.name, c.failed)
@@ -277,7 +277,7 @@ func TestWhatADeadWorkerHadNotTakenRunsElsewhereInOrderAndTheRestFails(t *testin
 // spec: process 4
 func TestAGetWhoseWorkerDiesMayRunOnceMore(t *testing.T) {
 	s := newSetting(t, 1)
-	s.shared.retry = true
+	s.group.Retry = true
 	w := s.worker("w", 10)
 	began, c := s.open(0, "began"), s.open(0, "c")
 	posted := &fakeClient{t: t, name: "posted"}
@@ -310,7 +310,7 @@ func TestWhatADeadWorkerLeftBehindWaitsNoLongerThanTheLimit(t *testing.T) {
 	c := s.open(0, "a")
 	s.turn()
 	w.die()
-	s.loops[0].advance(s.shared.queueWait + 2*queueTick)
+	s.loops[0].advance(s.group.QueueWait + 2*queueTick)
 	if c.failed != exchange.QueueWait {
 		t.Fatalf("%v after the wait limit", c.failed)
 	}
@@ -451,7 +451,7 @@ func TestAFullRingHoldsFramesBackInOrderAndAsksToBeCalled(t *testing.T) {
 
 func TestRequestsThatWaitForRoomInTheRingGoWhenThereIsRoom(t *testing.T) {
 	s := newSetting(t, 1)
-	s.shared.limitQueue = 1000
+	s.group.Queue = 1000
 	w := s.worker("w", 1000)
 	clients := 0
 	for s.endpoints[0].queue.len() < 10 {

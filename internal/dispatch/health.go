@@ -1,4 +1,4 @@
-package pool
+package dispatch
 
 import (
 	"time"
@@ -90,11 +90,11 @@ type pulse struct {
 
 // watchHealth has the loops looked at as long as they run requests.
 func (e *Endpoint) watchHealth() {
-	if e.checking || e.pool.health <= 0 {
+	if e.checking || e.group.Health <= 0 {
 		return
 	}
 	e.checking = true
-	e.loop.After(max(e.pool.health/healthChecks, minHealth), func() {
+	e.loop.After(max(e.group.Health/healthChecks, minHealth), func() {
 		e.checking = false
 		busy := false
 		for _, l := range e.links {
@@ -108,7 +108,7 @@ func (e *Endpoint) watchHealth() {
 
 // checkHealth pings a loop, or finds that it has been silent for too long. It reports whether the loop runs requests of this endpoint.
 func (l *link) checkHealth(now time.Time) bool {
-	if l.broken || l.target.threaded || len(l.free) == len(l.slots) {
+	if l.broken || l.target.Threaded || len(l.free) == len(l.slots) {
 		l.pulse = pulse{}
 		return false
 	}
@@ -116,9 +116,9 @@ func (l *link) checkHealth(now time.Time) bool {
 	case l.pulse.since.IsZero() || l.heard != l.pulse.heard:
 		l.pulse = pulse{heard: l.heard, since: now}
 		l.ping()
-	case now.Sub(l.pulse.since) >= l.endpoint.pool.health:
+	case now.Sub(l.pulse.since) >= l.endpoint.group.Health:
 		l.pulse.since = now
-		l.target.stuck("its event loop has not turned for " + l.endpoint.pool.health.String())
+		l.target.Stuck("its event loop has not turned for " + l.endpoint.group.Health.String())
 	}
 	return true
 }

@@ -1,4 +1,4 @@
-package pool
+package dispatch
 
 import (
 	"encoding/binary"
@@ -13,7 +13,7 @@ import (
 // threads is a worker that runs no more than limit requests at once, and is offered others.
 func (s *setting) threads(name string, limit int64) *fakeWorker {
 	w := s.worker(name, limit)
-	w.target.offers = maxOffers
+	w.target.Offers = MaxOffers
 	return w
 }
 
@@ -51,7 +51,7 @@ func TestWhatIsOfferedIsTakenWithoutWaitingForTheServer(t *testing.T) {
 
 func TestWhatIsOfferedWaitsAllTheSame(t *testing.T) {
 	s := newSetting(t, 1)
-	s.shared.limitQueue = 2
+	s.group.Queue = 2
 	w := s.threads("w", 1)
 	clients, _ := s.opened(4)
 	if clients[3].failed != exchange.Overloaded {
@@ -62,7 +62,7 @@ func TestWhatIsOfferedWaitsAllTheSame(t *testing.T) {
 	}
 	s.turn()
 	w.ends[0].take()
-	s.loops[0].advance(s.shared.queueWait + 2*queueTick)
+	s.loops[0].advance(s.group.QueueWait + 2*queueTick)
 	if clients[1].failed != exchange.QueueWait || clients[2].failed != exchange.QueueWait || clients[0].ended {
 		t.Fatalf("after the wait limit: %v, %v", clients[1].failed, clients[2].failed)
 	}

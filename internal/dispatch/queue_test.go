@@ -1,4 +1,4 @@
-package pool
+package dispatch
 
 import (
 	"math/rand/v2"

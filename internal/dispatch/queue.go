@@ -1,4 +1,4 @@
-package pool
+package dispatch
 
 // fifo is a queue of streams in a ring buffer. Removing from the middle leaves a hole that pops skip.
 type fifo struct {

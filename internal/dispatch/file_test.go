@@ -1,4 +1,4 @@
-package pool
+package dispatch
 
 import (
 	"encoding/binary"
@@ -85,7 +85,7 @@ func (p *passing) pass(token uint64, name string) error {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	return p.w.target.descriptors.Put(token, worker.Passed(fd))
+	return p.w.target.Descriptors.Put(token, worker.Passed(fd))
 }
 
 // settle lets every goroutine come as far as it can, and the loops turn.
@@ -145,7 +145,7 @@ func TestWhatIsNoRegularFileFailsItsStreamAlone(t *testing.T) {
 		"a folder by descriptor": func(p *passing) { _ = p.pass(1, "/"); p.end.token(p.id, 1, 0, -1) },
 		"a device by descriptor": func(p *passing) { _ = p.pass(1, "/dev/null"); p.end.token(p.id, 1, 0, -1) },
 		"a descriptor that was lost": func(p *passing) {
-			_ = p.w.target.descriptors.Put(1, -1)
+			_ = p.w.target.Descriptors.Put(1, -1)
 			p.end.token(p.id, 1, 0, -1)
 		},
 		"a FIFO by descriptor": passFIFO,
@@ -171,7 +171,7 @@ func passFIFO(p *passing) {
 		p.t.Fatal(err)
 	}
 	_ = unix.Close(ends[1])
-	_ = p.w.target.descriptors.Put(1, worker.Passed(ends[0]))
+	_ = p.w.target.Descriptors.Put(1, worker.Passed(ends[0]))
 	p.end.token(p.id, 1, 0, -1)
 }
 
@@ -264,7 +264,7 @@ func TestAFrameWhoseWorkerDiesBeforeItsDescriptor(t *testing.T) {
 
 func TestFilesThatWaitForTheirDescriptorsLetOthersBeOpened(t *testing.T) {
 	withPassing(t, func(t *testing.T, p *passing) {
-		p.w.target.limit = 2 * maxChecks
+		p.w.target.Limit = 2 * maxChecks
 		for i := range maxChecks + 1 {
 			_, id := p.exchange("d")
 			p.end.token(id, uint64(100+i), 0, -1)

@@ -1,4 +1,4 @@
-package pool
+package dispatch
 
 import (
 	"errors"
@@ -37,14 +37,14 @@ func (l *link) handleFile(s *stream, f wire.Frame) error {
 	case s.opening:
 		return wire.Violation("a second FILE on one stream")
 	}
-	passed, err := l.target.descriptors.Want(r.Token)
+	passed, err := l.target.Descriptors.Want(r.Token)
 	if err != nil {
 		return err
 	}
 	s.opening = true
 	id := s.id
 	go func() { // ends when the descriptor has come, or has not in time
-		fd, err := l.endpoint.pool.takeRegular(passed)
+		fd, err := l.endpoint.group.takeRegular(passed)
 		l.endpoint.loop.Post(func() { l.opened(id, fd, r, err) })
 	}()
 	return nil
@@ -59,7 +59,7 @@ func (l *link) skip(f wire.Frame) error {
 	if err != nil {
 		return err
 	}
-	return l.target.descriptors.Drop(r.Token)
+	return l.target.Descriptors.Drop(r.Token)
 }
 
 // opened goes on with a stream whose file is open, if it still is.
@@ -74,7 +74,7 @@ func (l *link) opened(id uint32, fd int, r wire.FileRequest, err error) {
 		_ = unix.Close(fd)
 	case s == nil:
 	case err != nil:
-		l.endpoint.pool.log.Error("can't send a file", "error", err, "worker", l.target.name)
+		l.endpoint.group.log.Error("can't send a file", "error", err, "worker", l.target.Name)
 		s.fail(exchange.AppError)
 	default:
 		s.state = over
@@ -93,7 +93,7 @@ var (
 const errNotPassed = wire.Violation("a FILE whose descriptor does not come")
 
 // takeRegular waits for a descriptor that the worker passes, of a regular file.
-func (s *shared) takeRegular(passed <-chan worker.Passed) (int, error) {
+func (s *Group) takeRegular(passed <-chan worker.Passed) (int, error) {
 	timeout := time.NewTimer(comeTime)
 	defer timeout.Stop()
 	var fd worker.Passed

@@ -1,4 +1,4 @@
-package pool
+package dispatch
 
 import (
 	"slices"
@@ -26,7 +26,7 @@ type Loop interface {
 // goroutine alone; what it shares with other endpoints are a few counters.
 type Endpoint struct {
 	loop     Loop
-	pool     *shared
+	group    *Group
 	links    []*link
 	queue    fifo         // requests that wait for a worker
 	offers   int          // requests that wait and are offered to one
@@ -48,11 +48,6 @@ const (
 	keepStreams   = 1024
 	keepFrames    = 32 // of 64 KiB at most
 )
-
-// newEndpoint makes the endpoint of a loop.
-func newEndpoint(loop Loop, s *shared) *Endpoint {
-	return &Endpoint{loop: loop, pool: s}
-}
 
 // Poll handles what workers have sent.
 func (e *Endpoint) Poll() int {
@@ -115,22 +110,22 @@ func (e *Endpoint) Disarm() {
 
 // Open hands a request to the least busy worker loop, or puts it into the queue.
 func (e *Endpoint) Open(req *exchange.Request, r exchange.Responder) (exchange.Stream, exchange.Reason) {
-	if e.pool.stopping.Load() {
+	if e.group.stopping.Load() {
 		return nil, exchange.Stopping
 	}
 	s := e.newStream(r)
-	open, taken, err := wire.AppendOpen(s.open, e.pool.maxFrame, 0, req, uint32(req.Window))
+	open, taken, err := wire.AppendOpen(s.open, e.group.Frame, 0, req, uint32(req.Window))
 	s.open, s.window = open, req.Window
 	if err != nil {
 		e.recycle(s)
 		return nil, exchange.HeadTooLarge
 	}
 	req.Body = req.Body[taken:]
-	s.repeatable = e.pool.retry && isIdempotent(req)
+	s.repeatable = e.group.Retry && isIdempotent(req)
 	if !e.waits() && e.dispatch(s) {
 		return s, exchange.None
 	}
-	if !e.pool.enter() {
+	if !e.group.enter() {
 		e.recycle(s)
 		return nil, exchange.Overloaded
 	}
@@ -155,7 +150,7 @@ func (e *Endpoint) waits() bool { return e.offers > 0 || e.queue.len() > 0 }
 // unwait counts out a request that waited.
 func (e *Endpoint) unwait() {
 	e.waiting.Add(-1)
-	e.pool.leave()
+	e.group.leave()
 }
 
 // dispatch sends a stream's OPEN to the best link. It reports false when none has room.
@@ -227,7 +222,7 @@ const queueTick = 100 * time.Millisecond
 
 // watchQueue has the wait limit looked at as long as requests wait.
 func (e *Endpoint) watchQueue() {
-	if e.timing || e.pool.queueWait <= 0 {
+	if e.timing || e.group.QueueWait <= 0 {
 		return
 	}
 	e.timing = true
@@ -251,7 +246,7 @@ func (e *Endpoint) expireQueue() {
 }
 
 // expired says whether a stream has waited too long.
-func (e *Endpoint) expired(s *stream) bool { return e.loop.Now().Sub(s.since) > e.pool.queueWait }
+func (e *Endpoint) expired(s *stream) bool { return e.loop.Now().Sub(s.since) > e.group.QueueWait }
 
 // newStream takes a stream object for a responder.
 func (e *Endpoint) newStream(r exchange.Responder) *stream {
@@ -294,8 +289,8 @@ func (e *Endpoint) keepFrame(b []byte) {
 	}
 }
 
-// add puts a link to a worker loop that is ready into service.
-func (e *Endpoint) add(w *wire.Link, t *Target) error {
+// Add puts a link to a worker loop that is ready into service.
+func (e *Endpoint) Add(w *wire.Link, t *Target) error {
 	l := &link{endpoint: e, wire: w, target: t}
 	stop, err := e.loop.Watch(w.Doorbell(), func() {})
 	if err != nil {
@@ -307,9 +302,9 @@ func (e *Endpoint) add(w *wire.Link, t *Target) error {
 	return nil
 }
 
-// drop takes a link out of service, its worker being gone: what had been answered is passed on, requests that had not been
+// Drop takes a link out of service, its worker being gone: what had been answered is passed on, requests that had not been
 // started run elsewhere, the others fail.
-func (e *Endpoint) drop(w *wire.Link) {
+func (e *Endpoint) Drop(w *wire.Link) {
 	i := e.linkOf(w)
 	if i < 0 {
 		w.Close() // it was never in service

@@ -1,4 +1,4 @@
-package pool
+package dispatch
 
 import (
 	"fmt"
@@ -48,7 +48,7 @@ func (c *chaos) step() {
 	case op < 96 && len(c.workers) < 4:
 		c.born++
 		w := c.worker(fmt.Sprint("w", c.born), int64(1+c.rnd.IntN(8)))
-		w.target.offers = c.rnd.IntN(2) * c.rnd.IntN(5)
+		w.target.Offers = c.rnd.IntN(2) * c.rnd.IntN(5)
 		c.workers = append(c.workers, w)
 	}
 	if c.rnd.IntN(3) == 0 {
@@ -99,8 +99,8 @@ func TestNothingIsLeftWhateverHappens(t *testing.T) {
 		seed := rand.Uint64()
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			c := &chaos{setting: newSetting(t, 2), rnd: rand.New(rand.NewPCG(seed, 0))}
-			c.shared.deadline = time.Duration(c.rnd.IntN(2)) * time.Second
-			c.shared.health, c.shared.retry = time.Duration(c.rnd.IntN(2))*time.Second, c.rnd.IntN(2) == 0
+			c.group.Deadline = time.Duration(c.rnd.IntN(2)) * time.Second
+			c.group.Health, c.group.Retry = time.Duration(c.rnd.IntN(2))*time.Second, c.rnd.IntN(2) == 0
 			for range 3000 {
 				c.step()
 			}
@@ -135,7 +135,7 @@ func (c *chaos) comeToRest() {
 		for i, e := range w.ends {
 			for _, r := range e.started {
 				if !r.gone {
-					c.t.Errorf("%s, endpoint %d: stream %x was never reset", w.target.name, i, r.id)
+					c.t.Errorf("%s, endpoint %d: stream %x was never reset", w.target.Name, i, r.id)
 				}
 			}
 		}
@@ -205,7 +205,7 @@ func FuzzEndpoint(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte, cancel uint8) {
 		s := newSetting(t, 1)
 		w := s.worker("w", 4)
-		w.target.offers = 1
+		w.target.Offers = 1
 		c := &chaos{setting: s, workers: []*fakeWorker{w}}
 		for i := range 6 { // one of them is offered, one waits
 			c.clients = append(c.clients, s.open(0, fmt.Sprint(i)))

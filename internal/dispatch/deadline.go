@@ -1,4 +1,4 @@
-package pool
+package dispatch
 
 import (
 	"time"
@@ -51,7 +51,7 @@ func (r *runs) remove(s *stream) {
 
 // started notes that a worker has started a stream.
 func (e *Endpoint) started(s *stream) {
-	if e.pool.deadline > 0 {
+	if e.group.Deadline > 0 {
 		s.since = e.loop.Now()
 		e.running.push(s)
 	}
@@ -59,7 +59,7 @@ func (e *Endpoint) started(s *stream) {
 
 // watchDeadlines has the oldest request looked at as long as any runs, or may have been started unnoticed.
 func (e *Endpoint) watchDeadlines() {
-	if e.watching || e.pool.deadline <= 0 {
+	if e.watching || e.group.Deadline <= 0 {
 		return
 	}
 	e.watching = true
@@ -78,7 +78,7 @@ func (e *Endpoint) expireRunning() (untaken bool) {
 		untaken = untaken || l.untaken.len() > 0
 	}
 	now := e.loop.Now()
-	for s := e.running.first; s != nil && now.Sub(s.since) >= e.pool.deadline; s = e.running.first {
+	for s := e.running.first; s != nil && now.Sub(s.since) >= e.group.Deadline; s = e.running.first {
 		e.running.remove(s)
 		s.expire()
 	}
@@ -104,8 +104,8 @@ func (l *link) checkStuck(id uint32, heard uint64) {
 	if s == nil || s.state != late || l.broken {
 		return
 	}
-	if l.target.threaded || l.heard == heard {
-		l.target.stuck("a request went on past its deadline")
+	if l.target.Threaded || l.heard == heard {
+		l.target.Stuck("a request went on past its deadline")
 	}
 }
 
