@@ -115,7 +115,7 @@ func (l *link) handleLate(s *stream, f wire.Frame) error {
 	case wire.File:
 		s.release()
 		return l.skip(f)
-	case wire.Reset, wire.End:
+	case wire.Reset, wire.End, wire.Close:
 		s.release()
 	case wire.Head, wire.Data:
 		if f.Flags&wire.EndStream != 0 {

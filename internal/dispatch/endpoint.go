@@ -37,9 +37,12 @@ type Endpoint struct {
 	checking bool         // a look at the loops' health is due
 	scratch  wire.Scratch
 	response exchange.Response // the one that is being passed on: it would escape to the heap for each request
-	spare    []*stream
-	frames   [][]byte // memory for frames that wait for room in a ring
-	ticket   uint64   // counts dispatches: the higher, the more recent
+
+	acceptance exchange.Acceptance // likewise
+	threaded   bool                // the workers know plain requests only
+	spare      []*stream
+	frames     [][]byte // memory for frames that wait for room in a ring
+	ticket     uint64   // counts dispatches: the higher, the more recent
 }
 
 // Limits of one turn, so that neither one link nor all of them starve the connections.
@@ -122,6 +125,7 @@ func (e *Endpoint) Open(req *exchange.Request, r exchange.Responder) (exchange.S
 	}
 	req.Body = req.Body[taken:]
 	s.repeatable = e.group.Retry && isIdempotent(req)
+	s.upgrade = req.Kind == exchange.WebSocket
 	if !e.waits() && e.dispatch(s) {
 		return s, exchange.None
 	}
@@ -136,6 +140,11 @@ func (e *Endpoint) Open(req *exchange.Request, r exchange.Responder) (exchange.S
 	}
 	e.watchQueue()
 	return s, exchange.None
+}
+
+// Takes says whether the newest worker knows a kind of exchange.
+func (e *Endpoint) Takes(kind exchange.Kind) bool {
+	return kind == exchange.HTTP || kind == exchange.WebSocket && !e.threaded
 }
 
 // isIdempotent says whether a request may be run again by a server (RFC 9110 §9.2.2), all of it being here.
@@ -155,19 +164,19 @@ func (e *Endpoint) unwait() {
 
 // dispatch sends a stream's OPEN to the best link. It reports false when none has room.
 func (e *Endpoint) dispatch(s *stream) bool {
-	l := e.pick(len(s.open))
+	l := e.pick(s)
 	if l == nil {
 		return false
 	}
 	return l.start(s)
 }
 
-// pick chooses the link for a request whose OPEN is n bytes long: the one with the fewest requests not yet taken (a worker that
-// is blocked takes none), then with the fewest in flight, then the one used last, whose caches are warm.
-func (e *Endpoint) pick(n int) *link {
+// pick chooses the link for a stream: the one with the fewest requests not yet taken (a worker that is blocked takes none), then, for
+// a WebSocket, with the fewest of them, then with the fewest in flight, then the one used last, whose caches are warm.
+func (e *Endpoint) pick(s *stream) *link {
 	var best *link
 	for _, l := range e.links {
-		if l.open(n) && (best == nil || l.before(best)) {
+		if l.open(len(s.open)) && !(s.upgrade && l.target.Threaded) && (best == nil || l.before(best, s)) {
 			best = l
 		}
 	}
@@ -194,7 +203,7 @@ func (e *Endpoint) dispatchNext() bool {
 	if from := e.longest(); from != nil {
 		s := from.offered.front()
 		switch {
-		case e.pick(len(s.open)) == nil:
+		case e.pick(s) == nil:
 			return false
 		case !from.unoffer(s):
 			return true
@@ -298,6 +307,7 @@ func (e *Endpoint) Add(w *wire.Link, t *Target) error {
 	}
 	l.unwatch = stop
 	e.links = append(e.links, l)
+	e.threaded = t.Threaded
 	e.pump()
 	return nil
 }

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"encoding/binary"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -127,6 +128,9 @@ type started struct {
 	body     int  // bytes of request body received
 	answered bool // its HEAD is out
 	gone     bool
+	socket   bool // it is a WebSocket's
+	closed   exchange.CloseCode
+	messages []string // of a WebSocket; parts that are not the last end with an ellipsis
 }
 
 func (s *setting) worker(name string, limit int64) *fakeWorker {
@@ -209,15 +213,24 @@ func (e *workerEnd) take() *started {
 		switch kind {
 		case wire.Open:
 			if (*atomic.Uint32)(unsafe.Pointer(&frame[16])).CompareAndSwap(0, 1) {
-				r = &started{id: id, credit: int(binary.LittleEndian.Uint32(frame[48:])), body: length}
+				r = &started{id: id, socket: frame[20] == byte(exchange.WebSocket), credit: int(binary.LittleEndian.Uint32(frame[48:])), body: length}
 				e.started = append(e.started, r)
 			}
 		case wire.Window:
 			e.on(id, func(r *started) { r.credit += length })
 		case wire.Data:
 			e.on(id, func(r *started) { r.body += length })
+		case wire.Message:
+			part := string(frame[wire.HeaderSize : wire.HeaderSize+length])
+			if frame[9]&wire.More != 0 {
+				part += "…"
+			}
+			e.on(id, func(r *started) { r.messages = append(r.messages, part) })
 		case wire.Reset:
 			e.on(id, func(r *started) { r.gone = true })
+		case wire.Close:
+			code := exchange.CloseCode(binary.LittleEndian.Uint16(frame[10:]))
+			e.on(id, func(r *started) { r.gone, r.closed = true, code })
 		}
 		e.done(frame)
 		if r != nil {
@@ -291,6 +304,18 @@ type fakeClient struct {
 	failed exchange.Reason
 	gone   bool // cancelled by itself
 	order  *[]string
+	socket *fakeSocket // once it is accepted
+}
+
+// fakeSocket is the protocol's side of an accepted WebSocket.
+type fakeSocket struct {
+	c           *fakeClient
+	subprotocol string
+	fields      int
+	messages    []string
+	closed      exchange.CloseCode
+	reason      string
+	leave       bool // its client leaves while it is accepted
 }
 
 func (c *fakeClient) call() {
@@ -329,6 +354,37 @@ func (c *fakeClient) Trailers([]byte, []exchange.Field) { c.call(); c.end() }
 func (c *fakeClient) Credit(n int)                      { c.call(); c.credit += n }
 func (c *fakeClient) Fail(r exchange.Reason)            { c.call(); c.failed = r; c.end() }
 
+func (c *fakeClient) Accept(a *exchange.Acceptance) exchange.Socket {
+	c.call()
+	if c.status != 0 {
+		c.t.Errorf("%s is accepted after its answer", c.name)
+	}
+	c.status = 101
+	leave := c.socket != nil
+	c.socket = &fakeSocket{c: c, subprotocol: string(a.Subprotocol.Of(a.Buf)), fields: len(a.Fields)}
+	if leave {
+		c.cancel()
+	}
+	return c.socket
+}
+
+func (s *fakeSocket) Message(p []byte, kind exchange.MessageKind, more bool) {
+	s.c.call()
+	part := fmt.Sprint(kind, " ", string(p))
+	if more {
+		part += "…"
+	}
+	s.messages = append(s.messages, part)
+}
+
+func (s *fakeSocket) Close(code exchange.CloseCode, reason []byte) {
+	s.c.call()
+	s.closed, s.reason = code, string(reason)
+	s.c.end()
+}
+
+func (s *fakeSocket) Credit(n int) { s.c.call(); s.c.credit = n }
+
 // File takes a part of a small file.
 func (c *fakeClient) File(f exchange.File) {
 	c.call()
@@ -355,9 +411,16 @@ func request(path, body string) *exchange.Request {
 
 // open opens an exchange on the i-th endpoint.
 func (s *setting) open(i int, name string) *fakeClient {
+	return s.openAs(i, name, exchange.HTTP)
+}
+
+// openAs opens an exchange of a kind.
+func (s *setting) openAs(i int, name string, kind exchange.Kind) *fakeClient {
 	s.t.Helper()
 	c := &fakeClient{t: s.t, name: name}
-	stream, reason := s.endpoints[i].Open(request("/"+name, ""), c)
+	req := request("/"+name, "")
+	req.Kind = kind
+	stream, reason := s.endpoints[i].Open(req, c)
 	if stream == nil {
 		c.failed, c.ended = reason, true
 		return c
@@ -384,8 +447,8 @@ func (s *setting) atRest() {
 			s.t.Errorf("endpoint %d: %d in the queue, %d offered, %d counted", i, e.queue.len(), e.offers, e.waiting.Load())
 		}
 		for _, l := range e.links {
-			if n, late := l.target.inFlight.Load(), l.target.late.Load(); n != 0 || late != 0 {
-				s.t.Errorf("%s has %d in flight, %d late", l.target.Name, n, late)
+			if n, late, sockets := l.target.Running(), l.target.Late(), l.target.Sockets(); n != 0 || late != 0 || sockets != 0 {
+				s.t.Errorf("%s has %d in flight, %d late, %d sockets", l.target.Name, n, late, sockets)
 			}
 			if len(l.free) != len(l.slots) || l.ahead() != 0 {
 				s.t.Errorf("%s: %d of %d slots are free, %d not taken", l.target.Name, len(l.free), len(l.slots), l.ahead())

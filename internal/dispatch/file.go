@@ -30,7 +30,7 @@ func (l *link) handleFile(s *stream, f wire.Frame) error {
 	switch {
 	case err != nil:
 		return err
-	case !s.responded:
+	case !s.answering():
 		return wire.Violation("FILE before HEAD")
 	case f.Flags&wire.EndStream == 0:
 		return wire.Violation("a FILE that does not end its stream")

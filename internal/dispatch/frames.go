@@ -33,9 +33,18 @@ func (l *link) handle(f wire.Frame) error {
 		return l.handleInform(s, f)
 	case wire.File:
 		return l.handleFile(s, f)
+	case wire.Accept:
+		return l.handleAccept(s, f)
+	case wire.Message:
+		return l.handleMessage(s, f)
+	case wire.Close:
+		return l.handleClose(s, f)
 	}
 	return wire.Violation("a frame of a type that a worker must not send")
 }
+
+// answering says whether a response has begun: its head is out.
+func (s *stream) answering() bool { return s.responded && !s.accepted() }
 
 // spend takes n bytes from what the worker may send on a stream.
 func (s *stream) spend(n uint32) error {
@@ -70,7 +79,7 @@ func (l *link) handleHead(s *stream, f wire.Frame) error {
 }
 
 func (l *link) handleData(s *stream, f wire.Frame) error {
-	if !s.responded {
+	if !s.answering() {
 		return wire.Violation("DATA before HEAD")
 	}
 	if uint64(f.Length) > uint64(len(f.Payload)) {
@@ -90,7 +99,7 @@ func (l *link) handleData(s *stream, f wire.Frame) error {
 }
 
 func (l *link) handleEnd(s *stream, f wire.Frame) error {
-	if !s.responded {
+	if !s.answering() {
 		return wire.Violation("END before HEAD")
 	}
 	buf, fields, err := l.endpoint.scratch.Trailers(f)
@@ -121,11 +130,15 @@ func (l *link) handleReset(s *stream, f wire.Frame) error {
 const maxCredit = 1 << 30
 
 func (l *link) handleWindow(s *stream, f wire.Frame) error {
-	if f.Length == 0 || uint64(f.Length)+uint64(s.credit) > maxCredit {
+	if f.Length == 0 || int64(f.Length)+int64(s.credit) > maxCredit {
 		return wire.Violation("a WINDOW out of range")
 	}
 	s.credit += int(f.Length)
-	s.responder.Credit(int(f.Length))
+	if s.accepted() {
+		s.socket.Credit(s.credit)
+	} else {
+		s.responder.Credit(int(f.Length))
+	}
 	return nil
 }
 

@@ -25,6 +25,9 @@ type Limits struct {
 	Deadline  time.Duration // for a request until it is answered; 0 for none
 	Health    time.Duration // the longest that an event loop may not turn; 0 for ever
 	Retry     bool          // GET and HEAD run once more if their worker dies before it answers
+
+	// MessageCost is the least that a WebSocket message costs of the credit that a worker gives: so it bounds their number, too.
+	MessageCost int
 }
 
 // Group is the endpoints of one pool, and what they have in common: limits, and a few counters.
@@ -108,6 +111,7 @@ type Target struct {
 
 	inFlight atomic.Int64
 	late     atomic.Int64 // of these, past their deadline
+	sockets  atomic.Int64 // WebSockets that it has accepted, besides
 	draining atomic.Bool  // no new exchange is given to it
 	served   atomic.Int64 // requests it was given
 	enough   atomic.Int64 // after how many of them it is worn; 0 for never
@@ -115,6 +119,9 @@ type Target struct {
 
 // Running is how many exchanges the worker has.
 func (t *Target) Running() int64 { return t.inFlight.Load() }
+
+// Sockets is how many WebSockets the worker has accepted and not closed.
+func (t *Target) Sockets() int64 { return t.sockets.Load() }
 
 // Late is how many of them are past their deadline: they have been answered, but not ended.
 func (t *Target) Late() int64 { return t.late.Load() }
@@ -135,7 +142,7 @@ func (t *Target) serve() {
 	}
 }
 
-// Withhold has a worker get no more requests, and takes back those it was offered; links are its own, one for each endpoint.
+// Withhold has a worker get no more requests, takes back those it was offered, and closes its WebSockets; links are its own, one for each endpoint.
 func (g *Group) Withhold(t *Target, links []*wire.Link) {
 	t.draining.Store(true)
 	g.Each(func(n int, e *Endpoint) { e.withdraw(links[n]) })

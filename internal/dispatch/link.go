@@ -37,17 +37,23 @@ func (l *link) open(n int) bool { return l.hasPlace() && l.hasRoom(n) }
 
 // hasPlace says whether the worker may run one more.
 func (l *link) hasPlace() bool {
-	return !l.broken && !l.still.stalled && !l.target.draining.Load() && l.target.inFlight.Load() < l.target.Limit
+	return !l.broken && !l.still.stalled && !l.target.draining.Load() && l.target.inFlight.Load() < l.target.Limit && l.hasSlot()
 }
+
+// hasSlot says whether the link can carry one more stream.
+func (l *link) hasSlot() bool { return len(l.free) > 0 || len(l.slots) < wire.MaxStreams }
 
 // hasRoom says whether a request of n bytes fits the ring.
 func (l *link) hasRoom(n int) bool { return len(l.backlog) == 0 && l.wire.Out.Fits(n) }
 
-// before says whether the link is a better choice than other.
-func (l *link) before(other *link) bool {
+// before says whether the link is a better choice than other for a stream.
+func (l *link) before(other *link, s *stream) bool {
 	l.refresh()
 	other.refresh()
 	if a, b := l.untaken.len(), other.untaken.len(); a != b {
+		return a < b
+	}
+	if a, b := l.target.sockets.Load(), other.target.sockets.Load(); s.upgrade && a != b {
 		return a < b
 	}
 	if a, b := l.target.inFlight.Load(), other.target.inFlight.Load(); a != b {

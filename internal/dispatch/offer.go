@@ -100,10 +100,11 @@ func (e *Endpoint) expireOffers() {
 	}
 }
 
-// withdraw takes the offers of one link back and dispatches them anew.
+// withdraw takes the offers of one link, whose worker is about to go, back and dispatches them anew.
 func (e *Endpoint) withdraw(w *wire.Link) {
 	if i := e.linkOf(w); i >= 0 {
 		e.links[i].withdraw()
+		e.links[i].closeSockets()
 		e.pump()
 	}
 }

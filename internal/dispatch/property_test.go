@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awaitd/awaitd/internal/exchange"
 	"github.com/awaitd/awaitd/internal/wire"
 )
 
@@ -23,7 +24,11 @@ type chaos struct {
 func (c *chaos) step() {
 	switch op := c.rnd.IntN(100); {
 	case op < 25:
-		c.clients = append(c.clients, c.open(c.rnd.IntN(len(c.endpoints)), fmt.Sprint(len(c.clients))))
+		kind := exchange.HTTP
+		if c.rnd.IntN(3) == 0 {
+			kind = exchange.WebSocket
+		}
+		c.clients = append(c.clients, c.openAs(c.rnd.IntN(len(c.endpoints)), fmt.Sprint(len(c.clients)), kind))
 	case op < 45:
 		c.anyEnd(func(e *workerEnd) { e.take() })
 	case op < 70:
@@ -32,8 +37,7 @@ func (c *chaos) step() {
 		c.clients[c.rnd.IntN(len(c.clients))].cancel()
 	case op < 84 && len(c.clients) > 0:
 		if x := c.clients[c.rnd.IntN(len(c.clients))]; !x.ended && !x.gone && x.credit > 0 {
-			x.stream.Data(make([]byte, x.credit), c.rnd.IntN(2) == 0)
-			x.credit = 0
+			c.give(x)
 		}
 	case op < 90 && len(c.clients) > 0:
 		if x := c.clients[c.rnd.IntN(len(c.clients))]; !x.ended && !x.gone {
@@ -53,6 +57,20 @@ func (c *chaos) step() {
 	}
 	if c.rnd.IntN(3) == 0 {
 		c.turn()
+	}
+}
+
+// give has a client send as much as it may.
+func (c *chaos) give(x *fakeClient) {
+	if x.socket == nil {
+		x.stream.Data(make([]byte, x.credit), c.rnd.IntN(2) == 0)
+		x.credit = 0
+		return
+	}
+	x.credit = x.stream.Message(make([]byte, c.rnd.IntN(x.credit+1)), exchange.Binary, c.rnd.IntN(2) == 0)
+	if c.rnd.IntN(10) == 0 {
+		x.gone = true
+		x.stream.Close(exchange.CloseAbnormal, nil)
 	}
 }
 
@@ -79,8 +97,13 @@ func (c *chaos) answer(e *workerEnd) {
 	case op < 3:
 		e.say(wire.Header{Stream: r.id, Type: wire.Window, Length: uint32(1 + c.rnd.IntN(9000))}, nil)
 		end = false
+	case r.socket && r.answered:
+		end = c.speak(e, r, body)
+	case r.socket && op < 9:
+		r.answered = e.say(wire.Header{Stream: r.id, Type: wire.Accept}, make([]byte, 8))
+		end = false
 	case !r.answered:
-		if r.answered = e.head(r.id, 200, body, end); !r.answered {
+		if r.answered, r.socket = e.head(r.id, 200, body, end), false; !r.answered {
 			return
 		}
 		r.credit -= len(body)
@@ -92,6 +115,21 @@ func (c *chaos) answer(e *workerEnd) {
 	if end {
 		e.started = append(e.started[:i], e.started[i+1:]...)
 	}
+}
+
+// speak has a worker send a message on a WebSocket, or close it. It reports whether it has closed.
+func (c *chaos) speak(e *workerEnd, r *started, body string) (end bool) {
+	if c.rnd.IntN(4) == 0 {
+		return e.say(wire.Header{Stream: r.id, Type: wire.Close, Aux: 1000, Length: 3}, []byte("bye"))
+	}
+	h := wire.Header{Stream: r.id, Type: wire.Message, Aux: uint16(exchange.Text), Length: uint32(len(body))}
+	if c.rnd.IntN(2) == 0 {
+		h.Flags = wire.More
+	}
+	if e.say(h, []byte(body)) {
+		r.credit -= len(body)
+	}
+	return false
 }
 
 func TestNothingIsLeftWhateverHappens(t *testing.T) {

@@ -31,8 +31,9 @@ type stream struct {
 	endpoint  *Endpoint
 	link      *link
 	responder exchange.Responder
-	open      []byte // our own copy of its OPEN, until the worker has taken it: what is in the ring is not to be trusted
-	end       uint64 // where its OPEN ends in the ring
+	socket    exchange.Socket // in its place, once a WebSocket is accepted
+	open      []byte          // our own copy of its OPEN, until the worker has taken it: what is in the ring is not to be trusted
+	end       uint64          // where its OPEN ends in the ring
 	id        uint32
 	window    int       // bytes of response the worker may still send
 	credit    int       // bytes of request body we may still send
@@ -44,7 +45,9 @@ type stream struct {
 	opening   bool // a file of its is being opened
 	listed    bool // among those that run
 
-	repeatable bool // it may run once more if its worker dies before its response begins
+	upgrade    bool                 // a WebSocket, or to become one
+	sending    exchange.MessageKind // of the message whose next part is to come from the worker
+	repeatable bool                 // it may run once more if its worker dies before its response begins
 }
 
 // keepOpen is the largest OPEN whose memory is kept for the next stream.
@@ -73,7 +76,7 @@ func (s *stream) Worker() string {
 // Data passes a part of the request body to the application.
 func (s *stream) Data(p []byte, end bool) {
 	l := s.link
-	if l == nil || s.state == over {
+	if l == nil || s.state == over || s.upgrade {
 		return
 	}
 	s.credit -= len(p)
@@ -127,6 +130,10 @@ func (s *stream) Cancel() {
 
 // fail ends the stream and tells the responder why.
 func (s *stream) fail(reason exchange.Reason) {
+	if s.accepted() {
+		s.shut(exchange.CloseFailed, nil)
+		return
+	}
 	s.state = over
 	s.responder.Fail(reason)
 	s.release()
@@ -148,8 +155,18 @@ func (s *stream) release() {
 		l.target.late.Add(-1)
 	}
 	l.vacate(s)
+	if s.accepted() {
+		l.target.sockets.Add(-1)
+		e.recycle(s)
+		return // its place had gone to others when it was accepted
+	}
 	l.target.inFlight.Add(-1)
 	e.recycle(s)
+	e.freed()
+}
+
+// freed gives a place that has become free to the next request.
+func (e *Endpoint) freed() {
 	if e.waits() {
 		e.pump()
 	} else {

@@ -148,7 +148,11 @@ type Application interface {
 	// Open hands over a request. The Responder hears of the outcome later, never before Open has returned. If the request can't
 	// even be queued, the stream is nil and the reason says why. On return req.Body is the part of the body that was not taken;
 	// the protocol passes it on with Stream.Data when it has credit.
+	//
+	// The Responder of a WebSocket is an Upgrader.
 	Open(req *Request, r Responder) (Stream, Reason)
+	// Takes says whether the applications know a kind of exchange. A WebSocket's handshake that they don't is a plain request.
+	Takes(kind Kind) bool
 }
 
 // Stream is the protocol's handle on a running exchange. It is dead after Cancel, and after the Responder was told of the end.
@@ -157,10 +161,44 @@ type Stream interface {
 	Data(p []byte, end bool)
 	// Grant lets the application send n more bytes: as many as have left for the client.
 	Grant(n int)
+	// Message passes on a part of a message from the client of an accepted WebSocket, at most as long as the credit, and only with
+	// credit; more: the message goes on in the next part. It returns the credit that is left: a part may cost more than its length.
+	Message(p []byte, kind MessageKind, more bool) (credit int)
 	// Cancel tells the application that the client is gone, or not interested any more. Nothing more is heard from the exchange.
 	Cancel()
+	// Close is Cancel for an accepted WebSocket, with the reason as a close code and text (RFC 6455 §7.1.5).
+	Close(code CloseCode, reason []byte)
 	// Worker names who runs the exchange, for the access log; empty while it is queued.
 	Worker() string
+}
+
+// MessageKind is what a WebSocket message holds. The values are those of the wire, and of RFC 6455 §5.2.
+type MessageKind uint8
+
+// Kinds of messages.
+const (
+	Text   MessageKind = 1 // UTF-8; a part may end inside a character
+	Binary MessageKind = 2
+)
+
+// CloseCode says why a WebSocket was closed (RFC 6455 §7.4).
+type CloseCode uint16
+
+// Close codes that the server itself uses.
+const (
+	CloseNormal     CloseCode = 1000
+	CloseNoCode     CloseCode = 1005 // the peer said none; never on the wire
+	CloseAbnormal   CloseCode = 1006 // the connection ended without a close; never on the wire
+	CloseFailed     CloseCode = 1011 // the application raised, or its worker died
+	CloseRestarting CloseCode = 1012 // the server, or the application, is about to restart or to stop
+)
+
+// Acceptance is an application's word that it takes a WebSocket: its header fields for the answer, and which of the client's
+// subprotocols is to be spoken, if any. It is valid only during the call that carries it.
+type Acceptance struct {
+	Buf         []byte
+	Fields      []Field
+	Subprotocol Span
 }
 
 // Responder is the application's handle on the client. Byte slices are valid only during the call.
@@ -178,6 +216,23 @@ type Responder interface {
 	// Fail ends the exchange without a (whole) answer from the application.
 	Fail(reason Reason)
 	// Credit lets the protocol send n more bytes of the request body. The first call says that the application asked for it.
+	Credit(n int)
+}
+
+// Upgrader is the Responder of a WebSocket's handshake.
+type Upgrader interface {
+	Responder
+	// Accept answers the handshake. What comes from now on is for the Socket.
+	Accept(a *Acceptance) Socket
+}
+
+// Socket is the application's handle on the client of an accepted WebSocket. Byte slices are valid only during the call.
+type Socket interface {
+	// Message sends a part of a message; more: it goes on in the next part, which has the same kind.
+	Message(p []byte, kind MessageKind, more bool)
+	// Close ends the WebSocket: behind what was sent the client is told the code and reason.
+	Close(code CloseCode, reason []byte)
+	// Credit lets the protocol pass on n more bytes of messages.
 	Credit(n int)
 }
 

@@ -4,7 +4,7 @@ import (
 	"github.com/awaitd/awaitd/internal/exchange"
 )
 
-// HEAD, INFORM, END: field tables that come from a worker, decoded as hostile input. The table and the field bytes are copied
+// HEAD, INFORM, ACCEPT, END: field tables that come from a worker, decoded as hostile input. The table and the field bytes are copied
 // into private memory before they are looked at; the body stays in the ring, since it is only passed on.
 
 const (
@@ -27,7 +27,7 @@ func (s *Scratch) Response(f Frame, r *exchange.Response) error {
 		return Violation("a HEAD frame is too short")
 	}
 	count := int(le.Uint16(f.Payload))
-	used, err := s.table(f.Payload[headFixed:], count)
+	used, err := s.table(f.Payload[headFixed:], count, 0)
 	if err != nil {
 		return err
 	}
@@ -67,18 +67,34 @@ func (s *Scratch) Trailers(f Frame) ([]byte, []exchange.Field, error) {
 	if uint64(f.Length) > uint64(len(f.Payload)) {
 		return nil, nil, Violation("an END frame's trailers reach past the frame")
 	}
-	_, err := s.table(f.Payload[:f.Length], int(f.Aux))
+	_, err := s.table(f.Payload[:f.Length], int(f.Aux), 0)
 	return s.buf, s.fields, err
 }
 
-// table copies a field table of count entries and its field bytes out of b, and returns how many bytes of b they take.
-func (s *Scratch) table(b []byte, count int) (int, error) {
+// Acceptance decodes an ACCEPT frame into a. a is valid until s or the frame is used again.
+func (s *Scratch) Acceptance(f Frame, a *exchange.Acceptance) error {
+	if len(f.Payload) < headFixed {
+		return Violation("an ACCEPT frame is too short")
+	}
+	count := int(le.Uint16(f.Payload))
+	if _, err := s.table(f.Payload[headFixed:], count, int(f.Aux)); err != nil {
+		return err
+	}
+	start := uint32(count * fieldEntry)
+	a.Buf, a.Fields = s.buf, s.fields
+	a.Subprotocol = exchange.Span{Start: start, End: start + uint32(f.Aux)}
+	return nil
+}
+
+// table copies a field table of count entries, what lies between (gap bytes), and its field bytes out of b, and returns how many
+// bytes of b they take.
+func (s *Scratch) table(b []byte, count, gap int) (int, error) {
 	n := count * fieldEntry
 	if count > maxFields || n > len(b) {
 		return 0, Violation("a field table reaches past its frame")
 	}
 	s.buf = append(s.buf[:0], b[:n]...)
-	total := 0
+	total := gap
 	for i := range count {
 		total += int(le.Uint16(s.buf[i*fieldEntry:])) + int(le.Uint16(s.buf[i*fieldEntry+2:]))
 	}
@@ -87,7 +103,7 @@ func (s *Scratch) table(b []byte, count int) (int, error) {
 	}
 	s.buf = append(s.buf, b[n:n+total]...)
 	s.fields = s.fields[:0]
-	at := uint32(n)
+	at := uint32(n + gap)
 	for i := range count {
 		name := at + uint32(le.Uint16(s.buf[i*fieldEntry:]))
 		value := name + uint32(le.Uint16(s.buf[i*fieldEntry+2:]))

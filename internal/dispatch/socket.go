@@ -1,0 +1,172 @@
+package dispatch
+
+import (
+	"github.com/awaitd/awaitd/internal/exchange"
+	"github.com/awaitd/awaitd/internal/wire"
+)
+
+// WebSockets. A stream of that kind begins like any request. Once the application has accepted, it carries messages, its place goes to
+// the next request, and it lasts until either side closes.
+
+// accepted says whether the stream is a WebSocket that the application has accepted.
+func (s *stream) accepted() bool { return s.socket != nil }
+
+// handshake says whether the stream is a WebSocket that the application has yet to accept or refuse.
+func (s *stream) handshake() bool { return s.upgrade && !s.responded }
+
+func (l *link) handleAccept(s *stream, f wire.Frame) error {
+	e := l.endpoint
+	if !s.handshake() {
+		return wire.Violation("an ACCEPT out of place")
+	}
+	if err := e.scratch.Acceptance(f, &e.acceptance); err != nil {
+		return err
+	}
+	e.running.remove(s)
+	s.responded = true
+	s.keepOpen()
+	l.target.inFlight.Add(-1)
+	l.target.sockets.Add(1)
+	s.socket = noSocket{}
+	if socket := s.responder.(exchange.Upgrader).Accept(&e.acceptance); s.state != over { // the client may have left just now
+		s.socket, s.responder = socket, nil
+	}
+	e.freed()
+	return nil
+}
+
+// noSocket stands for a Socket while there is none yet.
+type noSocket struct{}
+
+func (noSocket) Message([]byte, exchange.MessageKind, bool) {}
+func (noSocket) Close(exchange.CloseCode, []byte)           {}
+func (noSocket) Credit(int)                                 {}
+
+// keepOpen gives the memory of an OPEN that has been taken to others: most WebSockets are idle for long.
+func (s *stream) keepOpen() {
+	if cap(s.open) <= keepOpen {
+		s.endpoint.keepFrame(s.open)
+	}
+	s.open = nil
+}
+
+func (l *link) handleMessage(s *stream, f wire.Frame) error {
+	kind := exchange.MessageKind(f.Aux)
+	switch {
+	case !s.accepted():
+		return wire.Violation("a MESSAGE before ACCEPT")
+	case kind != exchange.Text && kind != exchange.Binary:
+		return wire.Violation("a MESSAGE that is neither text nor binary")
+	case s.sending != 0 && s.sending != kind:
+		return wire.Violation("a MESSAGE whose parts are of two kinds")
+	case uint64(f.Length) > uint64(len(f.Payload)):
+		return wire.Violation("a MESSAGE frame's payload reaches past the frame")
+	}
+	if err := s.spend(f.Length); err != nil {
+		return err
+	}
+	more := f.Flags&wire.More != 0
+	s.sending = 0
+	if more {
+		s.sending = kind
+	}
+	s.socket.Message(f.Payload[:f.Length], kind, more)
+	return nil
+}
+
+// maxReason is the longest reason of a close (RFC 6455 §5.5): 125 bytes with its code.
+const maxReason = 123
+
+func (l *link) handleClose(s *stream, f wire.Frame) error {
+	switch {
+	case s.handshake():
+		s.state = over
+		l.endpoint.response = exchange.Response{Status: 403, End: true}
+		s.responder.Respond(&l.endpoint.response)
+		s.release()
+		return nil
+	case !s.accepted():
+		return wire.Violation("a CLOSE out of place")
+	case f.Length > maxReason || int(f.Length) > len(f.Payload):
+		return wire.Violation("a CLOSE frame's reason is too long, or reaches past the frame")
+	case !sendable(exchange.CloseCode(f.Aux)):
+		return wire.Violation("a CLOSE with a code that must not be sent")
+	}
+	var reason [maxReason]byte // the ring is not to be trusted
+	n := copy(reason[:], f.Payload[:f.Length])
+	s.shut(exchange.CloseCode(f.Aux), reason[:n])
+	return nil
+}
+
+// sendable says whether a code may stand in a close frame (RFC 6455 §7.4).
+func sendable(code exchange.CloseCode) bool {
+	switch {
+	case code >= 3000 && code <= 4999:
+		return true
+	case code == 1004 || code == exchange.CloseNoCode || code == exchange.CloseAbnormal:
+		return false
+	}
+	return code >= 1000 && code <= 1014
+}
+
+// shut ends a WebSocket on the application's side, and has its client told.
+func (s *stream) shut(code exchange.CloseCode, reason []byte) {
+	s.state = over
+	s.socket.Close(code, reason)
+	s.release()
+}
+
+// Message passes a part of a message to the application.
+func (s *stream) Message(p []byte, kind exchange.MessageKind, more bool) int {
+	l := s.link
+	if s.state == over || l == nil {
+		return 0
+	}
+	h := wire.Header{Stream: s.id, Type: wire.Message, Aux: uint16(kind), Flags: wire.More}
+	most := l.wire.Out.MaxFrame() - wire.HeaderSize
+	for len(p) > most {
+		s.tell(h, p[:most])
+		p = p[most:]
+	}
+	if !more {
+		h.Flags = 0
+	}
+	s.tell(h, p)
+	return s.credit
+}
+
+// tell sends a frame with a part of a message.
+func (s *stream) tell(h wire.Header, p []byte) {
+	h.Length = uint32(len(p))
+	s.credit -= max(len(p), s.endpoint.group.MessageCost)
+	s.link.send(h, p)
+}
+
+// Close ends a WebSocket whose client has closed, or is gone.
+func (s *stream) Close(code exchange.CloseCode, reason []byte) {
+	if !s.accepted() {
+		s.Cancel()
+		return
+	}
+	if s.state == over {
+		return
+	}
+	reason = reason[:min(len(reason), maxReason)]
+	s.link.send(wire.Header{Stream: s.id, Type: wire.Close, Aux: uint16(code), Length: uint32(len(reason))}, reason)
+	s.state = over
+	s.release()
+}
+
+var restarting = []byte("service restart")
+
+// closeSockets ends the WebSockets of a worker that is about to go: their clients come back, to another.
+func (l *link) closeSockets() {
+	for i := range l.slots {
+		if s := l.slots[i].s; s != nil && s.accepted() {
+			l.send(wire.Header{
+				Stream: s.id, Type: wire.Close, Aux: uint16(exchange.CloseRestarting), Length: uint32(len(restarting)),
+			}, restarting)
+			s.shut(exchange.CloseRestarting, restarting)
+		}
+	}
+}
