@@ -25,16 +25,19 @@ type plan struct {
 	inFlight    int
 	rate        float64
 	count       int
-	hold, drip  bool // what the connections do once the requests are answered
+	seed        uint64 // of the draws of a mix
+	hold, drip  bool   // what the connections do once the requests are answered
 }
 
-// conn is one connection; it is opened right before its first request (with closing, before each). expect is non-nil while a reply is awaited.
+// conn is one connection; it is opened right before its first request (with closing, before each). expect is non-nil while a
+// reply is awaited.
 type conn struct {
 	fd     int
 	due    time.Duration // when the request under way was due, since the run's start
 	idleAt time.Duration // when the last reply was complete
 	expect []byte
-	out    []byte // the request under way
+	kind   uint8  // of the request under way
+	out    []byte // that request
 	sent   int    // how much of out the socket has taken
 	in     []byte // an incomplete reply
 }
@@ -46,6 +49,7 @@ type client struct {
 	conns   []conn
 	free    []int
 	buf     []byte
+	drawn   []uint8 // the kind of each request
 	start   time.Time
 	heard   time.Duration // when the last reply was complete
 	started int           // requests sent, or given up, since start
@@ -59,6 +63,7 @@ func newClient(p plan) (*client, error) {
 		return nil, err
 	}
 	c := &client{plan: p, poll: poll, conns: make([]conn, p.connections), buf: make([]byte, readBuffer)}
+	c.drawn = draws(p.count, p.exchange.kinds, p.seed)
 	for i := range c.conns {
 		c.conns[i].fd = -1
 		c.free = append(c.free, i)
@@ -77,7 +82,7 @@ func (c *client) close() {
 
 // run sends the plan's requests and returns when all are answered, or when none has been for a grace and none is due.
 func (c *client) run() (result, error) {
-	c.sample = newSample(c.count)
+	c.sample = newSample(c.count, c.exchange.kinds)
 	c.started, c.pending, c.heard = 0, 0, 0
 	for i := range c.conns {
 		c.conns[i].idleAt = 0
@@ -90,7 +95,7 @@ func (c *client) run() (result, error) {
 		if err := c.poll.wait(c.timeout(now), c.ready); err != nil {
 			return result{}, err
 		}
-		if c.sample.failures > maxFailures || time.Since(c.start) > max(c.dueAt(c.count), c.heard)+grace {
+		if c.sample.failures > maxFailures && !c.exchange.reconnect || time.Since(c.start) > max(c.dueAt(c.count), c.heard)+grace {
 			break
 		}
 	}
@@ -119,8 +124,9 @@ func (c *client) sendDue(now time.Duration) {
 		}
 		i := c.free[0]
 		c.free = c.free[1:]
+		of := c.drawn[c.started]
 		c.started++
-		if err := c.send(i, due); err != nil {
+		if err := c.send(i, of, due); err != nil {
 			c.fail(i, err)
 			continue
 		}
@@ -136,11 +142,11 @@ func (c *client) timeout(now time.Duration) time.Duration {
 	return max(c.dueAt(c.started)-now, 0)
 }
 
-func (c *client) send(i int, due time.Duration) (err error) {
+func (c *client) send(i int, of uint8, due time.Duration) (err error) {
 	k := &c.conns[i]
 	c.pending++
-	k.due, k.sent = due, 0
-	k.out, k.expect = c.exchange.next(k.out[:0])
+	k.due, k.sent, k.kind = due, 0, of
+	k.out, k.expect = c.exchange.next(k.out[:0], of)
 	if k.fd < 0 {
 		if k.fd, err = dial(&c.exchange.addr); err != nil {
 			return err
@@ -203,7 +209,8 @@ func (c *client) read(i int) error {
 		if err := c.take(i, b); err != nil {
 			return err
 		}
-		if n < len(c.buf) || k.fd < 0 {
+		// The end of a connection may have come with the reply: then no other event tells of it.
+		if n < len(c.buf) && !c.exchange.reconnect || k.fd < 0 {
 			return nil
 		}
 	}
@@ -223,7 +230,7 @@ func (c *client) take(i int, b []byte) error {
 		return nil
 	}
 	if err == nil {
-		err = check(r, k.expect, c.exchange.closing)
+		err = c.exchange.check(r, k.expect)
 	}
 	if err == nil && n != len(b) {
 		err = fmt.Errorf("%d bytes after the reply", len(b)-n)
@@ -233,21 +240,27 @@ func (c *client) take(i int, b []byte) error {
 	}
 	k.idleAt = time.Since(c.start)
 	c.heard = k.idleAt
-	c.sample.add(k.idleAt - k.due)
+	c.sample.add(k.kind, k.idleAt-k.due)
 	k.expect, k.in = nil, nil
 	c.pending--
 	c.free = append(c.free, i)
-	if c.exchange.closing {
+	if r.closing {
+		c.sample.ended++
 		_ = syscall.Close(k.fd)
 		k.fd = -1
 	}
 	return nil
 }
 
-// fail records why, drops the connection, and lets its slot dial again.
+// fail records why, drops the connection, and lets its slot dial again. A server that may do so ends an idle connection for no
+// reason.
 func (c *client) fail(i int, err error) {
 	k := &c.conns[i]
-	c.sample.fail(err)
+	if c.exchange.reconnect && k.expect == nil {
+		c.sample.ended++
+	} else {
+		c.sample.fail(err)
+	}
 	if k.fd >= 0 {
 		_ = syscall.Close(k.fd)
 	}

@@ -163,8 +163,8 @@ func TestEchoBodiesDiffer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	one, body1 := x.next(nil)
-	two, body2 := x.next(nil)
+	one, body1 := x.next(nil, 0)
+	two, body2 := x.next(nil, 0)
 	if !bytes.HasSuffix(one, body1) || bytes.Equal(body1, body2) || !bytes.Contains(two, []byte("Content-Length: 100\r\n\r\n")) {
 		t.Fatalf("%q\n%q", one, two)
 	}

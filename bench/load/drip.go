@@ -42,7 +42,8 @@ func newDrip(c *client) *drip {
 	for i := range c.conns {
 		c.conns[i].sent = 0
 	}
-	head := c.exchange.head[:len(c.exchange.head)-len("\r\n")]
+	head := c.exchange.kinds[0].head
+	head = head[:len(head)-len("\r\n")]
 	return &drip{client: c, head: append(head[:len(head):len(head)], "x-slow: -"...)}
 }
 

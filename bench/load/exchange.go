@@ -21,19 +21,20 @@ const echoPool = 1 << 20
 type exchangeFlags struct {
 	addr, method, path, contentType, bodyFile, expectFile string
 	fields, echo                                          int
-	closing                                               bool
+	closing, reconnect                                    bool
+	also                                                  []kind
 }
 
 // exchange knows what to send and what must come back.
 type exchange struct {
-	addr   syscall.SockaddrInet4
-	head   []byte // request line and headers
-	body   []byte // fixed request body
-	expect []byte // the exact reply body; nil with echo
-	pool   []byte // echo bodies are slices of it
-	echo   int
+	addr  syscall.SockaddrInet4
+	kinds []kind
+	body  []byte // fixed request body
+	pool  []byte // echo bodies are slices of it
+	echo  int
 
-	closing bool // each reply must end its connection, instead of must not
+	closing   bool // each reply must end its connection, instead of must not
+	reconnect bool // the server may end a connection, with a reply or between two requests
 }
 
 func newExchange(f exchangeFlags) (*exchange, error) {
@@ -41,7 +42,12 @@ func newExchange(f exchangeFlags) (*exchange, error) {
 	if err != nil || !at.Addr().Is4() {
 		return nil, fmt.Errorf("-addr: want an IPv4 host:port, got `%s`", f.addr)
 	}
-	x := &exchange{addr: syscall.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}, echo: f.echo, closing: f.closing}
+	x := &exchange{addr: syscall.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}}
+	x.echo, x.closing, x.reconnect = f.echo, f.closing, f.reconnect
+	x.kinds = append([]kind{{path: f.path}}, f.also...)
+	if len(x.kinds) > maxKinds || f.echo > 0 && len(f.also) > 0 {
+		return nil, fmt.Errorf("-also: at most %d, and not with -echo", maxKinds-1)
+	}
 	if f.bodyFile != "" {
 		if x.body, err = os.ReadFile(f.bodyFile); err != nil {
 			return nil, err
@@ -54,10 +60,13 @@ func newExchange(f exchangeFlags) (*exchange, error) {
 		}
 	} else if f.expectFile == "" {
 		return nil, errors.New("-expect or -echo is needed: a reply that isn't checked proves nothing")
-	} else if x.expect, err = os.ReadFile(f.expectFile); err != nil {
+	} else if x.kinds[0].expect, err = os.ReadFile(f.expectFile); err != nil {
 		return nil, err
 	}
-	x.head = head(f, max(len(x.body), f.echo))
+	for i := range x.kinds {
+		f.path = x.kinds[i].path
+		x.kinds[i].head = head(f, max(len(x.body), f.echo))
+	}
 	return x, nil
 }
 
@@ -76,11 +85,12 @@ func head(f exchangeFlags, length int) []byte {
 	return append(b, "\r\n"...)
 }
 
-// next appends one request to out; expect is the body its reply must have.
-func (x *exchange) next(out []byte) (request, expect []byte) {
-	out = append(out, x.head...)
+// next appends one request of a kind to out; expect is the body its reply must have.
+func (x *exchange) next(out []byte, of uint8) (request, expect []byte) {
+	k := &x.kinds[of]
+	out = append(out, k.head...)
 	if x.echo == 0 {
-		return append(out, x.body...), x.expect
+		return append(out, x.body...), k.expect
 	}
 	at := mrand.IntN(echoPool)
 	expect = x.pool[at : at+x.echo]
@@ -88,7 +98,7 @@ func (x *exchange) next(out []byte) (request, expect []byte) {
 }
 
 // check says what is wrong with a reply, or nil.
-func check(r response, expect []byte, closing bool) error {
+func (x *exchange) check(r response, expect []byte) error {
 	switch {
 	case r.status != 200:
 		return fmt.Errorf("status %d", r.status)
@@ -96,9 +106,9 @@ func check(r response, expect []byte, closing bool) error {
 		return fmt.Errorf("body of %d bytes, want %d", len(r.body), len(expect))
 	case !bytes.Equal(r.body, expect):
 		return errors.New("body has the right length and wrong bytes")
-	case r.closing && !closing:
+	case r.closing && !x.closing && !x.reconnect:
 		return errors.New("the server ends a keep-alive connection")
-	case closing && !r.closing:
+	case x.closing && !r.closing:
 		return errors.New("the server keeps a connection that it was said to end")
 	}
 	return nil

@@ -7,6 +7,10 @@
 // With -rate 0 it is a closed loop of -count requests: the check that runs before each measured row. With -hold it keeps
 // its connections idle until a line arrives on standard input, then uses each one again, so that a server that dropped
 // them gets no credit. With -drip each of them then sends one byte per second of a head that never ends, until that line.
+//
+// With -also it asks for other paths too, drawn by -seed, and says the latencies of each path. With -reconnect, for reloads,
+// a server may end connections as HTTP allows it to, and failures are counted to the end of the run.
+//
 // The result is one JSON object per line on standard output.
 //
 // One thread, one epoll, no goroutines: its own CPU is part of the machine that the server runs on, and is reported.
@@ -51,6 +55,15 @@ func parseFlags(args []string) (p plan, err error) {
 	f.Float64Var(&p.rate, "rate", 0, "requests per second, open loop (0: closed loop)")
 	f.IntVar(&p.count, "count", 0, "requests to send (with -rate: rate × duration)")
 	duration := f.Duration("duration", 5*time.Second, "length of an open loop")
+	reconnect := f.Bool("reconnect", false, "the server may end a connection with a reply, or idle; failures don't end the run")
+	var also []kind
+	f.Func("also", "`PATH,SHARE,FILE`: of all requests this share goes to PATH, and is answered with FILE; may be repeated",
+		func(text string) error {
+			k, err := parseAlso(text)
+			also = append(also, k)
+			return err
+		})
+	f.Uint64Var(&p.seed, "seed", 0, "of the draws for -also")
 	f.BoolVar(&p.hold, "hold", false, "hold the connections idle until a line on standard input, then use each again")
 	f.BoolVar(&p.drip, "drip", false, "send a byte per second on each connection until a line on standard input (a pipe)")
 	if err = f.Parse(args); err != nil {
@@ -63,7 +76,7 @@ func parseFlags(args []string) (p plan, err error) {
 		p.inFlight = p.connections
 	}
 	p.exchange, err = newExchange(exchangeFlags{
-		*addr, *method, *path, *contentType, *bodyFile, *expectFile, *fields, *echo, *closing,
+		*addr, *method, *path, *contentType, *bodyFile, *expectFile, *fields, *echo, *closing, *reconnect, also,
 	})
 	return p, err
 }

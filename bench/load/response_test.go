@@ -75,7 +75,7 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 		{response{status: 200, body: []byte("hello")}, true, "keeps a connection"},
 	}
 	for _, c := range cases {
-		if err := check(c.got, []byte("hello"), c.closing); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := (&exchange{closing: c.closing}).check(c.got, []byte("hello")); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got %v, want %q", err, c.want)
 		}
 	}

@@ -13,11 +13,19 @@ const keptReasons = 5
 // sample collects one run. Every latency is kept: exact percentiles, no histogram.
 type sample struct {
 	latency  []time.Duration // since due, of each right answer
+	kinds    []kindSample    // the same by kind; empty without a mix
 	late     []time.Duration // this client's own lateness: from when a request was due and a connection free
 	bytes    int
 	answered int
+	ended    int // connections that the server ended when no reply was due, or with one
 	failures int
 	reasons  []string
+}
+
+// kindSample is the part of a sample that one kind of request has.
+type kindSample struct {
+	path    string
+	latency []time.Duration
 }
 
 // result is what one line of output says. Latencies are in microseconds.
@@ -27,9 +35,17 @@ type result struct {
 	Reasons  []string  `json:"reasons"`
 	Seconds  float64   `json:"seconds"`
 	Bytes    int       `json:"bytes"`
+	Ended    int       `json:"ended"`
 	Latency  quantiles `json:"latency_us"`
 	Late     quantiles `json:"late_us"`
 	CPU      float64   `json:"client_cpu_us"`
+
+	Kinds map[string]kindResult `json:"kinds,omitempty"` // by path
+}
+
+type kindResult struct {
+	Requests int       `json:"requests"`
+	Latency  quantiles `json:"latency_us"`
 }
 
 type quantiles struct {
@@ -40,13 +56,22 @@ type quantiles struct {
 	Max  float64 `json:"max"`
 }
 
-func newSample(n int) sample {
-	return sample{latency: make([]time.Duration, 0, n), late: make([]time.Duration, 0, n), reasons: []string{}}
+func newSample(n int, kinds []kind) sample {
+	s := sample{latency: make([]time.Duration, 0, n), late: make([]time.Duration, 0, n), reasons: []string{}}
+	if len(kinds) > 1 {
+		for _, k := range kinds {
+			s.kinds = append(s.kinds, kindSample{k.path, make([]time.Duration, 0, n)})
+		}
+	}
+	return s
 }
 
-func (s *sample) add(latency time.Duration) {
+func (s *sample) add(of uint8, latency time.Duration) {
 	s.answered++
 	s.latency = append(s.latency, latency)
+	if len(s.kinds) > 0 {
+		s.kinds[of].latency = append(s.kinds[of].latency, latency)
+	}
 }
 
 func (s *sample) fail(err error) {
@@ -57,10 +82,17 @@ func (s *sample) fail(err error) {
 }
 
 func (s *sample) result(took, cpu time.Duration) result {
-	return result{
-		Requests: s.answered, Failures: s.failures, Reasons: s.reasons, Seconds: took.Seconds(), Bytes: s.bytes,
+	r := result{
+		Requests: s.answered, Failures: s.failures, Reasons: s.reasons, Seconds: took.Seconds(), Bytes: s.bytes, Ended: s.ended,
 		Latency: quantilesOf(s.latency), Late: quantilesOf(s.late), CPU: micros(cpu),
 	}
+	for _, k := range s.kinds {
+		if r.Kinds == nil {
+			r.Kinds = map[string]kindResult{}
+		}
+		r.Kinds[k.path] = kindResult{len(k.latency), quantilesOf(k.latency)}
+	}
+	return r
 }
 
 // quantilesOf sorts d and takes the nearest rank: the smallest value that q of all are at or below.
