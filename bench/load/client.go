@@ -147,6 +147,9 @@ func (c *client) send(i int, of uint8, due time.Duration) (err error) {
 	c.pending++
 	k.due, k.sent, k.kind = due, 0, of
 	k.out, k.expect = c.exchange.next(k.out[:0], of)
+	if c.exchange.reconnect && k.fd >= 0 && ended(k.fd) {
+		c.end(k)
+	}
 	if k.fd < 0 {
 		if k.fd, err = dial(&c.exchange.addr); err != nil {
 			return err
@@ -209,8 +212,7 @@ func (c *client) read(i int) error {
 		if err := c.take(i, b); err != nil {
 			return err
 		}
-		// The end of a connection may have come with the reply: then no other event tells of it.
-		if n < len(c.buf) && !c.exchange.reconnect || k.fd < 0 {
+		if n < len(c.buf) || k.fd < 0 {
 			return nil
 		}
 	}
@@ -245,11 +247,16 @@ func (c *client) take(i int, b []byte) error {
 	c.pending--
 	c.free = append(c.free, i)
 	if r.closing {
-		c.sample.ended++
-		_ = syscall.Close(k.fd)
-		k.fd = -1
+		c.end(k)
 	}
 	return nil
+}
+
+// end closes a connection that the server has ended, or said that it would.
+func (c *client) end(k *conn) {
+	c.sample.ended++
+	_ = syscall.Close(k.fd)
+	k.fd = -1
 }
 
 // fail records why, drops the connection, and lets its slot dial again. A server that may do so ends an idle connection for no

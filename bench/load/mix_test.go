@@ -125,12 +125,25 @@ func TestAReloadMayEndConnectionsButNotRequests(t *testing.T) {
 	if r.Requests != 1800 || r.Failures != 200 {
 		t.Errorf("failures are to be counted to the end: %+v", r)
 	}
-	idle := serve(t, get, func(w net.Conn, _ int) {
+}
+
+func TestAnIdleConnectionThatHasEndedIsOpenedAgain(t *testing.T) {
+	end, gone := make(chan struct{}), make(chan struct{})
+	addr := serve(t, get, func(w net.Conn, _ int) {
 		_, _ = io.WriteString(w, goodReply)
-		_ = w.Close()
+		if _, open := <-end; open {
+			_ = w.Close()
+			gone <- struct{}{}
+		}
 	})
-	r = runPlan(t, idle, "-connections", "1", "-rate", "50", "-duration", "400ms", "-reconnect")
-	if r.Requests != 20 || r.Failures != 0 || r.Ended < 19 {
-		t.Errorf("the end of an idle connection is no failure: %+v", r)
+	c := newTestClient(t, addr, "-connections", "1", "-count", "1", "-reconnect")
+	t.Cleanup(func() { close(end) })
+	for i := range 3 {
+		r, err := c.run()
+		if err != nil || r.Requests != 1 || r.Failures != 0 || r.Ended != min(i, 1) {
+			t.Fatalf("run %d: %+v, %v", i, r, err)
+		}
+		end <- struct{}{}
+		<-gone
 	}
 }

@@ -83,6 +83,13 @@ func dial(addr *syscall.SockaddrInet4) (int, error) {
 	return fd, nil
 }
 
+// ended reports whether the server has ended an idle connection: an edge-triggered poll may have told of it with the last reply.
+func ended(fd int) bool {
+	var b [1]byte
+	n, _, err := syscall.Recvfrom(fd, b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	return n == 0 && err == nil || errors.Is(err, syscall.ECONNRESET)
+}
+
 // cpuTime is the user and system time of this process.
 func cpuTime() time.Duration {
 	var u syscall.Rusage
