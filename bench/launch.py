@@ -21,10 +21,11 @@ class Launch:
     directory: Path
     threads: int = 1
     way: str = ""
+    workers: int = 1
 
     @property
     def wsgi(self) -> bool:
-        return self.target.endswith(":wsgi")
+        return self.target.endswith((":wsgi", ".wsgi:application"))
 
     @property
     def address(self) -> str:
@@ -33,3 +34,8 @@ class Launch:
     @property
     def socket(self) -> str:
         return str(self.directory / "application.sock")
+
+    @property
+    def control(self) -> str:
+        """Where awaitd is asked for its status."""
+        return str(self.directory / "control.sock")

@@ -9,10 +9,10 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from provision import BENCH, LOAD
-from rows import Request
+from rows import DATA, Request
 
 BYTES_TOLERANCE = 0.02  # a `date` or `server` field more or less; a wrong body is off by more
 GRACE = 60.0  # seconds a load generator may take beyond its load
@@ -45,6 +45,9 @@ class Load:
     failures: tuple[str, ...] = ()
     late_p99_us: float = 0.0
     cpu_us: float = 0.0
+    failed: int = 0  # requests without a right reply, as bench/load counts them
+    ended: int = 0  # connections that the server ended with a reply, or idle
+    kinds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # of a mix: latencies, and `requests`, by path
 
     @property
     def rate(self) -> float:
@@ -81,6 +84,9 @@ def parse_client(line: str) -> Load:
         failures=failures,
         late_p99_us=said["late_us"]["p99"],
         cpu_us=said["client_cpu_us"],
+        failed=said["failures"],
+        ended=said["ended"],
+        kinds={path: {**kind["latency_us"], "requests": kind["requests"]} for path, kind in said.get("kinds", {}).items()},
     )
 
 
@@ -115,9 +121,9 @@ def wrk(port: int, request: Request, connections: int, seconds: int) -> Load:
     return Load(load.requests, load.seconds, load.bytes, load.latency_us, load.failures, cpu_us=used * 1e6)
 
 
-def open_loop(port: int, request: Request, connections: int, rate: int, seconds: int) -> Load:
-    """Sends `rate` requests per second for `seconds`, each checked."""
-    command = client(port, request, connections, "-rate", str(rate), "-duration", f"{seconds}s")
+def open_loop(port: int, request: Request, connections: int, rate: int, seconds: int, *more: str) -> Load:
+    """Sends `rate` requests per second for `seconds`, each checked; `more` are further arguments of bench/load."""
+    command = client(port, request, connections, "-rate", str(rate), "-duration", f"{seconds}s", *more)
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + GRACE, check=False)
     if done.returncode != 0:
         raise LoadFailed(done.stderr.strip())
@@ -203,6 +209,8 @@ def client(port: int, request: Request, connections: int, *arguments: str) -> li
     command += ["-connections", str(connections), *arguments]
     if request.fields:
         command += ["-fields", str(request.fields)]
+    for also in request.also:
+        command += ["-also", f"{also.path},{also.share},{DATA / also.expect}"]
     if request.content_type != "-":
         command += ["-content-type", request.content_type]
     if request.echo:

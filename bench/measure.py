@@ -1,7 +1,7 @@
 """Measures a row: all its servers in turn, several rounds, in an order that changes from round to round.
 
 Load rows keep every server of the row running and load one at a time; what the others use meanwhile is recorded, and one
-that burns CPU while idle runs only during its own turns. Idle, start and slow rows start each server afresh.
+that burns CPU while idle runs only during its own turns. The other rows start each server afresh: FRESH has what they do.
 """
 
 import random
@@ -14,32 +14,24 @@ from functools import partial
 import load
 import machine
 import procs
-from load import Drip, Load, LoadFailed
+from fresh import MB, SETTLE, WARM_SECONDS, idle_sample, slow_sample
+from life import mixed_sample, reload_sample, stuck_sample
+from load import Load, LoadFailed
+from preload import preload_sample
 from provision import say
 from rows import CONNECTIONS, Row
 from running import NotAvailable, Running
+from samples import Sample, Turn, Void, right
 from servers import FRONT, SERVERS
+from start import start_sample
 
-MB = 2**20
 BURNING = 0.01  # of one core while nobody asks anything
-WARM_SECONDS = 1
 VERIFIED_EACH = 4  # requests per connection in a verification pass
-SETTLE = 1.0  # seconds for memory to come to rest
 FRESH_ROUNDS = 3  # rounds of rows that start their servers afresh, at most
-STILL_OPEN = 0.95  # of the slow senders at the end, and of the bytes they are to send
-
-
-class Void(Exception):
-    """A reply failed or was wrong: the server has no figure in this row."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One round of one server: figures by name, and the headline's split by process role."""
-
-    round: int
-    figures: Mapping[str, float]
-    roles: Mapping[str, float]
+FRESH: dict[str, Callable[[Turn], Sample]] = {
+    "idle": idle_sample, "start": start_sample, "slow": slow_sample, "mixed": mixed_sample, "reload": reload_sample,
+    "stuck": stuck_sample, "preload": preload_sample,
+}  # fmt: skip
 
 
 @dataclass
@@ -53,12 +45,15 @@ class RowResult:
 
 @dataclass(frozen=True)
 class Effort:
-    """How much to measure."""
+    """How much to measure; without `seconds` each row has its own."""
 
     rounds: int
-    seconds: int
+    seconds: int | None
     connections: int | None
     seed: int
+
+    def window(self, row: Row) -> int:
+        return self.seconds or row.seconds
 
 
 def measure(row: Row, names: list[str], effort: Effort) -> RowResult:
@@ -69,14 +64,11 @@ def measure(row: Row, names: list[str], effort: Effort) -> RowResult:
         with Field(result, names) as field_:
             field_.run(effort, rng)
         return result
-    fresh: dict[str, Callable[[Row, str, int], Sample]] = {
-        "idle": idle_sample, "start": start_sample, "slow": partial(slow_sample, effort.seconds),
-    }  # fmt: skip
-    once = fresh[row.kind]
     for number in range(min(effort.rounds, FRESH_ROUNDS)):
         for name in shuffled(names, rng):
             if name not in result.missing:
-                attempt(result, name, partial(once, row, name, number))
+                turn = Turn(row, name, number, effort.window(row), effort.seed + number)
+                attempt(result, name, partial(FRESH[row.kind], turn))
     return result
 
 
@@ -98,13 +90,6 @@ def shuffled(names: list[str], rng: random.Random) -> list[str]:
     return rng.sample(names, len(names))
 
 
-def right(answer: Load) -> Load:
-    """Returns the load if every reply was right."""
-    if answer.failures:
-        raise Void("; ".join(answer.failures))
-    return answer
-
-
 class Field(ExitStack):
     """The servers of one load row, running side by side."""
 
@@ -122,7 +107,7 @@ class Field(ExitStack):
         self.send_burners_off()
         for number in range(effort.rounds):
             for name in shuffled(self.names, rng):
-                self.attempt(name, partial(self.turn, name, number, connections, effort.seconds))
+                self.attempt(name, partial(self.turn, name, number, connections, effort.window(self.row)))
 
     def attempt(self, name: str, action: Callable[[], Sample | None]) -> None:
         """Does what attempt() does, and stops a server that has failed."""
@@ -199,85 +184,3 @@ def cpu_figures(used: Mapping[str, float], requests: int) -> dict[str, float]:
         own = sum(us for role, us in used.items() if role != FRONT)
         figures |= {"own_cpu_us": own / requests, "own_per_cpu_second": requests * 1e6 / own}
     return figures
-
-
-def idle_sample(row: Row, name: str, number: int) -> Sample:
-    """Memory that 10,000 connections add to a warm server, after each had one reply and before each has another."""
-    server = Running(SERVERS[name], row)
-    try:
-        right(load.wrk(server.port, row.request, 64, WARM_SECONDS))
-        time.sleep(SETTLE)
-        before = server.memory()
-        with load.held(server.port, row.request, row.connections) as connections:
-            right(connections.opened())
-            time.sleep(SETTLE)
-            after = server.memory()
-            right(connections.used_again())
-    finally:
-        server.stop()
-    added = procs.total(after) - procs.total(before)
-    each = {"rss": added.rss, "pss": added.pss, "private_dirty": added.private_dirty}
-    figures = {f"{kind}_each": value / row.connections for kind, value in each.items()}
-    figures["largest_each"] = max(figures.values())
-    say(f"  round {number + 1} {name}: {figures['largest_each']:.0f} bytes each")
-    return Sample(number, figures, {role: (after[role].rss - before[role].rss) / row.connections for role in after})
-
-
-def start_sample(row: Row, name: str, number: int) -> Sample:
-    """Memory right after the first reply has been given and things have settled, and how long that reply took."""
-    server = Running(SERVERS[name], row)
-    try:
-        right(load.verify(server.port, row.request, 1, 1))
-        time.sleep(SETTLE)
-        memory = server.memory()
-    finally:
-        server.stop()
-    whole = procs.total(memory)
-    figures = {"rss_mb": whole.rss / MB, "pss_mb": whole.pss / MB, "seconds": server.start_seconds}
-    return Sample(number, figures, {role: m.rss / MB for role, m in memory.items()})
-
-
-def slow_sample(seconds: int, row: Row, name: str, number: int) -> Sample:
-    """What one connection at a fixed rate waits, first alone and then beside connections that send a byte per second each."""
-    server = Running(SERVERS[name], row)
-    try:
-        right(load.open_loop(server.port, row.request, 1, row.rate, WARM_SECONDS))
-        alone, alone_foreign = watched(server, row, seconds)
-        with load.dripping(server.port, row.request, row.connections) as senders:
-            right(senders.opened())
-            time.sleep(SETTLE)  # by then each has sent its first byte
-            beside, beside_foreign = watched(server, row, seconds, senders.pid)
-            drip = senders.ended()
-    finally:
-        server.stop()
-    if wrong := check_drip(drip):
-        raise Void(wrong)
-    figures = {
-        **{f"{q}_alone": alone.latency_us[q] for q in ("p50", "p99", "p999")},
-        **{f"{q}_beside": beside.latency_us[q] for q in ("p50", "p99", "p999")},
-        "growth": beside.latency_us["p99"] / alone.latency_us["p99"],
-        "open": drip.open,
-        "cut": drip.cut,
-        "client_late_p99_us": max(alone.late_p99_us, beside.late_p99_us),
-        "foreign": max(alone_foreign, beside_foreign),
-    }
-    say(f"  round {number + 1} {name}: p99 {figures['p99_alone']:.0f} µs alone, {figures['p99_beside']:.0f} µs beside")
-    return Sample(number, figures, {})
-
-
-def watched(server: Running, row: Row, seconds: int, *senders: int) -> tuple[Load, float]:
-    """An open loop on one connection, and the share of the machine that went to anything but it, server and senders."""
-    machine_before, before, dripped = machine.busy(), server.usage(), sum(map(procs.cpu_us, senders))
-    answer = right(load.open_loop(server.port, row.request, 1, row.rate, seconds))
-    dripped, used = sum(map(procs.cpu_us, senders)) - dripped, procs.cpu_between(before, server.usage(), server.role)
-    ours = sum(used.values()) + answer.cpu_us + dripped
-    return answer, machine.foreign_share(machine_before, machine.busy(), ours)
-
-
-def check_drip(drip: Drip) -> str:
-    """Says why the slow senders were none, or nothing."""
-    if drip.open < STILL_OPEN * drip.connections:
-        return f"{drip.open} of {drip.connections} slow senders were open at the end"
-    if drip.sent < STILL_OPEN * drip.connections * drip.seconds:
-        return f"slow senders sent {drip.sent} bytes in {drip.seconds:.1f} s, not one per second each"
-    return ""

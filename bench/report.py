@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
-from measure import Effort, RowResult, Sample
+from measure import FRESH, Effort, RowResult
+from rows import SECONDS
+from samples import Sample
 from servers import SERVERS
 from stats import Figure, figure, ratio
 from targets import BEST_ASGI, Verdict, best
@@ -104,10 +106,64 @@ VIEWS = {
         frozenset({"p99_beside"}),
     ),
     "start": View(
-        "rss_mb",
-        (("rss_mb", "RSS MB"), ("pss_mb", "PSS MB"), ("seconds", "first reply after s")),
-        frozenset({"rss_mb"}),
+        "first_ms",
+        (
+            ("first_ms", "first reply after ms"),
+            ("import_ms", "import ms"),
+            ("beyond_ms", "beyond 1.2 × import ms"),
+            ("rss_mb", "RSS MB"),
+            ("pss_mb", "PSS MB"),
+        ),
+        frozenset({"first_ms", "beyond_ms", "rss_mb"}),
         split="rss_mb",
+    ),
+    "mixed": View(
+        "p99",
+        (
+            ("p99", "p99 ms of the others"),
+            ("p50", "p50"),
+            ("p999", "p99.9"),
+            ("max", "longest"),
+            ("p50/wait", "p50 ms of those that wait"),
+            ("p99/wait", "p99"),
+            ("p50/burn", "p50 ms of those that burn"),
+            ("p99/burn", "p99"),
+        ),
+        frozenset({"p99"}),
+        ratios=(("p99", "awaitd", "p99 of the others × awaitd"),),
+    ),
+    "stuck": View(
+        "replaced",
+        (("answered", "504 after s"), ("replaced", "replaced after s")),
+        frozenset({"answered", "replaced"}),
+    ),
+    "reload": View(
+        "failed",
+        (
+            ("failed", "failed"),
+            ("ended", "ended"),
+            ("rate", "requests/s"),
+            ("rate_alone", "undisturbed"),
+            ("p50", "p50 ms"),
+            ("p50_alone", "undisturbed"),
+            ("p99", "p99 ms"),
+            ("p99_alone", "undisturbed"),
+            ("max", "longest ms"),
+            ("max_alone", "undisturbed"),
+            ("reload_s", "longest reload s"),
+        ),
+        frozenset({"failed", "p99"}),
+    ),
+    "preload": View(
+        "many_mb",
+        (
+            ("one_mb", "1 worker: PSS MB"),
+            ("many_mb", "zygote + 4 workers: PSS MB"),
+            ("growth", "× 1 worker"),
+            ("zygote_mb", "of which the zygote"),
+            ("forked_mb", "each worker"),
+        ),
+        frozenset({"one_mb", "many_mb", "growth"}),
     ),
 }
 
@@ -115,7 +171,7 @@ VIEWS = {
 def markdown(facts: Facts, effort: Effort, results: Results, verdicts: Sequence[Verdict]) -> str:
     """The whole report."""
     parts = [heading(facts, effort), noise(results), targets(verdicts)]
-    parts += [table(result, facts) for result in results.values()]
+    parts += [table(result, facts, effort) for result in results.values()]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -127,9 +183,9 @@ def heading(facts: Facts, effort: Effort) -> str:
         f"{facts['cpus']} × {facts['cpu']}, {facts['memory_mb']} MB, Linux {facts['kernel']}, {facts['system']}; "
         f"CPython {facts['python']}, {facts['nginx']}, wrk {facts['wrk']}. "
         f"Commit {facts['commit'] or 'unknown'}{state}.{binary}\n\n"
-        f"Median (lowest–highest) of {effort.rounds} interleaved rounds of {effort.seconds} s, seed {effort.seed}; "
-        "one worker, access logs off. The load generator shares the machine: compare CPU per request first. "
-        "Method and conditions: bench/README.md."
+        f"Median (lowest–highest) of {effort.rounds} interleaved rounds of {effort.seconds or SECONDS} s, seed {effort.seed}; "
+        "one worker, access logs off; a table says where it differs. "
+        "The load generator shares the machine: compare CPU per request first. Method and conditions: bench/README.md."
     )
 
 
@@ -167,7 +223,7 @@ def targets(verdicts: Sequence[Verdict]) -> str:
     return "\n".join(lines)
 
 
-def table(result: RowResult, facts: Facts) -> str:
+def table(result: RowResult, facts: Facts, effort: Effort) -> str:
     row, samples = result.row, result.samples
     view = VIEWS[row.view or row.kind]
     ratios = tuple(r for r in view.ratios or usual_ratios(result) if r[1] in samples)
@@ -180,7 +236,7 @@ def table(result: RowResult, facts: Facts) -> str:
         cells = [title(server, facts), *figures(samples[server], view)]
         cells += [spread(ratio(samples[server], name, samples[base], name)) for name, base, _ in ratios]
         lines.append(line(cells))
-    return "\n".join([*lines, *(f"\n{note}" for note in notes(result, facts))])
+    return "\n".join([*lines, *(f"\n{note}" for note in notes(result, facts, effort))])
 
 
 def figures(samples: Sequence[Sample], view: View) -> list[str]:
@@ -194,9 +250,10 @@ def figures(samples: Sequence[Sample], view: View) -> list[str]:
     return cells
 
 
-def notes(result: RowResult, facts: Facts) -> list[str]:
+def notes(result: RowResult, facts: Facts, effort: Effort) -> list[str]:
     """What is said under a table: why a server is missing, and what has to be known of those that are there."""
-    said = [f"{title(name, facts)}: {reason}." for name, reason in result.missing.items()]
+    said = [rounds(result, effort)] if result.row.kind in FRESH and result.samples else []
+    said += [f"{title(name, facts)}: {reason}." for name, reason in result.missing.items()]
     said += [
         f"{name} uses CPU while idle; it ran only during its own turns."
         for name, many in result.samples.items()
@@ -204,6 +261,12 @@ def notes(result: RowResult, facts: Facts) -> list[str]:
     ]
     said += [SERVERS[name].remark for name in result.row.servers if name in result.samples and SERVERS[name].remark]
     return said + list(result.row.remarks)
+
+
+def rounds(result: RowResult, effort: Effort) -> str:
+    """Of a row that has its own: how often it was measured, and how long where time is what it takes."""
+    length = f" of {effort.window(result.row)} s" if result.row.rate else ""
+    return f"Rounds: {max(map(len, result.samples.values()))}{length}, each with servers started afresh."
 
 
 def usual_ratios(result: RowResult) -> tuple[tuple[str, str, str], ...]:

@@ -14,12 +14,24 @@ NO_FLOOR = ASGI_SERVERS[1:]
 MEGABYTE_SERVERS = ("awaitd", "uvicorn", "granian", "hypercorn")
 HEADERS_SERVERS = ("nginx", "awaitd", "uvicorn", "granian")
 SLOW_SERVERS = ("awaitd", "uvicorn", "granian")
+MIXED_SERVERS = ("awaitd", "uvicorn", "granian", "gunicorn", "hypercorn")
+RELOAD_SERVERS = ("awaitd", "granian", "gunicorn", "uvicorn")
+SECONDS = 5  # of a row that doesn't say otherwise; `--seconds` changes it for all
 CONNECTIONS = 64  # of a row that doesn't say otherwise; `--connections` changes it
 
 
 @dataclass(frozen=True)
+class Also:
+    """Another path that has a share of all requests, drawn one by one, and the body that must come back."""
+
+    path: str
+    share: float
+    expect: str
+
+
+@dataclass(frozen=True)
 class Request:
-    """One request and the body that must come back.
+    """One request and the body that must come back; `also` is what is asked for besides.
 
     With `echo` so many random bytes go out and must come back; wrk, which has one body, repeats `body` up to that length.
     `fields` is how many header fields are sent besides Host.
@@ -32,6 +44,7 @@ class Request:
     expect: str = "hello.txt"
     echo: int = 0
     fields: int = 0
+    also: tuple[Also, ...] = ()
 
     @cached_property
     def body_file(self) -> str:
@@ -44,7 +57,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Row:
-    """`rate` > 0 makes an open loop; kind is `load`, `idle`, `start` or `slow`.
+    """`rate` > 0 makes an open loop; kind is `load` or one of those in FRESH of measure.py.
 
     `ideal` is the most requests/s that the application allows; `view` names the table's columns where they aren't those of
     the kind; `remarks` are printed under the table.
@@ -59,6 +72,8 @@ class Row:
     rate: int = 0
     kind: str = "load"
     threads: int = 1
+    workers: int = 1
+    seconds: int = SECONDS
     ideal: float = 0.0
     view: str = ""
     remarks: tuple[str, ...] = ()
@@ -75,6 +90,28 @@ ORDER = Request("/orders/7", "POST", "application/json", "order.json", "receipt.
 WAIT_REMARKS = (
     "At best: 4 threads that each wait 10 ms give 400 requests/s.",
     "bjoern and fastpysgi have no threads, so 100 requests/s is all they can give; they are not measured here.",
+)
+MIXED_REMARKS = (
+    "Each request is drawn: 1 % ask for a page that waits 200 ms, 1 % for one that uses 50 ms of CPU, the others for hello. "
+    "Round n draws with the seed above plus n - 1, so all servers are asked the same in the same order.",
+    "Latency counts from when a request was due. A server that accepts a connection in one worker keeps it there: what is "
+    "asked on it waits for whatever that worker does.",
+)
+STUCK_REMARKS = (
+    "A worker of two runs `while True: pass`; `--timeout-request 1s`. *Replaced* is when a new worker is ready, as `awaitd "
+    "status` says; both count from the request.",
+)
+RELOAD_REMARKS = (
+    "Two runs of the same server: the first undisturbed, the second with 5 times SIGHUP, evenly spread. *Failed* are requests "
+    "without a right reply; *ended* are connections that the server ended as HTTP allows, with a reply or while idle.",
+)
+PRELOAD_REMARKS = (
+    "PSS of all Python processes after each worker has had 200 requests: one worker without `--preload`, and the zygote with 4 "
+    "workers. examples/django_site, out of debug, its page of questions, 8 connections.",
+)
+START_REMARKS = (
+    '*Import* is `python -c "import APPLICATION"` in the same environment, in turns with the starts; *beyond* is what the '
+    "first reply takes longer than 1.2 times that. Medians of 5 in each round.",
 )
 FILE_REMARKS = (
     "granian, pyvoy and fastpysgi have no `wsgi.file_wrapper`: there the application gives the file in blocks of 64 KB.",
@@ -122,6 +159,57 @@ ROWS = {
         Row("hello_5k", "ASGI hello at 5,000 requests/s, open loop", ASGI_SERVERS, rate=5000),
         Row("idle", "10,000 idle keep-alive connections", ASGI_SERVERS, connections=10_000, kind="idle"),
         Row("slow_senders", "1 connection beside 10,000 slow senders", SLOW_SERVERS, connections=10_000, rate=500, kind="slow"),
-        Row("start", "at start, after the first reply", ASGI_SERVERS, connections=1, kind="start"),
+        Row("start", "at start, after the first reply", ASGI_SERVERS, connections=1, kind="start", remarks=START_REMARKS),
+        Row(
+            "start_fastapi",
+            "the same with FastAPI",
+            NO_FLOOR,
+            "fastapi_app:app",
+            ORDER,
+            connections=1,
+            kind="start",
+            remarks=START_REMARKS,
+        ),
+        Row(
+            "mixed",
+            "300 requests/s, open loop, of which 1 % wait and 1 % burn CPU; 2 workers",
+            MIXED_SERVERS,
+            "busy:app",
+            Request(also=(Also("/wait", 0.01, "wait.txt"), Also("/burn", 0.01, "burn.txt"))),
+            rate=300,
+            workers=2,
+            kind="mixed",
+            seconds=60,
+            remarks=MIXED_REMARKS,
+        ),
+        Row("stuck", "a worker in an endless loop", ("awaitd",), "busy:app", workers=2, kind="stuck", remarks=STUCK_REMARKS),
+        Row(
+            "reload",
+            "5 reloads under 5,000 requests/s, open loop; 2 workers",
+            RELOAD_SERVERS,
+            rate=5000,
+            workers=2,
+            kind="reload",
+            seconds=10,
+            remarks=RELOAD_REMARKS,
+        ),
+        Row(
+            "preload",
+            "memory of 4 preloaded workers of a Django site, WSGI",
+            ("awaitd",),
+            "config.wsgi:application",
+            connections=8,
+            kind="preload",
+            remarks=PRELOAD_REMARKS,
+        ),
+        Row(
+            "preload_asgi",
+            "the same, ASGI",
+            ("awaitd",),
+            "config.asgi:application",
+            connections=8,
+            kind="preload",
+            remarks=PRELOAD_REMARKS,
+        ),
     )
 }

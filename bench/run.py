@@ -23,7 +23,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", type=names(set(ROWS)), default=list(ROWS), metavar="ROW,…", help=", ".join(ROWS))
     parser.add_argument("--servers", type=names(set(SERVERS)), default=list(SERVERS), metavar="NAME,…", help=", ".join(SERVERS))
     parser.add_argument("--rounds", type=int, default=7, help="interleaved rounds; the median counts (default 7)")
-    parser.add_argument("--seconds", type=int, default=5, help="length of each measured window (default 5)")
+    parser.add_argument("--seconds", type=int, help="length of each measured window (default 5; mixed 60, reload 10)")
     parser.add_argument("--connections", type=int, help="instead of 64; rows with another number keep theirs")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="of the order in each round")
     parser.add_argument("--out", type=Path, help="path without suffix (default bench/results/DATE)")

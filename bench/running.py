@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import nginx
@@ -21,6 +21,7 @@ from servers import Server
 
 START_LIMIT = 30.0  # seconds until the first reply
 STOP_LIMIT = 5.0  # seconds for a graceful end, then SIGKILL
+POLL = 0.0005  # seconds between two attempts to connect
 PORTS = (20_000, 30_000)
 NOBODY = {502, 503, 504}  # what a proxy answers while nobody is behind it
 LOG_TAIL = 300  # characters of a server's log that explain why it didn't start
@@ -31,22 +32,25 @@ class NotAvailable(Exception):
 
 
 class Running:
-    """A server from its start to `stop`."""
+    """A server from its start to `stop`. `options` are added to its command line, `variables` to its environment."""
 
-    def __init__(self, server: Server, row: Row) -> None:
+    def __init__(
+        self, server: Server, row: Row, options: Iterable[str] = (), variables: Mapping[str, str] | None = None
+    ) -> None:
         self.server = server
         self.stopped = False
         self.directory = tempfile.TemporaryDirectory(prefix=f"bench-{server.name}-")
         home = Path(self.directory.name)
         self.port = free_port()
-        launch = Launch(row.target, self.port, row.connections, home, row.threads, server.way)
+        self.launch = Launch(row.target, self.port, row.connections, home, row.threads, server.way, row.workers)
+        self.environment = {**environment(home), **(variables or {})}
         self.log = home / "log"
         self.processes: list[subprocess.Popen[bytes]] = []  # the server, and nginx if there is one in front of it
         began = time.monotonic()
         try:
-            self.start(server.command(launch))
+            self.start([*server.command(self.launch), *options])
             if server.way:
-                self.start(nginx.front(launch))
+                self.start(nginx.front(self.launch))
             self.role = server.role(self.processes[0].pid)
             self.wait_ready(row.request.path if row.request.method == "GET" else "/docs")
         except BaseException:
@@ -56,7 +60,6 @@ class Running:
 
     def start(self, command: list[str]) -> None:
         """Starts a process in a session of its own."""
-        home = self.log.parent
         with self.log.open("ab") as log:
             try:
                 process = subprocess.Popen(
@@ -64,8 +67,8 @@ class Running:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    cwd=home,
-                    env=environment(home),
+                    cwd=self.launch.directory,
+                    env=self.environment,
                     start_new_session=True,
                 )
             except OSError as error:
@@ -85,9 +88,9 @@ class Running:
                 reply.read()
                 if reply.status not in NOBODY:
                     return
-                time.sleep(0.005)
+                time.sleep(POLL)
             except (OSError, http.client.HTTPException):
-                time.sleep(0.005)
+                time.sleep(POLL)
             finally:
                 connection.close()
         raise NotAvailable(f"no reply within {START_LIMIT:.0f} s: {self.log_tail()}")
@@ -106,6 +109,15 @@ class Running:
         for process in self.processes:
             used |= procs.memory(process.pid, self.role)  # no role is in two trees
         return used
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started."""
+        return self.processes[0].pid
+
+    def descendants(self) -> set[tuple[int, int]]:
+        """The keys of the processes below the first."""
+        return {p.key for p in procs.tree(self.pid, procs.running()) if p.pid != self.pid}
 
     def stop(self) -> None:
         """Ends all, nginx before what is behind it. A second call does nothing."""

@@ -1,8 +1,8 @@
 """The servers: how each is started, which applications it can run, and what its processes are called.
 
-Conditions for all: one worker, as many application threads as the row says, access log off, warnings only, uvloop where the
-server takes one, connections kept alive for an hour and for any number of requests, a backlog that 10,000 connections don't
-overrun.
+Conditions for all: as many workers (one, mostly) and application threads as the row says, access log off, warnings only, uvloop
+where the server takes one, connections kept alive for an hour and for any number of requests, a backlog that 10,000 connections
+don't overrun.
 """
 
 import os
@@ -59,7 +59,7 @@ def awaitd(launch: Launch) -> list[str]:
         command += ["--bind", f"{scheme}unix:{launch.socket}", "--forwarded-allow-ips", "unix"]
     else:
         command += ["--host", "127.0.0.1", "--port", str(launch.port)]
-    command += ["--workers", "1", "--backlog", BACKLOG]
+    command += ["--workers", str(launch.workers), "--backlog", BACKLOG, "--control", launch.control]
     command += ["--no-access-log", "--log-level", "warning", "--timeout-keep-alive", KEEP_ALIVE]
     return [*command, "--threads", str(launch.threads)] if launch.wsgi else [*command, "--loop", "uvloop"]
 
@@ -67,13 +67,14 @@ def awaitd(launch: Launch) -> list[str]:
 def uvicorn(launch: Launch) -> list[str]:
     command = [str(VENV / "bin" / "uvicorn"), launch.target, "--host", "127.0.0.1", "--port", str(launch.port)]
     command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
+    command += ["--workers", str(launch.workers)]
     return [*command, "--backlog", BACKLOG, "--timeout-keep-alive", KEEP_ALIVE]
 
 
 def granian(launch: Launch) -> list[str]:
     command = [str(VENV / "bin" / "granian"), launch.target]
     command += ["--uds", launch.socket] if launch.way else ["--host", "127.0.0.1", "--port", str(launch.port)]
-    command += ["--workers", "1", "--runtime-threads", "1", "--no-access-log", "--log-level", "warning"]
+    command += ["--workers", str(launch.workers), "--runtime-threads", "1", "--no-access-log", "--log-level", "warning"]
     # It never holds more connections than --backpressure, and ends one that is idle for longer than the read timeout.
     command += ["--backlog", BACKLOG, "--backpressure", str(launch.connections + 512)]
     command += ["--http", "1", "--http1-header-read-timeout", "60000"]
@@ -83,7 +84,7 @@ def granian(launch: Launch) -> list[str]:
 
 
 def gunicorn(launch: Launch) -> list[str]:
-    command = [str(VENV / "bin" / "gunicorn"), launch.target, "--workers", "1"]
+    command = [str(VENV / "bin" / "gunicorn"), launch.target, "--workers", str(launch.workers)]
     command += ["--bind", f"unix:{launch.socket}", "--forwarded-allow-ips", "*"] if launch.way else ["--bind", launch.address]
     command += ["--keep-alive", KEEP_ALIVE, "--max-requests", "0", "--backlog", BACKLOG, "--log-level", "warning"]
     command += ["--worker-connections", str(launch.connections + 512), "--no-control-socket"]
@@ -95,7 +96,7 @@ def gunicorn(launch: Launch) -> list[str]:
 def hypercorn(launch: Launch) -> list[str]:
     config = launch.directory / "hypercorn.toml"
     config.write_text(
-        f'bind = "{launch.address}"\nworkers = 1\nworker_class = "uvloop"\nbacklog = {BACKLOG}\n'
+        f'bind = "{launch.address}"\nworkers = {launch.workers}\nworker_class = "uvloop"\nbacklog = {BACKLOG}\n'
         f'keep_alive_timeout = {KEEP_ALIVE}\nkeep_alive_max_requests = {UNLIMITED}\nloglevel = "WARNING"\n'
     )
     return [str(VENV / "bin" / "hypercorn"), "--config", str(config), launch.target]

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from measure import Sample
+from samples import Sample
 
 
 @dataclass(frozen=True)

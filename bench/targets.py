@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from measure import RowResult, Sample
+from measure import RowResult
+from samples import Sample
 from stats import Figure, figure, ratio
 
 NEWER = (3, 14)  # from here on tasks can be started eagerly with less work, and some limits are lower
@@ -67,6 +68,10 @@ WHOLE_TEXT = "the same, of application server and nginx together"
 BEST_WAY_TEXT = "the same by `proxy_pass` with keepalive, uWSGI by `uwsgi_pass`: each in its best way"
 UWSGI_PASS = ("uwsgi@uwsgi_pass",)
 ECHO_TEXT = "echo of 1 MB: requests per CPU-second (1 / CPU per request) to uvicorn"
+START_TEXT = "hello: first reply after the start, less 1.2 × `python -c 'import hello'`"
+START_FASTAPI_TEXT = "the same with FastAPI, less 1.2 × `python -c 'import fastapi_app'`"
+MIXED_TEXT = "300 requests/s, 1 % wait, 1 % burn CPU, 2 workers: p99 of the others to the best peer"
+TWO_WORKERS = ("uvicorn", "granian", "gunicorn", "hypercorn")
 CPU, BEST_ASGI = "cpu_us", ("uvicorn", "granian", "pyvoy")
 
 TARGETS = (
@@ -87,6 +92,14 @@ TARGETS = (
     Target(WHOLE_TEXT, "behind_nginx", "per_cpu_second", 1.5, UWSGI_PASS, at_least=True, ours="awaitd@uwsgi_pass"),
     Target(BEST_WAY_TEXT, "behind_nginx", "per_cpu_second", 1.5, UWSGI_PASS, at_least=True, ours="awaitd@proxy_pass"),
     Target("RSS of the server process at start", "start", "role:server", 25, unit="MB"),
+    Target(START_TEXT, "start", "beyond_ms", 60, unit="ms"),
+    Target(START_FASTAPI_TEXT, "start_fastapi", "beyond_ms", 60, unit="ms"),
+    Target(MIXED_TEXT, "mixed", "p99", 0.25, TWO_WORKERS),
+    Target("a worker in an endless loop, deadline 1 s: its client's 504 after", "stuck", "answered", 1.2, unit="s"),
+    Target("the same: another worker ready after", "stuck", "replaced", 2.0, unit="s"),
+    Target("5 reloads under 5,000 requests/s: requests that fail", "reload", "failed", 0, unit="requests"),
+    Target("Django by WSGI: PSS of zygote and 4 preloaded workers to one without", "preload", "growth", 2.1),
+    Target("the same by ASGI", "preload_asgi", "growth", 2.1),
     Target("one idle keep-alive connection", "idle", "largest_each", 512, unit="bytes"),
 )
 
