@@ -12,6 +12,7 @@ from functools import partial
 
 import control
 import load
+import procs
 from fresh import WARM_SECONDS, watched
 from load import Load
 from provision import say
@@ -25,7 +26,7 @@ DEADLINE = 1.0  # seconds, of the request that gets stuck
 STUCK_LIMIT = 10.0  # seconds in which it has to be over
 STATUS_EVERY = 0.005
 RELOADS = 5
-GONE_EVERY = 0.01
+GONE_EVERY = 0.02
 
 
 def mixed_sample(turn: Turn) -> Sample:
@@ -159,7 +160,7 @@ class Reloads(threading.Thread):
             time.sleep(max(0.0, began + (number + 0.25) * self.seconds / RELOADS - time.monotonic()))
             before, sent = self.server.descendants(), time.monotonic()
             os.kill(self.server.pid, signal.SIGHUP)
-            while len(before - self.server.descendants()) < self.workers:
+            while sum(not procs.alive(key) for key in before) < self.workers:
                 if time.monotonic() > began + self.seconds:
                     self.late = f"{number} of {RELOADS} reloads were over at the end of the load of {self.seconds} s"
                     return
