@@ -92,7 +92,7 @@ class Chaos:
             for pid in [pid for pid, until in self._stopped.items() if until <= now]:
                 self._go_on(pid)
             assert self.server.process.poll() is None, f"the server ended:\n{self.server.output()[-5000:]}"
-            self._act(self.dice.choices(["SIGKILL", "SIGSEGV", "SIGSTOP", "SIGHUP"], [4, 2, 4, 2])[0])
+            self._act(self.dice.choices(["SIGKILL", "SIGSEGV", "SIGSTOP", "SIGHUP", "freeze"], [4, 2, 4, 2, 2])[0])
             time.sleep(self.dice.uniform(0.05, 1.0))  # the storm's own pace; nothing is waited for
         for pid in list(self._stopped):
             self._go_on(pid)
@@ -104,10 +104,23 @@ class Chaos:
             return
         if (pid := self._victim()) is None:
             return
+        if name == "freeze":
+            self._freeze(pid)
+            return
         if name == "SIGSTOP":
             self._stopped[pid] = time.monotonic() + self.dice.uniform(0.02, 1.5 * DEADLINE)
         self.hits[pid].append(time.time())
         _signal(pid, getattr(signal, name))
+
+    def _freeze(self, victim: int) -> None:
+        """Stops all workers, so that requests lie in their rings and have nowhere to go, and kills one of them then."""
+        for pid in family(self.server.pid)[1:]:
+            self._stopped[pid] = time.monotonic() + 0.3
+            self.hits[pid].append(time.time())
+            _signal(pid, signal.SIGSTOP)
+        time.sleep(0.2)
+        self.hits[victim].append(time.time())
+        _signal(victim, signal.SIGKILL)
 
     def _victim(self) -> int | None:
         """A worker, ready or not; but not so many unready ones in a row that it counts as a crash loop."""

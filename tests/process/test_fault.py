@@ -10,13 +10,15 @@ import random
 import shutil
 import signal
 import subprocess
+import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 import storm
-from harness import ROOT, Server, StartServer, alive, descriptors, eventually, family, resident
+from harness import ROOT, Server, StartServer, alive, cpu_seconds, descriptors, eventually, family, resident
 
 SECONDS = float(os.environ.get("FAULT_SECONDS", "10"))
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "1"))
@@ -59,6 +61,13 @@ def connected(server: Server) -> bool:
     port = int(server.url.rpartition(":")[2])
     lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
     return any(int(line.split()[1].partition(":")[2], 16) == port and line.split()[3] in ("01", "08") for line in lines)
+
+
+def rests(pid: int) -> bool:
+    """Whether a process has used no time for a moment: it has done all there was to do."""
+    before = cpu_seconds(pid)
+    threading.Event().wait(0.1)
+    return cpu_seconds(pid) == before
 
 
 # spec: process 3
@@ -109,19 +118,27 @@ def test_every_request_ends_once_and_for_a_reason(
     assert not any(map(alive, everyone))
 
 
+# spec: process 4
 # spec: process 5
+@pytest.mark.parametrize("frozen", [False, True])
 @pytest.mark.parametrize("interface", ["asgi", "wsgi"])
 def test_kill_9_costs_only_what_the_worker_had_started(
-    storm_run: StartServer, ledger: Path, tmp_path: Path, interface: str
+    storm_run: StartServer, ledger: Path, tmp_path: Path, interface: str, frozen: bool
 ) -> None:
+    """Frozen: both workers stand still first, so that requests lie in their rings and nowhere else to go."""
     server = storm_run(interface, "--workers", "2", *(["--threads", "8"] if interface == "wsgi" else []))
-    load = ["-connections", "64", "-closing", "0", "-count", "8000", "-mix", "hello=4,wait=1,sum=1"]
+    load = ["-connections", "64", "-closing", "0", "-rate", "2000", "-count", "8000", "-mix", "hello=4,wait=1,sum=1"]
     generator = storm.Generator(ledger, server, tmp_path, *load)
     workers = family(server.pid)[1:]
     file = tmp_path / "starts"
     eventually(lambda: file.exists() and len(file.read_bytes().splitlines()) > 2000)
+    if frozen:
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)
+        eventually(partial(rests, server.pid))
     killed = time.time()
     os.kill(workers[0], signal.SIGKILL)
+    os.kill(workers[1], signal.SIGCONT)
     summary = generator.finish(120)
     starts, requests = storm.read_starts(file), generator.requests()
     failed = [r for r in requests if r.outcome != "200"]
@@ -156,3 +173,41 @@ def test_no_request_fails_while_workers_are_replaced_again_and_again(
     assert summary["outcomes"] == {"200": 50000}, summary
     assert not storm.audit(generator.requests(), storm.read_starts(tmp_path / "starts"), {}, 0, "")
     assert server.stop() == 0
+
+
+def test_the_audit_sees_what_does_not_agree() -> None:
+    def books(
+        outcome: str, *started: int, kind: str = "hello", took: float = 0.5, hit: float = 100.2, log: str = ""
+    ) -> list[str]:
+        request = storm.Request("1-1", kind, 100.0, 100.0 + took, outcome)
+        starts = {"1-1": [storm.Start(pid, 100.1) for pid in started]} if started else {}
+        return storm.audit([request], starts, {7: [hit]}, 0, log)
+
+    for good in (
+        books("200", 8),
+        books("502", 7),
+        books("504", 8, took=2.1),
+        books("503", log="refused: queue full"),
+        books("cut", 7, kind="stream"),
+        books("aborted", kind="abort-sum"),
+        books("aborted", 8, kind="abort-sum"),
+    ):
+        assert not good
+    for bad in (
+        books("200"),
+        books("200", 7, 8),
+        books("502"),
+        books("502", 8),
+        books("502", 7, hit=99.0),
+        books("502", 7, hit=103.0),
+        books("504", 8, took=1.9),
+        books("503", 8, log="refused: queue full"),
+        books("503"),
+        books("cut", 7),
+        books("cut", 8, kind="stream"),
+        books("aborted", 8),
+        books("aborted", 7, 8, kind="abort-sum"),
+        *(books(outcome, 7) for outcome in ("500", "wrong", "reset", "refused", "unanswered", "timeout", "failed")),
+    ):
+        assert bad
+    assert storm.audit([], {"9-9": [storm.Start(7, 100.0)]}, {}, 0, "")
