@@ -478,3 +478,20 @@ def test_drain_waits_for_running_threads(start):
     assert stream.response()[2] == "through"
     worker.message("drained")
     assert worker.stop() == 0
+
+
+def test_drain_does_not_wait_for_what_was_revoked(start):
+    """The one thread of the loop is busy when the worker is told to drain, and behind its request lie some that were taken back."""
+    # spec: process 6
+    # spec: process 8
+    worker = start("wsgi:app", loops=2, ring_size=16384).ready()
+    stream = worker.open("/wait_gate")
+    wait_until(worker, lambda: True)
+    revoked = [encode(open_frame(worker.new_stream().id, path="/" + "x" * 3800, claim=2)) for _ in range(5)]
+    worker.links[0].write(*revoked[:4])
+    worker.command("drain")
+    worker.links[0].write(revoked[4])  # there is room when it has read the others: it has heard the command
+    assert worker.get("/open_gate", link=1)[0] == 200
+    assert stream.response()[2] == "through"
+    worker.message("drained")
+    assert worker.stop() == 0
