@@ -16,9 +16,9 @@ import (
 // not allowed: no protocol imports dispatch, and dispatch imports no protocol.
 const direction = `
 	exchange < http1, http2, websocket, proxyproto;
-	exchange < wire, listen, telemetry;
+	exchange < wire, listen, telemetry, reactor;
 	http1 < forwarded, cgi;
-	http1, http2, websocket, proxyproto, cgi, forwarded, wire, listen, telemetry < reactor;
+	http1, http2, websocket, proxyproto, cgi, forwarded, telemetry, reactor < web;
 	fault, account < config;
 	fault, wire, telemetry < worker < dispatch < pool;
 	fault, listen < control < cli;

@@ -41,6 +41,15 @@ func (b *buffers) put(buf []byte) {
 	}
 }
 
+// Append adds p to buf, a buffer on loan, and returns the buffer that holds both: a larger one if it must be. buf may be nil.
+func (r *Reactor) Append(buf, p []byte) []byte { return r.pieces.add(buf, p) }
+
+// GiveBack takes back a buffer that Append has lent.
+func (r *Reactor) GiveBack(buf []byte) { r.pieces.put(buf) }
+
+// Lent is how many bytes of buffers are on loan.
+func (r *Reactor) Lent() int { return r.pieces.lent }
+
 // add appends p to buf, moving to a larger buffer if it must. buf may be nil.
 func (b *buffers) add(buf, p []byte) []byte {
 	if cap(buf)-len(buf) >= len(p) {

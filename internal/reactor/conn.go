@@ -6,25 +6,27 @@ import (
 	"github.com/awaitd/awaitd/internal/exchange"
 )
 
-// protocol is what speaks on a connection.
-type protocol interface {
-	// input is called when there may be bytes to read.
-	input()
-	// drained is called when all pending output has left.
-	drained()
-	// lost is called when the peer is gone; the connection is closed right after.
-	lost()
-	// ended is called when the connection was closed, whatever the reason.
-	ended()
-	// hangup is called when the peer has finished sending. It reports whether the connection is still of use.
-	hangup() bool
-	expirer
+// Protocol is what speaks on a connection. Lost and Ended may come from inside Send, Receive, Shut and their like: what has called
+// one of these looks whether the connection is Closed.
+type Protocol interface {
+	// Input is called when there may be bytes to read. A protocol that stops before Readable says no, remembers to go on.
+	Input()
+	// Drained is called when all pending output has left.
+	Drained()
+	// Lost is called when the peer is gone; the connection is closed right after.
+	Lost()
+	// Ended is called when the connection was closed, whatever the reason.
+	Ended()
+	// Hangup is called when the peer has finished sending. It reports whether the connection is still of use.
+	Hangup() bool
+	// Expire is called when the time of SetTimer is over; or, with output pending, when the peer has taken none of it for SendTimeout.
+	Expire()
 }
 
-// conn is a stream socket on a reactor: what every protocol over one needs. The owner embeds it.
-type conn struct {
+// Conn is a stream socket on a reactor: what every protocol over one needs. The protocol embeds it.
+type Conn struct {
 	r     *Reactor
-	proto protocol
+	proto Protocol
 	out   []byte    // pending output, borrowed
 	sent  int       // how much of out has left
 	moved int64     // bytes of pending output that have left
@@ -43,7 +45,9 @@ type conn struct {
 	putOff    bool // and goes on in the next turn
 	closed    bool
 
-	client, server exchange.Address
+	// Client and Server are the two ends, without a family where there is no address of use. A protocol that learns better sets
+	// them.
+	Client, Server exchange.Address
 }
 
 // Lingering close: how long is still read from a peer that was told to stop, and how much in a turn. Without it, bytes that arrive
@@ -54,17 +58,53 @@ const (
 	lingerBytes = 1 << 20
 )
 
-// open puts an accepted socket on the reactor.
-func (c *conn) open(r *Reactor, fd int, p protocol) error {
+// Open puts an accepted socket on the reactor, with p to speak on it. server is the address that was bound; without a family, the
+// connection has one of its own. On an error the socket is closed.
+func (c *Conn) Open(r *Reactor, fd int, p Protocol, client, server exchange.Address) error {
 	c.r, c.fd, c.proto = r, int32(fd), p
-	c.timer.owner = p
+	c.timer.owner = c
+	if c.Server = server; client.Family != exchange.Unix {
+		c.Client = client
+		noDelay(fd)
+		if server.Family == exchange.NoAddress {
+			c.Server = localAddress(fd)
+		}
+	}
 	id, err := r.register(fd, c, interestConn)
+	if err != nil {
+		closeSocket(fd)
+		return err
+	}
 	c.id = id
-	return err
+	return nil
 }
 
+// Speak has another protocol go on with the connection: from now on it is called in place of the one before.
+func (c *Conn) Speak(p Protocol) { c.proto = p }
+
+// Reactor is what the connection is on.
+func (c *Conn) Reactor() *Reactor { return c.r }
+
+// Readable says whether the kernel may have bytes that were not received yet.
+func (c *Conn) Readable() bool { return c.canRead }
+
+// Hung says whether the peer has finished sending.
+func (c *Conn) Hung() bool { return c.hung }
+
+// Closing says whether the connection was shut: it closes when pending output has left.
+func (c *Conn) Closing() bool { return c.closing }
+
+// Closed says whether the connection is closed.
+func (c *Conn) Closed() bool { return c.closed }
+
+// Pending says whether output waits for the peer.
+func (c *Conn) Pending() bool { return len(c.out) > 0 || c.file != nil }
+
+// Unread returns how many bytes the kernel has received that were not read yet.
+func (c *Conn) Unread() int { return unread(int(c.fd)) }
+
 // ready handles what the kernel reported.
-func (c *conn) ready(ev events) {
+func (c *Conn) ready(ev events) {
 	if ev&writable != 0 {
 		c.canWrite = true
 	}
@@ -72,17 +112,17 @@ func (c *conn) ready(ev events) {
 		c.canRead = true
 	}
 	if ev&failed != 0 {
-		c.lose()
+		c.Lose()
 		return
 	}
 	if ev&hangup != 0 && !c.hung { // every later edge tells it again
 		c.hung, c.canRead = true, true
-		if !c.lingering && !c.proto.hangup() {
-			c.lose()
+		if !c.lingering && !c.proto.Hangup() {
+			c.Lose()
 			return
 		}
 	}
-	if c.pending() && c.canWrite {
+	if c.Pending() && c.canWrite {
 		c.flush()
 	}
 	if c.canRead && !c.closed {
@@ -90,33 +130,42 @@ func (c *conn) ready(ev events) {
 	}
 }
 
-func (c *conn) inputReady() {
+func (c *Conn) inputReady() {
 	if c.lingering {
 		c.discard()
 		return
 	}
-	c.proto.input()
+	c.proto.Input()
 }
 
-// receive reads once into b. n is 0 when the kernel has nothing now, or the peer is gone; then c.closed is set.
-func (c *conn) receive(b []byte) int {
+// Look has the protocol read what has arrived, even if the kernel has not reported anything yet.
+func (c *Conn) Look() {
+	if !c.closed {
+		c.canRead = true
+		c.inputReady()
+	}
+}
+
+// Receive reads once, at most the given number of bytes. There are none when the kernel has nothing now, or the peer is gone; then
+// the connection is closed. The bytes are the reactor's: what is to outlast this turn's next Receive is copied.
+func (c *Conn) Receive(most int) []byte {
+	b := c.r.read[:min(most, ReadSize)]
 	n, again := readSocket(int(c.fd), b)
 	switch {
 	case n > 0:
 		// A short read has taken all there was; the next byte makes a new edge. What follows a hang-up makes none.
 		c.canRead = n == len(b) || c.hung
-		return n
+		return b[:n]
 	case again:
 		c.canRead = false
-		return 0
 	default:
-		c.lose()
-		return 0
+		c.Lose()
 	}
+	return nil
 }
 
-// send writes the pieces, in order, or keeps what the kernel does not take now. Small pieces are best put together before.
-func (c *conn) send(head, body []byte, tail string) {
+// Send writes the pieces, in order, or keeps what the kernel does not take now. Small pieces are best put together before.
+func (c *Conn) Send(head, body []byte, tail string) {
 	if c.closed {
 		return
 	}
@@ -132,8 +181,8 @@ func (c *conn) send(head, body []byte, tail string) {
 	if len(head)+len(body)+len(tail) == 0 {
 		return
 	}
-	if !c.pending() {
-		defer c.stallTimer()
+	if !c.Pending() {
+		defer c.StallTimer()
 	}
 	c.out = c.r.pieces.add(c.out, head)
 	c.out = c.r.pieces.add(c.out, body)
@@ -151,7 +200,7 @@ func cut(b []byte, n int) ([]byte, int) {
 }
 
 // writeNow hands the pieces to the kernel. ok is false when the peer is gone.
-func (c *conn) writeNow(head, body []byte, tail string) (n int, ok bool) {
+func (c *Conn) writeNow(head, body []byte, tail string) (n int, ok bool) {
 	total := len(head) + len(body) + len(tail)
 	var again bool
 	if len(body) == 0 && tail == "" {
@@ -160,7 +209,7 @@ func (c *conn) writeNow(head, body []byte, tail string) (n int, ok bool) {
 		n, again = writeVector(int(c.fd), head, body, tail)
 	}
 	if n < 0 && !again {
-		c.lose()
+		c.Lose()
 		return 0, false
 	}
 	c.canWrite = n == total
@@ -168,7 +217,7 @@ func (c *conn) writeNow(head, body []byte, tail string) (n int, ok bool) {
 }
 
 // flush writes pending output: first bytes, then a file.
-func (c *conn) flush() {
+func (c *Conn) flush() {
 	if len(c.out) > 0 && !c.flushBytes() {
 		return
 	}
@@ -180,10 +229,10 @@ func (c *conn) flush() {
 }
 
 // flushBytes writes from out. It reports whether all of it has left.
-func (c *conn) flushBytes() bool {
+func (c *Conn) flushBytes() bool {
 	n, again := writeSocket(int(c.fd), c.out[c.sent:])
 	if n < 0 && !again {
-		c.lose()
+		c.Lose()
 		return false
 	}
 	c.sent += max(n, 0)
@@ -198,50 +247,63 @@ func (c *conn) flushBytes() bool {
 }
 
 // flushed goes on when all pending output has left.
-func (c *conn) flushed() {
+func (c *Conn) flushed() {
 	if c.closing {
 		c.finish()
 		return
 	}
-	c.proto.drained()
+	c.proto.Drained()
 }
 
-// pending says whether output waits for the peer.
-func (c *conn) pending() bool { return len(c.out) > 0 || c.file != nil }
-
-// shut closes the connection when pending output has left; linger keeps reading for a while, for a peer that still sends.
-func (c *conn) shut(linger bool) {
+// Shut closes the connection when pending output has left; linger keeps reading for a while, for a peer that still sends.
+func (c *Conn) Shut(linger bool) {
 	c.linger = linger && !c.hung
 	c.closing = true
-	if !c.pending() {
+	if !c.Pending() {
 		c.r.wheel.stop(&c.timer)
 		c.finish()
 		return
 	}
-	c.stallTimer()
+	c.StallTimer()
 }
 
-// stallTimer starts the time in which the peer has to take some of the pending output; the owner's expire asks stalled. Without
-// it a client that never reads would keep its descriptor, and an application that waits for it, for ever.
-func (c *conn) stallTimer() {
-	c.seen = c.moved
-	if c.r.stall > 0 {
-		c.r.wheel.set(&c.timer, c.r.now.Add(c.r.stall))
+// SetTimer has the protocol's Expire called after d, unless output is pending: then the timer is StallTimer's.
+func (c *Conn) SetTimer(d time.Duration) {
+	if !c.Pending() {
+		c.r.wheel.set(&c.timer, c.r.now, d)
 	}
 }
 
-// waitOver ends a wait for input. While output is pending, the timer is the stall timer.
-func (c *conn) waitOver() {
-	if !c.pending() {
+// StopTimer ends the wait of SetTimer. While output is pending, the timer is StallTimer's and goes on.
+func (c *Conn) StopTimer() {
+	if !c.Pending() {
 		c.r.wheel.stop(&c.timer)
 	}
 }
 
-// stalled says whether the peer has taken nothing of the pending output since the timer was set.
-func (c *conn) stalled() bool { return c.seen == c.moved }
+// StallTimer starts anew the time in which the peer has to take some of the pending output; Send starts it, too. Without it a
+// client that never reads would keep its descriptor, and an application that waits for it, for ever.
+func (c *Conn) StallTimer() {
+	c.seen = c.moved
+	if c.r.SendTimeout > 0 {
+		c.r.wheel.set(&c.timer, c.r.now, c.r.SendTimeout)
+	}
+}
+
+// expire handles the timer: the protocol hears of it unless the peer takes its time with what it was sent.
+func (c *Conn) expire() {
+	switch {
+	case c.lingering:
+		c.close()
+	case c.Pending() && c.seen != c.moved:
+		c.StallTimer()
+	default:
+		c.proto.Expire()
+	}
+}
 
 // finish ends a connection whose output has left.
-func (c *conn) finish() {
+func (c *Conn) finish() {
 	if c.closed {
 		return
 	}
@@ -251,53 +313,53 @@ func (c *conn) finish() {
 	}
 	c.lingering = true
 	shutdownWrite(int(c.fd))
-	c.r.wheel.set(&c.timer, c.r.now.Add(lingerTime))
+	c.r.wheel.set(&c.timer, c.r.now, lingerTime)
 	c.discard()
 }
 
 // discard reads and drops what a lingering peer still sends.
-func (c *conn) discard() {
+func (c *Conn) discard() {
 	if c.putOff {
 		return
 	}
 	for total := 0; c.canRead && !c.closed; {
-		if total += c.receive(c.r.read); total > lingerBytes {
+		if total += len(c.Receive(ReadSize)); total > lingerBytes {
 			c.putOff = true
-			c.r.later(resumeDiscard{c})
+			c.r.Later(resumeDiscard{c})
 			return
 		}
 	}
 }
 
 // resumeDiscard goes on with what a lingering peer sends in the next turn.
-type resumeDiscard struct{ c *conn }
+type resumeDiscard struct{ c *Conn }
 
-func (r resumeDiscard) resume() {
+func (r resumeDiscard) Resume() {
 	r.c.putOff = false
 	r.c.discard()
 }
 
-// lose ends a connection whose peer is gone: the protocol is told, then it is closed.
-func (c *conn) lose() {
+// Lose ends a connection whose peer is gone: the protocol is told, then it is closed.
+func (c *Conn) Lose() {
 	if c.closed {
 		return
 	}
 	if !c.lingering {
-		c.proto.lost()
+		c.proto.Lost()
 	}
 	c.close()
 }
 
-// reset closes the connection so that the peer sees an error, not an end.
-func (c *conn) reset() {
+// Reset ends a connection so that the peer sees an error, not an end: the protocol is told as if the peer were gone.
+func (c *Conn) Reset() {
 	if !c.closed {
 		resetOnClose(int(c.fd))
-		c.close()
+		c.Lose()
 	}
 }
 
 // close frees everything. It is the only place that closes the descriptor.
-func (c *conn) close() {
+func (c *Conn) close() {
 	if c.closed {
 		return
 	}
@@ -310,13 +372,5 @@ func (c *conn) close() {
 	c.dropFile()
 	closeSocket(int(c.fd))
 	c.r.release(c.id)
-	c.proto.ended()
-}
-
-// expired handles the timer of a lingering connection; the protocol's own timeouts are the protocol's.
-func (c *conn) expired() bool {
-	if c.lingering {
-		c.close()
-	}
-	return c.lingering
+	c.proto.Ended()
 }

@@ -10,12 +10,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/awaitd/awaitd/internal/exchange"
 	"github.com/awaitd/awaitd/internal/listen"
 )
 
 // talk is a protocol that tells the test what happens, and reads what comes.
 type talk struct {
-	conn
+	Conn
 	got              []byte
 	deaf             bool // does not read
 	keepsHalf        bool // a half-closed connection is still of use
@@ -24,22 +25,17 @@ type talk struct {
 	told             chan string
 }
 
-func (k *talk) input() {
-	for !k.deaf && k.canRead && !k.closed {
-		n := k.receive(k.r.read)
-		k.got = append(k.got, k.r.read[:n]...)
+func (k *talk) Input() {
+	for !k.deaf && k.Readable() && !k.Closed() {
+		k.got = append(k.got, k.Receive(ReadSize)...)
 	}
 	k.tell("input")
 }
-func (k *talk) drained()     { k.drains++; k.tell("drained") }
-func (k *talk) lost()        { k.losses++; k.tell("lost") }
-func (k *talk) ended()       { k.endings++; k.tell("ended") }
-func (k *talk) hangup() bool { return k.keepsHalf }
-func (k *talk) expire() {
-	if !k.expired() {
-		k.timeouts++
-	}
-}
+func (k *talk) Drained()     { k.drains++; k.tell("drained") }
+func (k *talk) Lost()        { k.losses++; k.tell("lost") }
+func (k *talk) Ended()       { k.endings++; k.tell("ended") }
+func (k *talk) Hangup() bool { return k.keepsHalf }
+func (k *talk) Expire()      { k.timeouts++; k.tell("expire") }
 
 func (k *talk) tell(what string) {
 	select {
@@ -77,7 +73,7 @@ func startTalk(t *testing.T, r *Reactor, fds [2]int) (*talk, net.Conn) {
 	_ = peer.SetDeadline(time.Now().Add(patience))
 	t.Cleanup(func() { _ = peer.Close() })
 	do(t, r, func() {
-		if err := k.open(r, fds[0], k); err != nil {
+		if err := k.Open(r, fds[0], k, exchange.Address{Family: exchange.Unix}, exchange.Address{}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -132,18 +128,18 @@ func TestOutputArrivesWholeAndInOrderThroughATinySendBuffer(t *testing.T) {
 				return p
 			}
 			for range 40 {
-				do(t, r, func() { k.send(piece(300), piece(30_000), string(piece(20))) })
-				do(t, r, func() { k.send(piece(300), nil, "") })
+				do(t, r, func() { k.Send(piece(300), piece(30_000), string(piece(20))) })
+				do(t, r, func() { k.Send(piece(300), nil, "") })
 			}
-			do(t, r, func() { k.shut(false) })
+			do(t, r, func() { k.Shut(false) })
 			got := readAll(t, peer)
 			if !bytes.Equal(got, want.Bytes()) {
 				t.Fatalf("%d bytes arrived of %d, or in another order", len(got), want.Len())
 			}
 			k.until(t, "ended")
 			do(t, r, func() {
-				if k.pending() || k.losses != 0 || k.endings != 1 {
-					t.Errorf("pending %v, %d losses, %d endings", k.pending(), k.losses, k.endings)
+				if k.Pending() || k.losses != 0 || k.endings != 1 {
+					t.Errorf("pending %v, %d losses, %d endings", k.Pending(), k.losses, k.endings)
 				}
 			})
 		})
@@ -175,8 +171,8 @@ func TestTheProtocolIsToldWhenPendingOutputHasLeft(t *testing.T) {
 	r := startReactor(t, &idleSource{})
 	k, peer := startTalk(t, r, socketPair(t))
 	do(t, r, func() {
-		k.send(make([]byte, 4<<20), nil, "")
-		if !k.pending() || k.drains != 0 {
+		k.Send(make([]byte, 4<<20), nil, "")
+		if !k.Pending() || k.drains != 0 {
 			t.Error("4 MiB left at once: the test proves nothing")
 		}
 	})
@@ -189,8 +185,8 @@ func TestTheProtocolIsToldWhenPendingOutputHasLeft(t *testing.T) {
 	}
 	k.until(t, "drained")
 	do(t, r, func() {
-		if k.pending() || k.drains != 1 || k.out != nil {
-			t.Errorf("pending %v, told %d times; an idle connection holds no buffer", k.pending(), k.drains)
+		if k.Pending() || k.drains != 1 || k.out != nil {
+			t.Errorf("pending %v, told %d times; an idle connection holds no buffer", k.Pending(), k.drains)
 		}
 	})
 }
@@ -199,7 +195,7 @@ func TestInputArrivesWholeHoweverItIsSplit(t *testing.T) {
 	r := startReactor(t, &idleSource{})
 	k, peer := startTalk(t, r, socketPair(t))
 	do(t, r, func() { k.keepsHalf = true })
-	want := make([]byte, 3*readSize+17)
+	want := make([]byte, 3*ReadSize+17)
 	for i := range want {
 		want[i] = byte(i * 7)
 	}
@@ -232,7 +228,7 @@ func TestEndsOfAConnection(t *testing.T) {
 			_ = peer.Close()
 			k.r.Post(func() {
 				for range 100 {
-					k.send([]byte("x"), nil, "")
+					k.Send([]byte("x"), nil, "")
 				}
 			})
 		}},
@@ -257,7 +253,7 @@ func TestEndsOfAConnection(t *testing.T) {
 func TestAResetIsSeenAsAnError(t *testing.T) {
 	r := startReactor(t, &idleSource{})
 	k, peer := startTalk(t, r, tcpPair(t))
-	do(t, r, func() { k.reset() })
+	do(t, r, func() { k.Reset() })
 	if _, err := peer.Read(make([]byte, 1)); err == nil || err.Error() == "EOF" {
 		t.Fatalf("the peer saw %v", err)
 	}
@@ -268,8 +264,8 @@ func TestALingeringCloseLetsThePeerReadTheAnswerItIsStillSendingTo(t *testing.T)
 	k, peer := startTalk(t, r, tcpPair(t))
 	do(t, r, func() {
 		k.deaf = true
-		k.send([]byte("answer"), nil, "")
-		k.shut(true)
+		k.Send([]byte("answer"), nil, "")
+		k.Shut(true)
 	})
 	for range 100 { // would meet a reset if the socket were closed
 		if _, err := peer.Write(make([]byte, 1000)); err != nil {
@@ -291,6 +287,89 @@ func TestALingeringCloseLetsThePeerReadTheAnswerItIsStillSendingTo(t *testing.T)
 func TestALingeringCloseEndsForAPeerThatNeverStops(t *testing.T) {
 	r := startReactor(t, &idleSource{})
 	k, _ := startTalk(t, r, tcpPair(t))
-	do(t, r, func() { k.shut(true) })
+	do(t, r, func() { k.Shut(true) })
 	k.until(t, "ended") // after lingerTime
+}
+
+func TestATimerIsTheProtocolsUntilOutputWaits(t *testing.T) {
+	r := startReactor(t, &idleSource{})
+	do(t, r, func() { r.SendTimeout = Tick })
+	k, peer := startTalk(t, r, socketPair(t))
+	do(t, r, func() { k.SetTimer(time.Hour); k.StopTimer(); k.SetTimer(time.Millisecond) })
+	k.until(t, "expire")
+	do(t, r, func() {
+		k.Send(make([]byte, 4<<20), nil, "")
+		k.StopTimer() // neither ends the wait for the peer
+		k.SetTimer(time.Hour)
+	})
+	for range 3 { // what the peer takes puts the end of its time off
+		if _, err := peer.Read(make([]byte, 1<<20)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k.until(t, "expire")
+	do(t, r, func() {
+		if !k.Pending() || k.seen != k.moved {
+			t.Error("the time was over while the peer took what was sent")
+		}
+	})
+}
+
+func TestAnotherProtocolGoesOnWithAConnection(t *testing.T) {
+	r := startReactor(t, &idleSource{})
+	k, peer := startTalk(t, r, socketPair(t))
+	other := &talk{told: make(chan string, 1000)}
+	do(t, r, func() {
+		k.Speak(other)
+		r.Each(func(p Protocol) {
+			if p != Protocol(other) {
+				t.Error("the protocol before is found")
+			}
+		})
+	})
+	_ = peer.Close()
+	other.until(t, "ended")
+	if k.losses+k.endings != 0 || other.losses != 1 || other.endings != 1 {
+		t.Errorf("told of %d and %d ends", k.losses+k.endings, other.losses+other.endings)
+	}
+}
+
+func TestAConnectionKnowsItsEnds(t *testing.T) {
+	r := startReactor(t, &idleSource{})
+	here := exchange.Address{Family: exchange.IPv4, IP: [16]byte{127, 0, 0, 1}}
+	there := exchange.Address{Family: exchange.IPv4, IP: [16]byte{192, 0, 2, 1}, Port: 80}
+	for _, c := range []struct {
+		name                         string
+		pair                         func(*testing.T) [2]int
+		client, bound, peers, server exchange.Address
+	}{
+		{"bound to an address", tcpPair, there, there, there, there},
+		{"bound to any", tcpPair, there, exchange.Address{}, there, here},
+		{
+			"unix", func(t *testing.T) [2]int { return socketPair(t) },
+			exchange.Address{Family: exchange.Unix},
+			exchange.Address{Family: exchange.Unix},
+			exchange.Address{},
+			exchange.Address{Family: exchange.Unix},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			fds := c.pair(t)
+			defer unix.Close(fds[1])
+			k := &talk{}
+			do(t, r, func() {
+				if err := k.Open(r, fds[0], k, c.client, c.bound); err != nil {
+					t.Error(err)
+					return
+				}
+				if k.Server.Port != 0 && c.server == here {
+					c.server.Port = k.Server.Port
+				}
+				if k.Client != c.peers || k.Server != c.server {
+					t.Errorf("%v at %v", k.Client, k.Server)
+				}
+				k.close()
+			})
+		})
+	}
 }

@@ -22,17 +22,34 @@ type filePart struct {
 // fileChunk is how much of a file one turn sends at most, so that a fast peer does not keep the others waiting.
 const fileChunk = 1 << 20
 
-// sendFile sends a part of a file behind pending output, and then tail. The connection closes the descriptor.
-func (c *conn) sendFile(f *filePart) {
-	c.file = f
-	c.stallTimer()
+// FileSize returns how many bytes f has, or a negative number if that can't be told.
+func FileSize(f exchange.File) int64 {
+	n := fileSize(f.Descriptor) - f.Offset
+	if f.Count >= 0 {
+		n = min(n, f.Count)
+	}
+	return n
+}
+
+// SendFile sends head, the first n bytes of f, and tail, behind pending output. It closes f's descriptor when that has left, or at
+// once on a closed connection.
+func (c *Conn) SendFile(head []byte, f exchange.File, n int64, tail string) {
+	if len(head) > 0 {
+		c.Send(head, nil, "")
+	}
+	if c.closed {
+		closeSocket(f.Descriptor)
+		return
+	}
+	c.file = &filePart{fd: f.Descriptor, offset: f.Offset, left: n, tail: tail}
+	c.StallTimer()
 	if len(c.out) == 0 && c.canWrite {
 		c.flushFile()
 	}
 }
 
 // flushFile sends the next part of the file, and has its owner told when it is through.
-func (c *conn) flushFile() {
+func (c *Conn) flushFile() {
 	f := c.file
 	for budget := int64(fileChunk); f.left > 0; {
 		if f.cold || !c.warmed(f) {
@@ -44,33 +61,33 @@ func (c *conn) flushFile() {
 			c.canWrite = false
 			return
 		case n < 0:
-			c.lose()
+			c.Lose()
 			return
 		case n == 0:
-			c.reset() // the file has shrunk: what was announced can't be sent
+			c.Reset() // the file has shrunk: what was announced can't be sent
 			return
 		}
 		f.left -= n
 		c.moved += n
 		if budget -= n; budget <= 0 && f.left > 0 {
-			c.r.later(resumeFile{c})
+			c.r.Later(resumeFile{c})
 			return
 		}
 	}
 	tail := f.tail
 	c.dropFile()
 	if tail != "" {
-		c.send(nil, nil, tail)
+		c.Send(nil, nil, tail)
 	}
-	if !c.pending() && !c.closed {
+	if !c.Pending() && !c.closed {
 		c.flushed()
 	}
 }
 
 // resumeFile goes on with a file in the next turn.
-type resumeFile struct{ c *conn }
+type resumeFile struct{ c *Conn }
 
-func (r resumeFile) resume() {
+func (r resumeFile) Resume() {
 	if r.c.file != nil && r.c.canWrite && len(r.c.out) == 0 {
 		r.c.flushFile()
 	}
@@ -78,7 +95,7 @@ func (r resumeFile) resume() {
 
 // warmed says whether the next part of the file can be sent without waiting for a disk. If not, it is read on a goroutine, and
 // the file goes on when that is done.
-func (c *conn) warmed(f *filePart) bool {
+func (c *Conn) warmed(f *filePart) bool {
 	if f.warm > f.offset {
 		return true
 	}
@@ -107,7 +124,7 @@ const (
 var readers = make(chan struct{}, maxReaders)
 
 // thawed goes on with a file whose next part is in the page cache now.
-func (c *conn) thawed(f *filePart, end int64) {
+func (c *Conn) thawed(f *filePart, end int64) {
 	f.cold, f.warm = false, end
 	if f.gone {
 		closeSocket(f.fd)
@@ -131,7 +148,7 @@ func readAhead(fd int, from, to int64) {
 }
 
 // dropFile closes the file, sent or not.
-func (c *conn) dropFile() {
+func (c *Conn) dropFile() {
 	f := c.file
 	c.file = nil
 	switch {
@@ -141,39 +158,4 @@ func (c *conn) dropFile() {
 	default:
 		closeSocket(f.fd)
 	}
-}
-
-// File sends a part of a file as the rest of the body.
-func (x *httpExchange) File(f exchange.File) {
-	c := x.c
-	x.stream = nil
-	size := fileSize(f.Descriptor) - f.Offset
-	if f.Count >= 0 {
-		size = min(size, f.Count)
-	}
-	if c.closed || size < 0 {
-		closeSocket(f.Descriptor)
-		if !c.closed {
-			c.lose()
-		}
-		return
-	}
-	out, take, tail := x.writer.Frame(c.r.write[:0], int(size), true)
-	c.r.write = out[:0]
-	x.written += int64(take)
-	x.sending = true
-	if len(out) > 0 {
-		c.send(out, nil, "")
-	}
-	if c.closed {
-		closeSocket(f.Descriptor)
-		return
-	}
-	c.sendFile(&filePart{fd: f.Descriptor, offset: f.Offset, left: int64(take), tail: tail})
-}
-
-// fileSent ends an exchange whose file has left.
-func (x *httpExchange) fileSent() {
-	x.sending = false
-	x.ended()
 }

@@ -1,6 +1,7 @@
 package reactor
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,7 +20,7 @@ func TestAColdFileDoesNotStopTheReactor(t *testing.T) {
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := startSite(t)
+	r := startReactor(t, &idleSource{})
 	for _, closed := range []bool{false, true} {
 		f, err := os.Open(path)
 		if err != nil {
@@ -32,27 +33,24 @@ func TestAColdFileDoesNotStopTheReactor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := s.dial()
-		c.get("/")
-		x := s.next()
-		s.do(func() {
+		k, peer := startTalk(t, r, socketPair(t))
+		do(t, r, func() {
 			if isCached(fd, 0, size) {
 				t.Log("this file system keeps files in memory")
 			}
-			x.respond(200, "", false, "content-length: 786532")
-			x.r.File(exchange.File{Descriptor: fd, Count: -1})
+			part := exchange.File{Descriptor: fd, Count: -1}
+			k.SendFile([]byte("head"), part, FileSize(part), "tail")
 			if closed {
-				s.h.Abort()
+				k.Lose()
 			}
 		})
 		if closed {
-			for s.live() > 0 {
-				settle(t, s.r)
-			}
+			k.until(t, "ended")
 			continue
 		}
-		if _, body := c.read("GET"); body != content {
-			t.Fatalf("%d bytes", len(body))
+		got := make([]byte, size+8)
+		if _, err := io.ReadFull(peer, got); err != nil || string(got) != "head"+content+"tail" {
+			t.Fatalf("%d bytes: %v", len(got), err)
 		}
 	}
 }

@@ -9,9 +9,10 @@ import (
 	"github.com/awaitd/awaitd/internal/exchange"
 )
 
-// accepter makes a connection of an accepted socket: the protocol of a listener.
-type accepter interface {
-	accept(fd int, client exchange.Address)
+// Accepter makes connections of what a listener accepts.
+type Accepter interface {
+	// Accept takes over a socket that was accepted, most likely by Conn.Open. A client on a unix socket has that family and no more.
+	Accept(fd int, client exchange.Address)
 }
 
 // listener is one listening socket on one reactor.
@@ -19,7 +20,7 @@ type listener struct {
 	r     *Reactor
 	fd    int
 	id    uint32
-	to    accepter
+	to    Accepter
 	timer timer
 	onErr func(error)
 	off   bool // out of the poller: paused, or closed
@@ -31,9 +32,9 @@ const (
 	acceptPause = 200 * time.Millisecond // after EMFILE and its like: until then nothing would change
 )
 
-// listen has the reactor accept connections from a listening socket, which must be non-blocking. It may be on other reactors as
+// Listen has the reactor accept connections from a listening socket, which must be non-blocking. It may be on other reactors as
 // well. What goes wrong with accept goes to onErr. The returned function ends it; the socket is the caller's to close.
-func (r *Reactor) listen(fd int, to accepter, onErr func(error)) (stop func(), err error) {
+func (r *Reactor) Listen(fd int, to Accepter, onErr func(error)) (stop func(), err error) {
 	l := &listener{r: r, fd: fd, to: to, onErr: onErr}
 	l.timer.owner = l
 	l.id, err = r.register(fd, l, interestListener)
@@ -60,7 +61,7 @@ func (l *listener) accept(n int) {
 		fd, client, err := acceptSocket(l.fd)
 		switch {
 		case err == nil:
-			l.to.accept(fd, client)
+			l.to.Accept(fd, client)
 		case errors.Is(err, unix.EAGAIN):
 			return
 		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNABORTED):
@@ -76,13 +77,13 @@ func (l *listener) pause(err error) {
 	l.onErr(err)
 	l.off = true
 	l.r.unregister(l.fd, l.id)
-	l.r.wheel.set(&l.timer, l.r.now.Add(acceptPause))
+	l.r.wheel.set(&l.timer, l.r.now, acceptPause)
 }
 
 func (l *listener) expire() {
 	id, err := l.r.register(l.fd, l, interestListener)
 	if err != nil {
-		l.r.wheel.set(&l.timer, l.r.now.Add(acceptPause))
+		l.r.wheel.set(&l.timer, l.r.now, acceptPause)
 		return
 	}
 	l.id, l.off = id, false

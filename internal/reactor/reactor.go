@@ -1,13 +1,12 @@
-// Package reactor is the event loop: one goroutine locked to a thread, which owns its connections, timers and buffers, and
-// speaks HTTP/1.1 on them.
+// Package reactor is the event loop: one goroutine locked to a thread, which owns its connections, timers and buffers.
 //
 // Invariants. Everything that belongs to a reactor is touched by its own goroutine alone; other goroutines reach it through Post.
 // Descriptors are non-blocking and watched edge-triggered: who stops reading or writing before the kernel said "would block"
 // remembers that it did. A connection holds buffers only while bytes are pending. Nothing here blocks but the one wait for
 // events.
 //
-// The reactor knows protocols and exchange.Application, never the pool behind it: rings are Sources that it polls, arms before
-// it sleeps, and flushes at the end of a turn.
+// What is spoken on a connection is a Protocol, which embeds the Conn it speaks on. The reactor knows neither what it says nor the
+// pool behind it: rings are Sources that it polls, arms before it sleeps, and flushes at the end of a turn.
 package reactor
 
 import (
@@ -37,8 +36,11 @@ type handler interface {
 	ready(ev events)
 }
 
-// resumer is what put work off to the end of the turn.
-type resumer interface{ resume() }
+// Resumer is what put work off to the end of the turn.
+type Resumer interface {
+	// Resume goes on with it.
+	Resume()
+}
 
 // events is what a descriptor became ready for.
 type events uint8
@@ -56,20 +58,24 @@ type slot struct {
 	gen uint32
 }
 
-// Reactor is one event loop. Make it with New, run it with Run.
+// Reactor is one event loop. Make it with New, run it with Run. All of it but Post is for its own goroutine, or for whoever sets
+// it up before it runs.
 type Reactor struct {
+	// SendTimeout is the longest a peer may take none of the output that waits for it; 0 for ever.
+	SendTimeout time.Duration
+	// Scratch is where what is about to be sent is put together. Who let it grow leaves the longer one here.
+	Scratch []byte
+
 	poller
 	slots  []slot
 	free   []uint32
 	wheel  wheel
 	source Source
-	again  []resumer // work put off to the end of the turn
-	spare  []resumer
+	again  []Resumer // work put off to the end of the turn
+	spare  []Resumer
 	now    time.Time
 	read   []byte // what a read goes to; bytes that stay are copied out of it
-	write  []byte // where a response is put together
 	pieces buffers
-	stall  time.Duration // the longest a peer may take none of the output that waits for it; 0 for ever
 
 	mu      sync.Mutex
 	posted  []func()
@@ -77,11 +83,12 @@ type Reactor struct {
 	stopped bool
 }
 
-const readSize = 64 << 10 // one read takes at most this much: a large upload's window
+// ReadSize is the most that one read takes: a large upload's window.
+const ReadSize = 64 << 10
 
 // New makes a reactor. Close it when it does not run.
 func New() (*Reactor, error) {
-	r := &Reactor{read: make([]byte, readSize)}
+	r := &Reactor{read: make([]byte, ReadSize)}
 	if err := r.poller.open(); err != nil {
 		return nil, err
 	}
@@ -106,10 +113,10 @@ func (r *Reactor) Post(f func()) {
 	}
 }
 
-// later has x resumed at the end of this turn.
-func (r *Reactor) later(x resumer) { r.again = append(r.again, x) }
+// Later has x resumed at the end of this turn.
+func (r *Reactor) Later(x Resumer) { r.again = append(r.again, x) }
 
-// Stop ends Run at the end of the turn. Only for the reactor's goroutine: Post it from others.
+// Stop ends Run at the end of the turn.
 func (r *Reactor) Stop() { r.stopped = true }
 
 // Watch calls f, on the reactor's goroutine, whenever fd becomes readable. The descriptor is watched edge-triggered and never
@@ -122,11 +129,11 @@ func (r *Reactor) Watch(fd int, f func()) (stop func(), err error) {
 	return func() { r.unregister(fd, id) }, nil
 }
 
-// After calls f on the reactor's goroutine, once, after d. Only for the reactor's goroutine.
+// After calls f on the reactor's goroutine, once, after d.
 func (r *Reactor) After(d time.Duration, f func()) {
 	a := &alarm{f: f}
 	a.timer.owner = a
-	r.wheel.set(&a.timer, r.now.Add(d))
+	r.wheel.set(&a.timer, r.now, d)
 }
 
 // alarm is a timer that belongs to nothing.
@@ -176,6 +183,15 @@ func (r *Reactor) release(id uint32) {
 	r.slots[id].h = nil
 	r.slots[id].gen++
 	r.free = append(r.free, id)
+}
+
+// Each calls f for the protocol of every connection; f may close the connection.
+func (r *Reactor) Each(f func(Protocol)) {
+	for i := range r.slots {
+		if c, ok := r.slots[i].h.(*Conn); ok {
+			f(c.proto)
+		}
+	}
 }
 
 // Run turns until Stop. It locks its goroutine to a thread.
@@ -254,7 +270,7 @@ func (r *Reactor) runAgain() {
 	calls := r.again
 	r.again = r.spare[:0]
 	for i, x := range calls {
-		x.resume()
+		x.Resume()
 		calls[i] = nil
 	}
 	r.spare = calls

@@ -122,9 +122,9 @@ func TestAnAlarmGoesOffOnce(t *testing.T) {
 	var set time.Time
 	do(t, r, func() {
 		set = time.Now()
-		r.After(2*tick, func() { rang <- time.Now() })
+		r.After(2*Tick, func() { rang <- time.Now() })
 	})
-	if at := await(t, rang, "the alarm"); at.Sub(set) < 2*tick {
+	if at := await(t, rang, "the alarm"); at.Sub(set) < 2*Tick {
 		t.Fatalf("after %v already", at.Sub(set))
 	}
 	settle(t, r)

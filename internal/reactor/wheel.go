@@ -6,10 +6,10 @@ import "time"
 // later time, only stores the time; the timer is put into its new slot when the old one comes round. A connection therefore
 // pays one store per request for its timeout.
 
-const (
-	tick       = 50 * time.Millisecond
-	wheelSlots = 512 // 25.6 s for one round; timers further off go round again
-)
+// Tick is how exact timers are: one goes off up to a tick late, never early.
+const Tick = 50 * time.Millisecond
+
+const wheelSlots = 512 // 25.6 s for one round; timers further off go round again
 
 // expirer is what a timer belongs to.
 type expirer interface {
@@ -41,12 +41,14 @@ func (w *wheel) start(now time.Time) {
 	}
 }
 
-// tickOf returns the first tick that is not before t.
-func (w *wheel) tickOf(t time.Time) int64 { return int64((t.Sub(w.origin) + tick - 1) / tick) }
+// tickOf returns the first tick that is not before d after now.
+func (w *wheel) tickOf(now time.Time, d time.Duration) int64 {
+	return int64((now.Sub(w.origin) + d + Tick - 1) / Tick)
+}
 
-// set has t's owner called at the given time, or a tick later.
-func (w *wheel) set(t *timer, at time.Time) {
-	t.due = max(w.tickOf(at), w.done+1)
+// set has t's owner called after d, or a tick later.
+func (w *wheel) set(t *timer, now time.Time, d time.Duration) {
+	t.due = max(w.tickOf(now, d), w.done+1)
 	if t.next != nil {
 		if t.due >= t.slot {
 			return // lazily: it moves on when its slot comes round
@@ -83,7 +85,7 @@ func (w *wheel) unlink(t *timer) {
 
 // advance calls the owners of all timers that are due.
 func (w *wheel) advance(now time.Time) {
-	for current := int64(now.Sub(w.origin) / tick); w.done < current; {
+	for current := int64(now.Sub(w.origin) / Tick); w.done < current; {
 		if w.count == 0 {
 			w.done = current
 			return
@@ -122,5 +124,5 @@ func (w *wheel) timeout(now time.Time) time.Duration {
 			break
 		}
 	}
-	return max(w.origin.Add(time.Duration(next)*tick).Sub(now), time.Millisecond)
+	return max(w.origin.Add(time.Duration(next)*Tick).Sub(now), time.Millisecond)
 }

@@ -50,22 +50,22 @@ func (c *clock) runTo(at, step time.Duration) {
 
 func TestATimerFiresNotEarlyAndOneTickLateAtMost(t *testing.T) {
 	for _, after := range []time.Duration{
-		0, time.Millisecond, tick - 1, tick, tick + 1, time.Second, wheelSlots*tick - 1, wheelSlots * tick,
-		wheelSlots*tick + 1, 60 * time.Second, 10 * time.Minute, 24 * time.Hour,
+		0, time.Millisecond, Tick - 1, Tick, Tick + 1, time.Second, wheelSlots*Tick - 1, wheelSlots * Tick,
+		wheelSlots*Tick + 1, 60 * time.Second, 10 * time.Minute, 24 * time.Hour,
 	} {
 		t.Run(after.String(), func(t *testing.T) {
 			c := newClock()
 			r := c.ringer()
-			c.wheel.set(&r.timer, c.now.Add(after))
+			c.wheel.set(&r.timer, c.now, after)
 			c.runTo(after-time.Second, 100*time.Millisecond)
 			if len(r.fired) > 0 {
 				t.Fatalf("fired at %v", r.fired[0].Sub(c.start))
 			}
-			c.runTo(after+2*tick, 7*time.Millisecond)
+			c.runTo(after+2*Tick, 7*time.Millisecond)
 			if len(r.fired) != 1 {
 				t.Fatalf("fired %d times", len(r.fired))
 			}
-			if late := r.fired[0].Sub(c.start) - after; late < 0 || late > tick+7*time.Millisecond {
+			if late := r.fired[0].Sub(c.start) - after; late < 0 || late > Tick+7*time.Millisecond {
 				t.Fatalf("fired %v after its time", late)
 			}
 			if c.wheel.count != 0 {
@@ -91,13 +91,13 @@ func TestATimerThatIsMovedFiresOnceAtItsLastTime(t *testing.T) {
 			for i, d := range c.moves {
 				clock.runTo(time.Duration(i)*10*time.Millisecond, 10*time.Millisecond)
 				due = clock.now.Sub(clock.start) + d
-				clock.wheel.set(&r.timer, clock.now.Add(d))
+				clock.wheel.set(&r.timer, clock.now, d)
 			}
 			clock.runTo(due-1, 20*time.Millisecond)
 			if len(r.fired) != 0 {
 				t.Fatal("fired early")
 			}
-			clock.runTo(due+2*tick, 20*time.Millisecond)
+			clock.runTo(due+2*Tick, 20*time.Millisecond)
 			if len(r.fired) != 1 {
 				t.Fatalf("fired %d times", len(r.fired))
 			}
@@ -109,7 +109,7 @@ func TestAStoppedTimerStaysSilentAndCanBeSetAgain(t *testing.T) {
 	c := newClock()
 	stopped, dropped := c.ringer(), c.ringer()
 	for _, r := range []*ringer{stopped, dropped} {
-		c.wheel.set(&r.timer, c.now.Add(time.Second))
+		c.wheel.set(&r.timer, c.now, time.Second)
 	}
 	c.wheel.stop(&stopped.timer)
 	c.wheel.drop(&dropped.timer)
@@ -121,9 +121,9 @@ func TestAStoppedTimerStaysSilentAndCanBeSetAgain(t *testing.T) {
 	if len(stopped.fired)+len(dropped.fired) != 0 {
 		t.Fatal("fired although stopped")
 	}
-	c.wheel.set(&stopped.timer, c.now.Add(time.Second))
+	c.wheel.set(&stopped.timer, c.now, time.Second)
 	c.wheel.stop(&stopped.timer)
-	c.wheel.set(&stopped.timer, c.now.Add(time.Second))
+	c.wheel.set(&stopped.timer, c.now, time.Second)
 	c.runTo(4*time.Second, 30*time.Millisecond)
 	if len(stopped.fired) != 1 || c.wheel.count != 0 {
 		t.Fatalf("fired %d times, %d left", len(stopped.fired), c.wheel.count)
@@ -135,10 +135,10 @@ func TestATimerMaySetItselfAndDropOthersWhileItFires(t *testing.T) {
 	a, b := c.ringer(), c.ringer()
 	a.then = func() {
 		c.wheel.drop(&b.timer)
-		c.wheel.set(&a.timer, c.now.Add(time.Second))
+		c.wheel.set(&a.timer, c.now, time.Second)
 	}
-	c.wheel.set(&a.timer, c.now.Add(time.Second))
-	c.wheel.set(&b.timer, c.now.Add(time.Second)) // the same slot, behind a
+	c.wheel.set(&a.timer, c.now, time.Second)
+	c.wheel.set(&b.timer, c.now, time.Second) // the same slot, behind a
 	c.runTo(10*time.Second+500*time.Millisecond, 20*time.Millisecond)
 	if len(b.fired) != 0 {
 		t.Fatal("a dropped timer fired")
@@ -151,7 +151,7 @@ func TestATimerMaySetItselfAndDropOthersWhileItFires(t *testing.T) {
 func TestATimerFiresAfterALongSleepOfTheReactor(t *testing.T) {
 	c := newClock()
 	r := c.ringer()
-	c.wheel.set(&r.timer, c.now.Add(time.Second))
+	c.wheel.set(&r.timer, c.now, time.Second)
 	c.runTo(time.Hour, time.Hour)
 	if len(r.fired) != 1 {
 		t.Fatalf("fired %d times", len(r.fired))
@@ -164,7 +164,7 @@ func TestTimeoutIsTheTimeToTheNextTimer(t *testing.T) {
 		t.Fatalf("without timers it sleeps %v, not for ever", got)
 	}
 	r := c.ringer()
-	c.wheel.set(&r.timer, c.now.Add(3*time.Second))
+	c.wheel.set(&r.timer, c.now, 3*time.Second)
 	if got := c.wheel.timeout(c.now); got != 3*time.Second {
 		t.Fatalf("sleeps %v", got)
 	}
@@ -177,8 +177,8 @@ func TestTimeoutIsTheTimeToTheNextTimer(t *testing.T) {
 	}
 	far := c.ringer()
 	c.wheel.drop(&r.timer)
-	c.wheel.set(&far.timer, c.now.Add(time.Hour))
-	if got := c.wheel.timeout(c.now); got <= 0 || got > wheelSlots*tick {
+	c.wheel.set(&far.timer, c.now, time.Hour)
+	if got := c.wheel.timeout(c.now); got <= 0 || got > wheelSlots*Tick {
 		t.Fatalf("sleeps %v: a timer beyond one round has to be moved in time", got)
 	}
 }

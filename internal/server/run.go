@@ -180,7 +180,7 @@ func (s *Server) finish(idle <-chan struct{}, end time.Time) {
 	case <-time.After(time.Until(end)):
 		s.log.Warn("the grace is over; cutting off what is left")
 		s.pool.Refuse()
-		s.onAll(func(st *station) { st.http.Abort() })
+		s.onAll(func(st *station) { st.web.Abort() })
 		<-idle
 	}
 	s.pool.Stop(time.Until(end))
@@ -226,9 +226,9 @@ func (s *Server) drain(while time.Duration) <-chan struct{} {
 	s.onAll(func(st *station) {
 		defer begun.Done()
 		if while > 0 {
-			st.http.Fade(while, left.Done)
+			st.web.Fade(while, left.Done)
 		} else {
-			st.http.Drain(left.Done)
+			st.web.Drain(left.Done)
 		}
 	})
 	begun.Wait()

@@ -28,6 +28,7 @@ import (
 	"github.com/awaitd/awaitd/internal/systemd"
 	"github.com/awaitd/awaitd/internal/telemetry"
 	"github.com/awaitd/awaitd/internal/upgrade"
+	"github.com/awaitd/awaitd/internal/web"
 	"github.com/awaitd/awaitd/internal/wire"
 	"github.com/awaitd/awaitd/internal/worker"
 )
@@ -75,7 +76,7 @@ type Server struct {
 // station is one reactor with what runs on it.
 type station struct {
 	reactor *reactor.Reactor
-	http    *reactor.HTTP
+	web     *web.Server
 	stops   []func() // end the listeners
 }
 
@@ -176,15 +177,16 @@ func (s *Server) build() error {
 	size := ringSize(s.cfg.Reactors, s.cfg.Workers)
 	s.reaper = worker.NewReaper()
 	s.pool = pool.New(s.poolOptions(size))
-	settings := s.httpConfig(size)
+	settings := s.webConfig(size)
 	for range s.cfg.Reactors {
 		r, err := reactor.New()
 		if err != nil {
 			return err
 		}
+		r.SendTimeout = s.cfg.TimeoutSend
 		e := s.pool.Endpoint(r)
 		r.Attach(e)
-		s.stations = append(s.stations, &station{reactor: r, http: reactor.NewHTTP(r, settings, e)})
+		s.stations = append(s.stations, &station{reactor: r, web: web.New(r, settings, e)})
 	}
 	return nil
 }
@@ -226,15 +228,15 @@ func (s *Server) poolOptions(ring int) pool.Options {
 // headRoom is what an OPEN frame holds besides the bytes of the head: its fixed part and the field table.
 const headRoom = 4 << 10
 
-func (s *Server) httpConfig(ring int) *reactor.HTTPConfig {
+func (s *Server) webConfig(ring int) *web.Config {
 	c := s.cfg
-	h := &reactor.HTTPConfig{
+	h := &web.Config{
 		Limits: http1.Limits{
 			Line: c.LimitRequestLine, Fields: c.LimitRequestFields, FieldSize: c.LimitRequestFieldSize,
 			Head: ring/4 - headRoom,
 		},
 		BodyLimit: c.LimitRequestBody, HeaderTimeout: c.TimeoutHeader, BodyTimeout: c.TimeoutBody,
-		SendTimeout: c.TimeoutSend, KeepAlive: c.TimeoutKeepAlive, BufferLimit: int(c.LimitBuffered / int64(c.Reactors)),
+		KeepAlive: c.TimeoutKeepAlive, BufferLimit: int(c.LimitBuffered / int64(c.Reactors)),
 		Trust: s.trusted(c.ProxyHeaders, c.ForwardedAllowIPs), Date: c.DateHeader, Access: s.access, Log: s.log, Refusals: s.refusals,
 	}
 	if c.ServerHeader {
@@ -277,11 +279,11 @@ func (s *Server) accept() error {
 
 func (st *station) listen(sockets []*listen.Socket, proxies *forwarded.Trust) error {
 	for _, socket := range sockets {
-		door := reactor.Door{FD: socket.FD, Server: socket.Server(), UnixPath: socket.Path, Packets: packets(socket)}
+		door := web.Door{FD: socket.FD, Server: socket.Server(), UnixPath: socket.Path, Packets: packets(socket)}
 		if door.Packets == 0 {
 			door.Proxies = proxies
 		}
-		stop, err := st.http.Serve(door)
+		stop, err := st.web.Serve(door)
 		if err != nil {
 			return err
 		}

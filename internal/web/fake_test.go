@@ -1,4 +1,4 @@
-package reactor
+package web
 
 import (
 	"bufio"
@@ -15,6 +15,7 @@ import (
 	"github.com/awaitd/awaitd/internal/exchange"
 	"github.com/awaitd/awaitd/internal/http1"
 	"github.com/awaitd/awaitd/internal/listen"
+	"github.com/awaitd/awaitd/internal/reactor"
 	"github.com/awaitd/awaitd/internal/telemetry"
 )
 
@@ -44,6 +45,8 @@ func (a *fakeApp) Open(req *exchange.Request, r exchange.Responder) (exchange.St
 	return x, exchange.None
 }
 
+func (a *fakeApp) Takes(kind exchange.Kind) bool { return kind == exchange.HTTP }
+
 // fakeExchange is one exchange as the application sees it.
 type fakeExchange struct {
 	app          *fakeApp
@@ -71,8 +74,10 @@ func (x *fakeExchange) Data(p []byte, end bool) {
 		x.ends++
 	}
 }
-func (x *fakeExchange) Grant(n int)    { x.granted += n }
-func (x *fakeExchange) Worker() string { return "worker-7" }
+func (x *fakeExchange) Grant(n int)                                    { x.granted += n }
+func (x *fakeExchange) Message([]byte, exchange.MessageKind, bool) int { return 0 }
+func (x *fakeExchange) Close(exchange.CloseCode, []byte)               {}
+func (x *fakeExchange) Worker() string                                 { return "worker-7" }
 func (x *fakeExchange) Cancel() {
 	x.cancels++
 	x.app.cancelled <- x
@@ -108,8 +113,8 @@ func response(status int, fields ...string) *exchange.Response {
 // site is a reactor that serves HTTP on a loopback socket from a fake application.
 type site struct {
 	t    *testing.T
-	r    *Reactor
-	h    *HTTP
+	r    *reactor.Reactor
+	web  *Server
 	app  *fakeApp
 	log  *lockedBuffer
 	addr string
@@ -133,17 +138,17 @@ func (l *lockedBuffer) String() string {
 }
 
 // usual are the settings that tests begin with.
-func usual(log io.Writer) *HTTPConfig {
+func usual(log io.Writer) *Config {
 	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	return &HTTPConfig{
+	return &Config{
 		Limits:        http1.Limits{Line: 4 << 10, Fields: 100, FieldSize: 8 << 10, Head: 60 << 10},
 		HeaderTimeout: time.Minute, BodyTimeout: time.Minute, KeepAlive: time.Minute,
-		SendTimeout: time.Minute, Log: logger, Refusals: telemetry.NewRefusals(logger),
+		Log: logger, Refusals: telemetry.NewRefusals(logger),
 	}
 }
 
 // startSite serves until the test ends.
-func startSite(t *testing.T, settings ...func(*HTTPConfig)) *site {
+func startSite(t *testing.T, settings ...func(*Config)) *site {
 	t.Helper()
 	s := &site{t: t, app: newFakeApp(), log: &lockedBuffer{}}
 	cfg := usual(s.log)
@@ -155,15 +160,15 @@ func startSite(t *testing.T, settings ...func(*HTTPConfig)) *site {
 		t.Fatal(err)
 	}
 	s.addr = socket.Address.String()
-	s.r = startReactor(t, &idleSource{})
-	s.h = NewHTTP(s.r, cfg, s.app)
+	s.r = startReactor(t, idleSource{})
+	s.web = New(s.r, cfg, s.app)
 	do(t, s.r, func() {
-		if _, err := s.h.Serve(Door{FD: socket.FD, Server: socket.Server()}); err != nil {
+		if _, err := s.web.Serve(Door{FD: socket.FD, Server: socket.Server()}); err != nil {
 			t.Error(err)
 		}
 	})
 	t.Cleanup(func() {
-		do(t, s.r, s.h.Abort)
+		do(t, s.r, s.web.Abort)
 		socket.Close()
 		if t.Failed() {
 			t.Logf("the server's log:\n%s", s.log)

@@ -1,4 +1,4 @@
-package reactor
+package web
 
 import (
 	"fmt"
@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/awaitd/awaitd/internal/exchange"
+	"github.com/awaitd/awaitd/internal/reactor"
 )
 
 // How connections end: clients that leave, servers that stop, limits of time and of descriptors.
@@ -61,8 +62,8 @@ func TestTheLossOfAClientCancelsOnce(t *testing.T) {
 			}
 			settle(t, s.r)
 			s.do(func() {
-				if x.cancels != 1 || s.h.live != 0 {
-					t.Errorf("cancelled %d times, %d connections left", x.cancels, s.h.live)
+				if x.cancels != 1 || s.web.live != 0 {
+					t.Errorf("cancelled %d times, %d connections left", x.cancels, s.web.live)
 				}
 			})
 			other := s.dial()
@@ -125,7 +126,7 @@ func TestAClientThatIsGoneWhileTheServerWritesDoesNoHarm(t *testing.T) {
 					app(x)
 				})
 				for live := 1; live > 0; {
-					s.do(func() { live = s.h.live })
+					s.do(func() { live = s.web.live })
 				}
 				if x.cancels > 1 {
 					t.Fatalf("cancelled %d times", x.cancels)
@@ -145,7 +146,7 @@ func TestDrainClosesIdleConnectionsAndLetsTheOthersFinish(t *testing.T) {
 	busy.get("/busy")
 	x = s.next()
 	idle := make(chan struct{})
-	s.do(func() { s.h.Drain(func() { close(idle) }) })
+	s.do(func() { s.web.Drain(func() { close(idle) }) })
 	fresh.wantEnd()
 	used.wantEnd()
 	select {
@@ -165,7 +166,7 @@ func TestDrainClosesIdleConnectionsAndLetsTheOthersFinish(t *testing.T) {
 func TestDrainWithoutConnectionsIsDoneAtOnce(t *testing.T) {
 	s := startSite(t)
 	calls := 0
-	s.do(func() { s.h.Drain(func() { calls++ }) })
+	s.do(func() { s.web.Drain(func() { calls++ }) })
 	if calls != 1 {
 		t.Fatalf("told %d times", calls)
 	}
@@ -176,29 +177,29 @@ func TestAbortEndsEverythingAndCancels(t *testing.T) {
 	idle, busy := s.dial(), s.dial()
 	busy.get("/")
 	x := s.next()
-	s.do(s.h.Abort)
+	s.do(s.web.Abort)
 	idle.wantEnd()
 	_, _ = io.ReadAll(busy.r)
 	s.do(func() {
-		if x.cancels != 1 || s.h.live != 0 {
-			t.Errorf("%d cancellations, %d connections left", x.cancels, s.h.live)
+		if x.cancels != 1 || s.web.live != 0 {
+			t.Errorf("%d cancellations, %d connections left", x.cancels, s.web.live)
 		}
 	})
 }
 
 func TestTimeoutsEndWhatTakesTooLong(t *testing.T) {
-	short := 2 * tick
+	short := 2 * reactor.Tick
 	for _, c := range []struct {
 		name, request string
-		set           func(*HTTPConfig)
+		set           func(*Config)
 		credit        int
 		status        string // "": closed in silence
 	}{
-		{"a client that never says anything", "", func(c *HTTPConfig) { c.HeaderTimeout = short }, 0, ""},
-		{"a head that does not end", "GET / HT", func(c *HTTPConfig) { c.HeaderTimeout = short }, 0, "HTTP/1.1 408"},
+		{"a client that never says anything", "", func(c *Config) { c.HeaderTimeout = short }, 0, ""},
+		{"a head that does not end", "GET / HT", func(c *Config) { c.HeaderTimeout = short }, 0, "HTTP/1.1 408"},
 		{
 			"a body that does not come", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\na",
-			func(c *HTTPConfig) { c.BodyTimeout = short }, 100, "HTTP/1.1 408",
+			func(c *Config) { c.BodyTimeout = short }, 100, "HTTP/1.1 408",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -217,7 +218,7 @@ func TestTimeoutsEndWhatTakesTooLong(t *testing.T) {
 		})
 	}
 	t.Run("an idle connection", func(t *testing.T) {
-		s := startSite(t, func(c *HTTPConfig) { c.KeepAlive = short })
+		s := startSite(t, func(c *Config) { c.KeepAlive = short })
 		conn := s.dial()
 		conn.get("/")
 		x := s.next()
@@ -226,7 +227,7 @@ func TestTimeoutsEndWhatTakesTooLong(t *testing.T) {
 		conn.wantEnd()
 	})
 	t.Run("but not a body that the application has not asked for", func(t *testing.T) {
-		s := startSite(t, func(c *HTTPConfig) { c.BodyTimeout, c.HeaderTimeout, c.KeepAlive = short, short, short })
+		s := startSite(t, func(c *Config) { c.BodyTimeout, c.HeaderTimeout, c.KeepAlive = short, short, short })
 		conn := s.dial()
 		conn.write("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\na")
 		x := s.next()
@@ -336,7 +337,7 @@ func TestABodyThatNobodyReadIsDroppedWheneverItComes(t *testing.T) {
 
 // spec: http 6
 func TestARefusedHeadRequestHasNoBodyEither(t *testing.T) {
-	s := startSite(t, func(c *HTTPConfig) { c.HeaderTimeout = 2 * tick })
+	s := startSite(t, func(c *Config) { c.HeaderTimeout = 2 * reactor.Tick })
 	for _, request := range []string{
 		"HEAD / HTTP/1.1\r\n\r\n", "HEAD / HTTP/1.1\r\nbad field\r\n", "HEAD /" + strings.Repeat("a", 5000), "HEAD / HTTP/9.9\r\n\r\n",
 		"\r\nHEAD / HTTP/1.1\r\nHost: h\r\nExpect: x\r\n\r\n", "HEAD / HT",
@@ -351,14 +352,14 @@ func TestARefusedHeadRequestHasNoBodyEither(t *testing.T) {
 }
 
 func TestASlowReaderGetsTheWholeResponseHoweverShortTheKeepAlive(t *testing.T) {
-	s := startSite(t, func(c *HTTPConfig) { c.KeepAlive = tick })
+	s := startSite(t, func(c *Config) { c.KeepAlive = reactor.Tick })
 	c := s.dial()
 	c.get("/")
 	x := s.next()
 	body := strings.Repeat("x", 16<<20) // more than the kernel's buffers hold
 	s.do(func() { x.respond(200, body, true) })
 	rang := make(chan struct{})
-	s.do(func() { s.r.After(5*tick, func() { close(rang) }) })
+	s.do(func() { s.r.After(5*reactor.Tick, func() { close(rang) }) })
 	await(t, rang, "the alarm")
 	if _, got := c.read("GET"); len(got) != len(body) {
 		t.Fatalf("%d bytes of %d", len(got), len(body))

@@ -1,4 +1,9 @@
-package reactor
+// Package web is HTTP connections on a reactor: HTTP/1.1, and uwsgi and SCGI of web servers in front.
+//
+// A Server has the connections of one reactor and hands their requests to an exchange.Application; it never knows the pool behind
+// it. Everything here is touched by the reactor's goroutine alone. An idle connection holds nothing but itself: the head being read,
+// the exchange and all buffers are borrowed.
+package web
 
 import (
 	"log/slog"
@@ -9,16 +14,16 @@ import (
 	"github.com/awaitd/awaitd/internal/exchange"
 	"github.com/awaitd/awaitd/internal/forwarded"
 	"github.com/awaitd/awaitd/internal/http1"
+	"github.com/awaitd/awaitd/internal/reactor"
 	"github.com/awaitd/awaitd/internal/telemetry"
 )
 
-// HTTPConfig is how HTTP/1.1 is spoken; the same for all reactors. It does not change once connections exist.
-type HTTPConfig struct {
+// Config is how HTTP/1.1 is spoken; the same for all reactors. It does not change once connections exist.
+type Config struct {
 	Limits        http1.Limits
 	BodyLimit     int64         // largest request body, 0 for none (413)
 	HeaderTimeout time.Duration // from a head's first byte to its last (408), 0 for none
 	BodyTimeout   time.Duration // the longest wait for the next part of a body (408), 0 for none
-	SendTimeout   time.Duration // the longest a client may take none of what waits for it, 0 for none
 	KeepAlive     time.Duration // how long an idle connection is kept; 0: none is
 	BufferLimit   int           // bytes of buffers on one reactor, 0 for no limit
 	Server        []byte        // "server: awaitd\r\n", or nothing
@@ -30,11 +35,11 @@ type HTTPConfig struct {
 	Refusals      *telemetry.Refusals
 }
 
-// HTTP speaks HTTP/1.1, and uwsgi and SCGI with web servers in front, on one reactor: it owns all its connections, whatever listener they came from, and hands their requests
-// to an application.
-type HTTP struct {
-	r        *Reactor
-	cfg      *HTTPConfig
+// Server speaks HTTP/1.1, and uwsgi and SCGI with web servers in front, on one reactor: it owns all its connections, whatever
+// listener they came from, and hands their requests to an application.
+type Server struct {
+	r        *reactor.Reactor
+	cfg      *Config
 	app      exchange.Application
 	packets  *cgi.Parser
 	spare    []*httpExchange
@@ -47,13 +52,12 @@ type HTTP struct {
 	idle     func() // called once, when draining and no connection is left
 }
 
-// NewHTTP makes the HTTP/1.1 side of a reactor, before it runs.
-func NewHTTP(r *Reactor, cfg *HTTPConfig, app exchange.Application) *HTTP {
-	r.stall = cfg.SendTimeout
-	return &HTTP{r: r, cfg: cfg, app: app, packets: cgi.NewParser(&cfg.Limits), ids: idSource(rand.Uint64())}
+// New makes the HTTP side of a reactor, before it runs.
+func New(r *reactor.Reactor, cfg *Config, app exchange.Application) *Server {
+	return &Server{r: r, cfg: cfg, app: app, packets: cgi.NewParser(&cfg.Limits), ids: idSource(rand.Uint64())}
 }
 
-// Door is one listening socket as HTTP sees it.
+// Door is one listening socket, and what is spoken behind it.
 type Door struct {
 	FD       int
 	Server   exchange.Address // what was bound; without a family if each connection has its own
@@ -63,23 +67,23 @@ type Door struct {
 }
 
 // Serve accepts connections from a listening socket. Only for the reactor's goroutine. The returned function ends it.
-func (h *HTTP) Serve(d Door) (stop func(), err error) {
-	return h.r.listen(d.FD, &door{h: h, Door: d}, func(err error) {
-		h.cfg.Log.Error("can't accept connections; trying again soon", "error", err)
+func (s *Server) Serve(d Door) (stop func(), err error) {
+	return s.r.Listen(d.FD, &door{s: s, Door: d}, func(err error) {
+		s.cfg.Log.Error("can't accept connections; trying again soon", "error", err)
 	})
 }
 
 // door makes connections of accepted sockets.
 type door struct {
 	Door
-	h *HTTP
+	s *Server
 }
 
 // keepExchanges bounds the stock of exchange objects; more are left to the garbage collector.
 const keepExchanges = 256
 
 // borrow takes an exchange object for a connection that has begun to receive a head.
-func (s *HTTP) borrow(c *httpConn) *httpExchange {
+func (s *Server) borrow(c *httpConn) *httpExchange {
 	var x *httpExchange
 	if n := len(s.spare); n > 0 {
 		x, s.spare = s.spare[n-1], s.spare[:n-1]
@@ -91,7 +95,7 @@ func (s *HTTP) borrow(c *httpConn) *httpExchange {
 }
 
 // giveBack takes it back.
-func (s *HTTP) giveBack(x *httpExchange) {
+func (s *Server) giveBack(x *httpExchange) {
 	x.clear()
 	if len(s.spare) < keepExchanges {
 		s.spare = append(s.spare, x)
@@ -108,18 +112,18 @@ const (
 )
 
 // window is how much may be on its way for a stream just now.
-func (h *HTTP) window() int {
-	if limit := h.cfg.BufferLimit; limit > 0 && h.r.pieces.lent > limit/2 {
+func (s *Server) window() int {
+	if limit := s.cfg.BufferLimit; limit > 0 && s.r.Lent() > limit/2 {
 		return narrowWindow
 	}
 	return fullWindow
 }
 
 // full says whether no more input may be kept.
-func (h *HTTP) full() bool { return h.cfg.BufferLimit > 0 && h.r.pieces.lent > h.cfg.BufferLimit }
+func (s *Server) full() bool { return s.cfg.BufferLimit > 0 && s.r.Lent() > s.cfg.BufferLimit }
 
 // dateLine returns the Date field for now; it is made once a second.
-func (s *HTTP) dateLine(now time.Time) []byte {
+func (s *Server) dateLine(now time.Time) []byte {
 	if at := now.Unix(); at != s.dateAt {
 		s.dateAt = at
 		s.date = now.UTC().AppendFormat(append(s.date[:0], "date: "...), "Mon, 02 Jan 2006 15:04:05 GMT\r\n")
@@ -138,82 +142,69 @@ func (s *idSource) next() uint64 {
 	return z ^ z>>31
 }
 
-// accept makes a connection of a socket.
-func (d *door) accept(fd int, client exchange.Address) {
-	h := d.h
-	c := &httpConn{h: h, unix: d.UnixPath, packets: d.Packets, proxied: d.Proxies != nil && d.Proxies.Has(client)}
-	c.client, c.server = client, d.Server
-	if d.UnixPath != "" {
-		c.client = exchange.Address{}
-	} else {
-		noDelay(fd)
-		if d.Server.Family == exchange.NoAddress {
-			c.server = localAddress(fd)
-		}
-	}
-	if err := c.open(h.r, fd, c); err != nil {
-		h.cfg.Log.Error("can't watch a connection", "error", err)
-		closeSocket(fd)
+// Accept makes a connection of a socket.
+func (d *door) Accept(fd int, client exchange.Address) {
+	s := d.s
+	c := &httpConn{s: s, unix: d.UnixPath, packets: d.Packets, proxied: d.Proxies != nil && d.Proxies.Has(client)}
+	if err := c.Open(s.r, fd, c, client, d.Server); err != nil {
+		s.cfg.Log.Error("can't watch a connection", "error", err)
 		return
 	}
-	h.live++
-	if h.cfg.HeaderTimeout > 0 {
-		// A connection that never says anything is treated like a slow head, but closed in silence.
-		h.r.wheel.set(&c.timer, h.r.now.Add(h.cfg.HeaderTimeout))
-	}
+	s.live++
+	c.headTimer() // one that never says anything is treated like a slow head, but closed in silence
 }
 
 // Drain closes idle connections and has every other one close after its response. idle is called when none is left. New
 // connections must not come any more. Only for the reactor's goroutine.
-func (h *HTTP) Drain(idle func()) {
-	h.draining, h.idle = true, idle
-	h.leaveIdle()
-	h.checkIdle()
+func (s *Server) Drain(idle func()) {
+	s.draining, s.idle = true, idle
+	s.leaveIdle()
+	s.checkIdle()
 }
 
 // Fade has every connection close after its next response; those that are idle by then are closed after a while. idle is called
 // when none is left. New connections must not come any more. Only for the reactor's goroutine.
-func (h *HTTP) Fade(while time.Duration, idle func()) {
-	h.draining, h.idle = true, idle
-	h.r.After(while, h.leaveIdle)
-	h.checkIdle()
+func (s *Server) Fade(while time.Duration, idle func()) {
+	s.draining, s.idle = true, idle
+	s.r.After(while, s.leaveIdle)
+	s.checkIdle()
 }
 
 // leaveIdle closes idle connections.
-func (h *HTTP) leaveIdle() {
-	h.each(func(c *httpConn) {
-		if c.x == nil && !c.closing {
-			c.leave()
+func (s *Server) leaveIdle() { s.each(served.leave) }
+
+// Abort closes every connection at once. Only for the reactor's goroutine.
+func (s *Server) Abort() { s.each(served.abort) }
+
+// served is a connection that a Server has, whatever is spoken on it by now. What goes on with a connection in place of HTTP/1.1 (by
+// Conn.Speak) embeds the httpConn it was: so it still is the server's, and is counted when it has ended.
+type served interface {
+	owner() *Server
+	// leave closes the connection, or has it closed once nothing is under way on it.
+	leave()
+	// abort closes it at once.
+	abort()
+}
+
+// each calls f for every connection; f may close it.
+func (s *Server) each(f func(served)) {
+	s.r.Each(func(p reactor.Protocol) {
+		if c, ok := p.(served); ok && c.owner() == s {
+			f(c)
 		}
 	})
 }
 
-// Abort closes every connection at once. Only for the reactor's goroutine.
-func (h *HTTP) Abort() {
-	h.each(func(c *httpConn) { c.lose() })
-}
-
-// each calls f for every connection; f may close it.
-func (h *HTTP) each(f func(*httpConn)) {
-	for i := range h.r.slots {
-		if c, ok := h.r.slots[i].h.(*conn); ok {
-			if hc, ok := c.proto.(*httpConn); ok && hc.h == h {
-				f(hc)
-			}
-		}
-	}
-}
-
 // gone counts a closed connection.
-func (h *HTTP) gone() {
-	h.live--
-	h.checkIdle()
+func (s *Server) gone() {
+	s.live--
+	s.checkIdle()
 }
 
-func (h *HTTP) checkIdle() {
-	if h.draining && h.live == 0 && h.idle != nil {
-		idle := h.idle
-		h.idle = nil
+func (s *Server) checkIdle() {
+	if s.draining && s.live == 0 && s.idle != nil {
+		idle := s.idle
+		s.idle = nil
 		idle()
 	}
 }

@@ -1,4 +1,4 @@
-package reactor
+package web
 
 import (
 	"log/slog"
@@ -6,14 +6,14 @@ import (
 	"github.com/awaitd/awaitd/internal/cgi"
 	"github.com/awaitd/awaitd/internal/exchange"
 	"github.com/awaitd/awaitd/internal/http1"
+	"github.com/awaitd/awaitd/internal/reactor"
 	"github.com/awaitd/awaitd/internal/telemetry"
 )
 
-// httpConn is one HTTP/1.1 connection, or one of a web server that speaks uwsgi or SCGI and asks once. While it is idle it holds nothing but itself: the head being read, the exchange and all
-// buffers are borrowed.
+// httpConn is one HTTP/1.1 connection, or one of a web server that speaks uwsgi or SCGI and asks once.
 type httpConn struct {
-	conn
-	h    *HTTP
+	reactor.Conn
+	s    *Server
 	unix string        // path of the unix socket it came by
 	x    *httpExchange // from the first byte of a head to the last of its response
 	in   []byte        // received, not consumed: borrowed
@@ -23,11 +23,11 @@ type httpConn struct {
 	proxied bool         // a PROXY protocol header is yet to come
 }
 
-// input reads and handles what has arrived, until it has to wait for the peer or for the application.
-func (c *httpConn) input() {
-	for !c.closed && !c.closing {
+// Input reads and handles what has arrived, until it has to wait for the peer or for the application.
+func (c *httpConn) Input() {
+	for !c.Closed() && !c.Closing() {
 		switch x := c.x; {
-		case x == nil && c.pending():
+		case x == nil && c.Pending():
 			return // a client that does not read its answers gets no more of them: drained goes on
 		case x == nil || !x.opened:
 			if !c.readHead() {
@@ -50,16 +50,14 @@ func (c *httpConn) readHead() bool {
 	}
 	buf := c.in
 	if len(buf) == 0 || c.proxied || (c.x != nil && c.x.waits) {
-		n := 0
-		if c.canRead {
-			n = c.receive(c.r.read)
-		}
-		if n == 0 {
+		if !c.Readable() {
 			return false
 		}
-		buf = c.r.read[:n]
+		if buf = c.Receive(reactor.ReadSize); len(buf) == 0 {
+			return false
+		}
 		if len(c.in) > 0 {
-			c.in = c.r.pieces.add(c.in, buf)
+			c.in = c.Reactor().Append(c.in, buf)
 			buf = c.in
 		}
 	}
@@ -67,7 +65,7 @@ func (c *httpConn) readHead() bool {
 		return c.readProxy(buf)
 	}
 	if c.x == nil {
-		c.x = c.h.borrow(c)
+		c.x = c.s.borrow(c)
 	}
 	return c.parseHead(c.x, buf)
 }
@@ -79,8 +77,8 @@ func (c *httpConn) skipped() bool {
 		switch {
 		case n > 0:
 			c.keep(c.in[n:])
-		case c.canRead:
-			n = c.receive(c.r.read[:min(len(c.r.read), int(c.skip))])
+		case c.Readable():
+			n = len(c.Receive(int(min(c.skip, reactor.ReadSize))))
 		}
 		if n == 0 {
 			return false
@@ -103,13 +101,13 @@ func (c *httpConn) parseHead(x *httpExchange, buf []byte) bool {
 		x.open(buf[n:])
 		return true
 	}
-	if c.h.full() {
+	if c.s.full() {
 		x.head = c.unknownHead(buf)
 		c.refuse(errBuffersFull)
 		return false
 	}
 	if len(c.in) == 0 {
-		c.in = c.r.pieces.add(nil, buf)
+		c.in = c.Reactor().Append(nil, buf)
 	}
 	if !x.waits {
 		x.waits = true
@@ -120,8 +118,8 @@ func (c *httpConn) parseHead(x *httpExchange, buf []byte) bool {
 
 // headTimer starts the time a head may take.
 func (c *httpConn) headTimer() {
-	if t := c.h.cfg.HeaderTimeout; t > 0 {
-		c.r.wheel.set(&c.timer, c.r.now.Add(t))
+	if t := c.s.cfg.HeaderTimeout; t > 0 {
+		c.SetTimer(t)
 	}
 }
 
@@ -129,13 +127,13 @@ func (c *httpConn) headTimer() {
 func (c *httpConn) keep(rest []byte) {
 	if len(rest) == 0 {
 		if c.in != nil {
-			c.r.pieces.put(c.in)
+			c.Reactor().GiveBack(c.in)
 			c.in = nil
 		}
 		return
 	}
 	if c.in == nil {
-		c.in = c.r.pieces.add(nil, rest)
+		c.in = c.Reactor().Append(nil, rest)
 		return
 	}
 	c.in = c.in[:copy(c.in[:cap(c.in)], rest)]
@@ -150,17 +148,15 @@ func (c *httpConn) readBody() bool {
 	}
 	buf := c.in
 	if len(buf) == 0 {
-		n := 0
-		if c.canRead {
-			n = c.receive(c.r.read[:min(len(c.r.read), max(x.credit, minBodyRead))])
+		if c.Readable() {
+			buf = c.Receive(max(x.credit, minBodyRead))
 		}
-		if n == 0 {
-			if !c.closed {
+		if len(buf) == 0 {
+			if !c.Closed() {
 				x.bodyTimer()
 			}
 			return false
 		}
-		buf = c.r.read[:n]
 	}
 	return x.passBody(buf)
 }
@@ -179,23 +175,23 @@ func (c *httpConn) refuse(err *http1.Error) {
 
 // reject ends a connection on which something else is spoken than what was agreed on: there is nobody to answer.
 func (c *httpConn) reject(err error) {
-	c.h.cfg.Refusals.Note(telemetry.Malformed, c.r.now, slog.String("reason", err.Error()), c.peer())
-	c.lose()
+	c.s.cfg.Refusals.Note(telemetry.Malformed, c.Reactor().Now(), slog.String("reason", err.Error()), c.peer())
+	c.Lose()
 }
 
 // answer sends a short fixed response of the server's own and ends the connection; a running exchange is cancelled.
 func (c *httpConn) answer(err *http1.Error, kind telemetry.Refusal) {
-	c.h.cfg.Refusals.Note(kind, c.r.now, slog.Int("status", err.Status), slog.String("reason", err.Reason), c.peer())
+	c.s.cfg.Refusals.Note(kind, c.Reactor().Now(), slog.Int("status", err.Status), slog.String("reason", err.Reason), c.peer())
 	x, status := c.x, err.Status
 	o := c.ownOptions(status, true)
 	head := &http1.Head{Version: exchange.HTTP11}
 	if x != nil {
 		head = &x.head
 	}
-	out := http1.AppendError(c.r.write[:0], head, status, &o, err.Reason)
-	c.r.write = out[:0]
-	c.send(out, nil, "")
-	if c.closed {
+	out := http1.AppendError(c.Reactor().Scratch[:0], head, status, &o, err.Reason)
+	c.Reactor().Scratch = out[:0]
+	c.Send(out, nil, "")
+	if c.Closed() {
 		return // the client left just now, and x went with it
 	}
 	if x != nil {
@@ -203,11 +199,11 @@ func (c *httpConn) answer(err *http1.Error, kind telemetry.Refusal) {
 		x.abandon()
 		c.release()
 	}
-	c.shut(true)
+	c.Shut(true)
 }
 
 // peer is who is connected, for the log.
-func (c *httpConn) peer() slog.Attr { return slog.String("client", string(c.client.AppendTo(nil))) }
+func (c *httpConn) peer() slog.Attr { return slog.String("client", string(c.Client.AppendTo(nil))) }
 
 // ownOptions are those of an answer of the server's own.
 func (c *httpConn) ownOptions(status int, closing bool) http1.HeadOptions {
@@ -220,13 +216,13 @@ func (c *httpConn) ownOptions(status int, closing bool) http1.HeadOptions {
 
 // options are the fields the server adds to every response.
 func (c *httpConn) options(closing bool) http1.HeadOptions {
-	o := http1.HeadOptions{Extra: c.h.cfg.Extra, Close: closing, CGI: c.packets == cgi.SCGI}
+	o := http1.HeadOptions{Extra: c.s.cfg.Extra, Close: closing, CGI: c.packets == cgi.SCGI}
 	if c.packets != 0 {
 		return o // Date and Server are the web server's; it would pass on ours
 	}
-	o.Server = c.h.cfg.Server
-	if c.h.cfg.Date {
-		o.Date = c.h.dateLine(c.r.now)
+	o.Server = c.s.cfg.Server
+	if c.s.cfg.Date {
+		o.Date = c.s.dateLine(c.Reactor().Now())
 	}
 	return o
 }
@@ -236,7 +232,7 @@ func (c *httpConn) release() {
 	x := c.x
 	c.x = nil
 	x.log()
-	c.h.giveBack(x)
+	c.s.giveBack(x)
 }
 
 // next makes the connection ready for another request, or closes it.
@@ -244,11 +240,11 @@ func (c *httpConn) next(keep bool) {
 	unread := !c.x.bodyRead()
 	c.release()
 	switch {
-	case c.closed:
-	case !keep || c.h.draining || c.h.cfg.KeepAlive == 0:
-		c.shut(unread || c.canRead || len(c.in) > 0)
-	case len(c.in) > 0 || c.canRead:
-		c.r.later(c) // the next request may be here already; the reactor's other connections come first
+	case c.Closed():
+	case !keep || c.s.draining || c.s.cfg.KeepAlive == 0:
+		c.Shut(unread || c.Readable() || len(c.in) > 0)
+	case len(c.in) > 0 || c.Readable():
+		c.Reactor().Later(c) // the next request may be here already; the reactor's other connections come first
 		fallthrough
 	default:
 		c.idleTimer()
@@ -257,30 +253,30 @@ func (c *httpConn) next(keep bool) {
 
 // idleTimer starts the time that the connection may be idle: once the response has left, however slowly the client reads.
 func (c *httpConn) idleTimer() {
-	if c.pending() {
-		c.stallTimer()
+	if c.Pending() {
+		c.StallTimer()
 		return
 	}
-	c.r.wheel.set(&c.timer, c.r.now.Add(c.h.cfg.KeepAlive))
+	c.SetTimer(c.s.cfg.KeepAlive)
 }
 
-// resume goes on with what had arrived while an exchange ran.
-func (c *httpConn) resume() {
-	if c.x == nil && !c.closed && !c.closing {
-		c.input()
+// Resume goes on with what had arrived while an exchange ran.
+func (c *httpConn) Resume() {
+	if c.x == nil && !c.Closed() && !c.Closing() {
+		c.Input()
 	}
 }
 
-// drained is called when all output has left: the application may send more, or the client ask for more.
-func (c *httpConn) drained() {
+// Drained is called when all output has left: the application may send more, or the client ask for more.
+func (c *httpConn) Drained() {
 	switch {
 	case c.x == nil:
 		c.idleTimer()
-		c.r.later(c)
+		c.Reactor().Later(c)
 	case c.x.sending:
 		c.x.fileSent()
 	default:
-		c.r.wheel.stop(&c.timer)
+		c.StopTimer()
 		switch {
 		case c.x.bodyRead():
 			c.hungTimer()
@@ -291,18 +287,24 @@ func (c *httpConn) drained() {
 	}
 }
 
+func (c *httpConn) owner() *Server { return c.s }
+
 // leave closes an idle connection, unless a request has arrived that was not read yet.
 func (c *httpConn) leave() {
-	c.canRead = true
-	if c.input(); c.x == nil && !c.closed && !c.closing {
-		c.shut(c.skip > 0)
+	if c.x != nil || c.Closing() {
+		return
+	}
+	if c.Look(); c.x == nil && !c.Closed() && !c.Closing() {
+		c.Shut(c.skip > 0)
 	}
 }
 
-// hangup is called when the client has finished sending. With a request under way that mostly means that it has left, so a
+func (c *httpConn) abort() { c.Lose() }
+
+// Hangup is called when the client has finished sending. With a request under way that mostly means that it has left, so a
 // request that waits for a worker is never started. But some say all they have to say like that, and then listen: what is
 // answered at once still goes out (docs/decisions/0002-client-fin.md).
-func (c *httpConn) hangup() bool {
+func (c *httpConn) Hangup() bool {
 	x := c.x
 	switch {
 	case x == nil || !x.opened || x.wantsBody():
@@ -317,47 +319,42 @@ func (c *httpConn) hangup() bool {
 }
 
 // hungTime is how long an application has for its answer, or for its next part, after the client has finished sending.
-const hungTime = 2 * tick
+const hungTime = 2 * reactor.Tick
 
-// hungTimer starts that time. While output is pending, writing tells whether the client is still there.
+// hungTimer starts that time, but for a client that has not taken all its output: writing tells whether that is still there.
 func (c *httpConn) hungTimer() {
-	if c.hung && !c.pending() {
-		c.r.wheel.set(&c.timer, c.r.now.Add(hungTime))
+	if c.Hung() {
+		c.SetTimer(hungTime)
 	}
 }
 
-// lost is called when the client is gone.
-func (c *httpConn) lost() {
+// Lost is called when the client is gone.
+func (c *httpConn) Lost() {
 	if c.x != nil {
 		c.x.abandon()
 		c.release()
 	}
 }
 
-// ended is called when the connection was closed, whatever the reason.
-func (c *httpConn) ended() {
-	c.h.gone()
+// Ended is called when the connection was closed, whatever the reason.
+func (c *httpConn) Ended() {
+	c.s.gone()
 	if c.in != nil {
-		c.r.pieces.put(c.in)
+		c.Reactor().GiveBack(c.in)
 		c.in = nil
 	}
 }
 
-// expire ends what took too long.
-func (c *httpConn) expire() {
-	if c.expired() {
-		return
-	}
+// Expire ends what took too long.
+func (c *httpConn) Expire() {
 	x := c.x
 	switch {
-	case c.pending() && !c.stalled():
-		c.stallTimer()
-	case c.pending():
+	case c.Pending():
 		c.lapse(telemetry.SendTimeout)
-	case x != nil && x.opened && c.hung && x.bodyRead():
-		c.lose()
+	case x != nil && x.opened && c.Hung() && x.bodyRead():
+		c.Lose()
 	case x == nil || (!x.opened && !x.begun()):
-		c.lose() // idle: nothing is owed
+		c.Lose() // idle: nothing is owed
 	case !x.opened:
 		x.head = c.unknownHead(c.in)
 		c.answer(errHeaderTimeout, telemetry.HeaderTimeout)
@@ -371,7 +368,6 @@ func (c *httpConn) expire() {
 // lapse cuts a connection off whose client took too long in the middle of a response. By a reset: what the kernel still holds for
 // it is dropped, and the client can't take the cut for the end.
 func (c *httpConn) lapse(kind telemetry.Refusal) {
-	c.h.cfg.Refusals.Note(kind, c.r.now, c.peer())
-	resetOnClose(int(c.fd))
-	c.lose()
+	c.s.cfg.Refusals.Note(kind, c.Reactor().Now(), c.peer())
+	c.Reset()
 }

@@ -1,4 +1,4 @@
-package reactor
+package web
 
 import (
 	"log/slog"
@@ -57,12 +57,12 @@ func (x *httpExchange) answerFailure(reason exchange.Reason) {
 	o.Close = o.Close || !x.head.KeepAlive
 	id := exchangeID(x.req.ID)
 	text := strconv.Itoa(status) + " " + http1.StatusText(status) + "\nerror id: " + id
-	out := http1.AppendError(c.r.write[:0], &x.head, status, &o, text)
-	c.r.write = out[:0]
+	out := http1.AppendError(c.Reactor().Scratch[:0], &x.head, status, &o, text)
+	c.Reactor().Scratch = out[:0]
 	x.status, x.responded, x.written = status, true, bodyOf(&x.head, text)
 	x.noteFailure(failure.kind, reason, id)
-	c.send(out, nil, "")
-	if !c.closed {
+	c.Send(out, nil, "")
+	if !c.Closed() {
 		c.next(!o.Close && x.skipBody())
 	}
 }
@@ -78,13 +78,13 @@ func bodyOf(h *http1.Head, text string) int64 {
 // noteFailure counts and logs an answer of the server's own. What concerns one request alone has a line of its own, with the
 // error's id; what many requests meet at once has one for a burst.
 func (x *httpExchange) noteFailure(kind telemetry.Refusal, reason exchange.Reason, id string) {
-	cfg := x.c.h.cfg
+	cfg := x.c.s.cfg
 	switch kind {
 	case telemetry.AppFailed, telemetry.WorkerDied, telemetry.DeadlineOver:
 		cfg.Refusals.Add(kind)
 		cfg.Log.Warn("answered "+strconv.Itoa(x.status), "reason", reason, "id", id)
 	default:
-		cfg.Refusals.Note(kind, x.c.r.now, slog.Int("status", x.status), slog.String("id", id), x.c.peer())
+		cfg.Refusals.Note(kind, x.c.Reactor().Now(), slog.Int("status", x.status), slog.String("id", id), x.c.peer())
 		cfg.Log.Debug("answered "+strconv.Itoa(x.status), "reason", reason, "id", id)
 	}
 }

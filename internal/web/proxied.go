@@ -1,4 +1,4 @@
-package reactor
+package web
 
 import (
 	"strings"
@@ -14,7 +14,7 @@ import (
 // parse looks for a whole head in buf: of HTTP/1.1, or a packet.
 func (x *httpExchange) parse(buf []byte) (int, *http1.Error) {
 	if c := x.c; c.packets != 0 {
-		return c.h.packets.Parse(c.packets, buf, &x.req, &x.head)
+		return c.s.packets.Parse(c.packets, buf, &x.req, &x.head)
 	}
 	return x.parser.Parse(buf, &x.req, &x.head)
 }
@@ -39,13 +39,13 @@ func (c *httpConn) readProxy(buf []byte) bool {
 		return false
 	case n == 0:
 		if len(c.in) == 0 {
-			c.in = c.r.pieces.add(nil, buf)
+			c.in = c.Reactor().Append(nil, buf)
 		}
 		return true
 	}
 	c.proxied = false
 	if !h.Local {
-		c.client, c.server, c.unix = known(h.Client), known(h.Server), ""
+		c.Client, c.Server, c.unix = known(h.Client), known(h.Server), ""
 	}
 	c.keep(buf[n:])
 	return true
@@ -61,7 +61,7 @@ func known(a exchange.Address) exchange.Address {
 
 // believe has the request's own fields say who its client is, if the peer is trusted to have written them.
 func (x *httpExchange) believe() {
-	trust := x.c.h.cfg.Trust
+	trust := x.c.s.cfg.Trust
 	if trust == nil {
 		x.hint()
 		return
@@ -80,16 +80,16 @@ const hints = 1000
 
 // hint says, once, that X-Forwarded-For is ignored: whoever puts a proxy in front will wonder.
 func (x *httpExchange) hint() {
-	h := x.c.h
-	if h.hinted >= hints {
+	s := x.c.s
+	if s.hinted >= hints {
 		return
 	}
-	h.hinted++
+	s.hinted++
 	const name = "x-forwarded-for"
 	for _, f := range x.req.Fields {
 		if f.Name.Len() == len(name) && strings.EqualFold(string(f.Name.Of(x.req.Buf)), name) {
-			h.hinted = hints
-			h.cfg.Log.Info("X-Forwarded-For is ignored; to trust this proxy: --forwarded-allow-ips "+x.c.address(), "id", exchangeID(x.req.ID))
+			s.hinted = hints
+			s.cfg.Log.Info("X-Forwarded-For is ignored; to trust this proxy: --forwarded-allow-ips "+x.c.address(), "id", exchangeID(x.req.ID))
 		}
 	}
 }
@@ -99,5 +99,5 @@ func (c *httpConn) address() string {
 	if c.unix != "" {
 		return "unix"
 	}
-	return c.client.AddrPort().Addr().String()
+	return c.Client.AddrPort().Addr().String()
 }

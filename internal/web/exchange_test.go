@@ -1,4 +1,4 @@
-package reactor
+package web
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/awaitd/awaitd/internal/exchange"
+	"github.com/awaitd/awaitd/internal/reactor"
 	"github.com/awaitd/awaitd/internal/telemetry"
 )
 
@@ -211,7 +212,7 @@ func TestABodyIsReadOnlyAsFarAsTheApplicationGaveCredit(t *testing.T) {
 					given += n
 					x.give(n)
 					done = done || x.end
-					if c, ok := x.r.(*httpExchange); ok && c.c != nil && len(c.c.in) > readSize+maxInline {
+					if c, ok := x.r.(*httpExchange); ok && c.c != nil && len(c.c.in) > reactor.ReadSize+maxInline {
 						t.Errorf("%d bytes are held for the application", len(c.c.in))
 					}
 				})
@@ -382,7 +383,7 @@ func TestAFailureInTheMiddleOfAResponseCutsItOff(t *testing.T) {
 func TestEveryExchangeIsInTheAccessLogOnce(t *testing.T) {
 	out := &lockedBuffer{}
 	access := telemetry.NewAccessLog(out)
-	s := startSite(t, func(c *HTTPConfig) { c.Access = access })
+	s := startSite(t, func(c *Config) { c.Access = access })
 	c := s.dial()
 	c.get("/a?b=1")
 	x := s.next()

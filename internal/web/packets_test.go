@@ -1,4 +1,4 @@
-package reactor
+package web
 
 import (
 	"encoding/binary"
@@ -11,11 +11,12 @@ import (
 	"github.com/awaitd/awaitd/internal/cgi"
 	"github.com/awaitd/awaitd/internal/exchange"
 	"github.com/awaitd/awaitd/internal/listen"
+	"github.com/awaitd/awaitd/internal/reactor"
 	"github.com/awaitd/awaitd/internal/telemetry"
 )
 
 // startPackets serves web servers that pack their requests.
-func startPackets(t *testing.T, proto cgi.Protocol, settings ...func(*HTTPConfig)) *site {
+func startPackets(t *testing.T, proto cgi.Protocol, settings ...func(*Config)) *site {
 	t.Helper()
 	s := startSite(t, settings...)
 	socket, err := listen.TCP("127.0.0.1", 0, 128)
@@ -25,7 +26,7 @@ func startPackets(t *testing.T, proto cgi.Protocol, settings ...func(*HTTPConfig
 	t.Cleanup(socket.Close)
 	s.addr = socket.Address.String()
 	s.do(func() {
-		if _, err := s.h.Serve(Door{FD: socket.FD, Server: socket.Server(), Packets: proto}); err != nil {
+		if _, err := s.web.Serve(Door{FD: socket.FD, Server: socket.Server(), Packets: proto}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -50,7 +51,7 @@ func pack(proto cgi.Protocol, variables ...string) string {
 	return string([]byte{0, byte(len(rows)), byte(len(rows) >> 8), 0}) + string(rows)
 }
 
-func wordy(c *HTTPConfig) {
+func wordy(c *Config) {
 	c.Date, c.Server, c.Extra = true, []byte("server: s\r\n"), []byte("x-extra: e\r\n")
 }
 
@@ -159,14 +160,14 @@ func TestABadRequestInAPacketIsAnswered(t *testing.T) {
 		{"99999:", "status: 431 Request Header Fields Too Large\r\n", telemetry.HeadTooLarge, cgi.SCGI},
 		{pack(cgi.SCGI, "CONTENT_LENGTH=99"), "status: 413 Content Too Large\r\n", telemetry.BodyTooLarge, cgi.SCGI},
 	} {
-		s := startPackets(t, c.proto, wordy, func(c *HTTPConfig) { c.BodyLimit = 98 })
+		s := startPackets(t, c.proto, wordy, func(c *Config) { c.BodyLimit = 98 })
 		conn := s.dial()
 		conn.write(c.raw)
 		answer, err := io.ReadAll(conn.r)
 		if err != nil || !strings.HasPrefix(string(answer), c.first) || strings.Contains(string(answer), "date:") || strings.Contains(string(answer), "server:") {
 			t.Errorf("%.30q: %q, %v", c.raw, answer, err)
 		}
-		if n := s.h.cfg.Refusals.Count(c.kind); n != 1 {
+		if n := s.web.cfg.Refusals.Count(c.kind); n != 1 {
 			t.Errorf("%.30q: %d of %s", c.raw, n, c.kind)
 		}
 	}
@@ -174,14 +175,14 @@ func TestABadRequestInAPacketIsAnswered(t *testing.T) {
 
 func TestASlowPacketIsRefusedAndASilentConnectionClosed(t *testing.T) {
 	// spec: protocols 10
-	s := startPackets(t, cgi.UWSGI, func(c *HTTPConfig) { c.HeaderTimeout = 2 * tick })
+	s := startPackets(t, cgi.UWSGI, func(c *Config) { c.HeaderTimeout = 2 * reactor.Tick })
 	s.dial().wantEnd()
 	c := s.dial()
 	c.write(pack(cgi.UWSGI)[:20])
 	if answer, err := io.ReadAll(c.r); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 408 ") {
 		t.Errorf("%q, %v", answer, err)
 	}
-	if n := s.h.cfg.Refusals.Count(telemetry.HeaderTimeout); n != 1 {
+	if n := s.web.cfg.Refusals.Count(telemetry.HeaderTimeout); n != 1 {
 		t.Errorf("%d counted", n)
 	}
 }
@@ -224,7 +225,7 @@ func TestTheAccessLogNamesTheWebServersClient(t *testing.T) {
 	// spec: protocols 10
 	var lines lockedBuffer
 	access := telemetry.NewAccessLog(&lines)
-	s := startPackets(t, cgi.UWSGI, func(c *HTTPConfig) { c.Access = access })
+	s := startPackets(t, cgi.UWSGI, func(c *Config) { c.Access = access })
 	c := s.dial()
 	c.write(pack(cgi.UWSGI, "REMOTE_ADDR=192.0.2.7", "REMOTE_PORT=4711", "QUERY_STRING=q", "HTTP_X_FORWARDED_FOR=203.0.113.1"))
 	x := s.next()
@@ -247,7 +248,7 @@ func TestDrainLetsAWebServersRequestEnd(t *testing.T) {
 	busy.write(pack(cgi.UWSGI))
 	x := s.next()
 	done := make(chan struct{})
-	s.do(func() { s.h.Drain(func() { close(done) }) })
+	s.do(func() { s.web.Drain(func() { close(done) }) })
 	idle.wantEnd()
 	s.do(func() { x.respond(200, "hello", true) })
 	busy.want("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")
@@ -262,18 +263,18 @@ func TestDrainLetsAWebServersRequestEnd(t *testing.T) {
 // A web server that can't send all of a body says 502, whatever the answer was.
 func TestAnAnswerOutlivesABodyThatNobodyReads(t *testing.T) {
 	// spec: protocols 10
-	const size = 64 << 20
+	const size, turn = 64 << 20, 1 << 20 // turn: the most that is dropped in one
 	s := startPackets(t, cgi.UWSGI)
 	c := s.dial()
 	c.write(pack(cgi.UWSGI, "REQUEST_METHOD=POST", "CONTENT_LENGTH="+strconv.Itoa(size)))
 	x := s.next()
 	sent, body := 0, make([]byte, size)
-	s.do(func() { // meanwhile the kernel's buffers fill: there is more than is dropped in a turn
-		_ = c.SetWriteDeadline(time.Now().Add(tick))
+	s.do(func() { // meanwhile the kernel's buffers fill: there is more than a turn drops
+		_ = c.SetWriteDeadline(time.Now().Add(reactor.Tick))
 		sent, _ = c.Write(body)
 		x.respond(200, "no, thanks", true)
 	})
-	if sent <= lingerBytes {
+	if sent <= turn {
 		t.Skipf("the kernel holds %d bytes only", sent)
 	}
 	_ = c.SetWriteDeadline(time.Now().Add(patience))

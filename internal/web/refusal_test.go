@@ -1,4 +1,4 @@
-package reactor
+package web
 
 import (
 	"io"
@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/awaitd/awaitd/internal/exchange"
+	"github.com/awaitd/awaitd/internal/reactor"
 	"github.com/awaitd/awaitd/internal/telemetry"
 )
 
@@ -14,7 +15,8 @@ func (x *fakeExchange) flood() { x.respond(200, strings.Repeat("x", 16<<20), tru
 
 // spec: http 3
 func TestAClientThatTakesNothingIsCutOff(t *testing.T) {
-	s := startSite(t, func(c *HTTPConfig) { c.SendTimeout = 2 * tick })
+	s := startSite(t)
+	s.do(func() { s.r.SendTimeout = 2 * reactor.Tick })
 	for _, end := range []bool{true, false} {
 		c := s.dial()
 		c.get("/")
@@ -36,7 +38,7 @@ func TestAClientThatTakesNothingIsCutOff(t *testing.T) {
 			t.Fatalf("%d bytes, then %v", n, err)
 		}
 	}
-	if n := s.h.cfg.Refusals.Count(telemetry.SendTimeout); n != 2 {
+	if n := s.web.cfg.Refusals.Count(telemetry.SendTimeout); n != 2 {
 		t.Errorf("%d counted", n)
 	}
 	if !strings.Contains(s.log.String(), "send timeout") {
@@ -45,13 +47,13 @@ func TestAClientThatTakesNothingIsCutOff(t *testing.T) {
 }
 
 func (s *site) live() (n int) {
-	s.do(func() { n = s.h.live })
+	s.do(func() { n = s.web.live })
 	return n
 }
 
 // spec: http 24
 func TestWithShortBuffersWindowsAreNarrow(t *testing.T) {
-	s := startSite(t, func(c *HTTPConfig) { c.BufferLimit = 1 << 20 })
+	s := startSite(t, func(c *Config) { c.BufferLimit = 1 << 20 })
 	slow := s.dial()
 	slow.get("/")
 	x := s.next()
@@ -82,15 +84,15 @@ func TestWithShortBuffersWindowsAreNarrow(t *testing.T) {
 		if x.granted != fullWindow+1 {
 			t.Errorf("%d granted in all", x.granted)
 		}
-		if s.h.r.pieces.lent != 0 {
-			t.Errorf("%d bytes lent", s.h.r.pieces.lent)
+		if s.r.Lent() != 0 {
+			t.Errorf("%d bytes lent", s.r.Lent())
 		}
 	})
 }
 
 // A window that shrinks takes back no credit: what was granted may still be used, and is not granted again.
 func TestAWindowShrinksByWhatIsOwed(t *testing.T) {
-	s := startSite(t, func(c *HTTPConfig) { c.BufferLimit = 1 << 20 })
+	s := startSite(t, func(c *Config) { c.BufferLimit = 1 << 20 })
 	c := s.dial()
 	c.get("/")
 	x := s.next()
@@ -112,7 +114,7 @@ func TestAWindowShrinksByWhatIsOwed(t *testing.T) {
 
 // spec: http 24
 func TestWithFullBuffersAHeadInPiecesIsRefused(t *testing.T) {
-	s := startSite(t, func(c *HTTPConfig) { c.BufferLimit = 1 << 20 })
+	s := startSite(t, func(c *Config) { c.BufferLimit = 1 << 20 })
 	slow := s.dial()
 	slow.get("/")
 	s.do(s.next().flood)
@@ -127,7 +129,7 @@ func TestWithFullBuffersAHeadInPiecesIsRefused(t *testing.T) {
 	x := s.next()
 	s.do(func() { x.respond(200, "ok", true) })
 	whole.read("GET")
-	if n := s.h.cfg.Refusals.Count(telemetry.BuffersFull); n != 1 {
+	if n := s.web.cfg.Refusals.Count(telemetry.BuffersFull); n != 1 {
 		t.Errorf("%d counted", n)
 	}
 }

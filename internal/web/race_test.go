@@ -1,5 +1,5 @@
 //go:build race
 
-package reactor
+package web
 
 const raceEnabled = true

@@ -1,4 +1,4 @@
-package reactor
+package web
 
 import (
 	"time"
@@ -48,7 +48,7 @@ const copyLimit = 8 << 10
 // begin readies x for a connection.
 func (x *httpExchange) begin(c *httpConn) {
 	x.c = c
-	x.parser.Reset(&c.h.cfg.Limits)
+	x.parser.Reset(&c.s.cfg.Limits)
 }
 
 // clear forgets the exchange but keeps its memory.
@@ -63,10 +63,10 @@ func (x *httpExchange) clear() {
 func (x *httpExchange) open(rest []byte) {
 	c := x.c
 	x.opened = true
-	x.started = c.r.now
-	c.r.wheel.stop(&c.timer)
+	x.started = c.Reactor().Now()
+	c.StopTimer()
 	x.note()
-	if limit := c.h.cfg.BodyLimit; limit > 0 && x.req.ContentLength > limit {
+	if limit := c.s.cfg.BodyLimit; limit > 0 && x.req.ContentLength > limit {
 		c.refuse(errBodyTooLarge)
 		return
 	}
@@ -76,7 +76,7 @@ func (x *httpExchange) open(rest []byte) {
 		c.refuse(err)
 		return
 	}
-	stream, reason := c.h.app.Open(&x.req, x)
+	stream, reason := c.s.app.Open(&x.req, x)
 	if stream == nil {
 		c.keep(rest)
 		x.Fail(reason)
@@ -96,12 +96,12 @@ func (x *httpExchange) open(rest []byte) {
 func (x *httpExchange) describe() {
 	c := x.c
 	x.req.Kind = exchange.HTTP
-	x.req.ID = c.h.ids.next()
+	x.req.ID = c.s.ids.next()
 	if c.packets == 0 {
-		x.req.Client, x.req.Server, x.req.UnixPath = c.client, c.server, c.unix
+		x.req.Client, x.req.Server, x.req.UnixPath = c.Client, c.Server, c.unix
 		x.believe()
 	}
-	x.window = c.h.window()
+	x.window = c.s.window()
 	x.req.Window = x.window
 }
 
@@ -123,7 +123,7 @@ func (x *httpExchange) firstBody(rest []byte) ([]byte, *http1.Error) {
 }
 
 func (x *httpExchange) overLimit() bool {
-	limit := x.c.h.cfg.BodyLimit
+	limit := x.c.s.cfg.BodyLimit
 	return limit > 0 && x.body.Received() > limit
 }
 
@@ -154,7 +154,7 @@ func (x *httpExchange) passBody(buf []byte) bool {
 		return false
 	}
 	if len(data) > 0 || done {
-		c.waitOver()
+		c.StopTimer()
 		x.credit -= len(data)
 		x.bodyDone = done
 		x.stream.Data(data, done)
@@ -169,7 +169,7 @@ func (x *httpExchange) passBody(buf []byte) bool {
 // badBody ends an exchange whose body breaks the rules: with an answer, if none has begun.
 func (x *httpExchange) badBody(err *http1.Error) {
 	if x.responded {
-		x.c.lose()
+		x.c.Lose()
 		return
 	}
 	x.c.refuse(err)
@@ -178,8 +178,8 @@ func (x *httpExchange) badBody(err *http1.Error) {
 // bodyTimer starts the wait for the next part of the body.
 func (x *httpExchange) bodyTimer() {
 	c := x.c
-	if t := c.h.cfg.BodyTimeout; t > 0 && !c.pending() {
-		c.r.wheel.set(&c.timer, c.r.now.Add(t))
+	if t := c.s.cfg.BodyTimeout; t > 0 {
+		c.SetTimer(t)
 	}
 }
 
@@ -190,24 +190,24 @@ func (x *httpExchange) Credit(n int) {
 	x.asked = true
 	if x.held100 && !x.responded {
 		x.held100 = false
-		c.send(nil, nil, http1.Continue)
+		c.Send(nil, nil, http1.Continue)
 	}
-	c.input()
+	c.Input()
 }
 
 // Inform sends an interim response, to clients that know them. It takes no credit, so one that finds output waiting is dropped.
 func (x *httpExchange) Inform(r *exchange.Response) {
 	c := x.c
-	if x.responded || x.head.Version < exchange.HTTP11 || c.pending() {
+	if x.responded || x.head.Version < exchange.HTTP11 || c.Pending() {
 		return
 	}
-	out, err := http1.AppendInform(c.r.write[:0], &x.head, r)
-	c.r.write = out[:0]
+	out, err := http1.AppendInform(c.Reactor().Scratch[:0], &x.head, r)
+	c.Reactor().Scratch = out[:0]
 	if err != nil {
-		c.h.cfg.Log.Warn("an interim response was refused", "error", err)
+		c.s.cfg.Log.Warn("an interim response was refused", "error", err)
 		return
 	}
-	c.send(out, nil, "")
+	c.Send(out, nil, "")
 }
 
 // Respond sends the head of the response, with the part of the body that came with it.
@@ -217,7 +217,7 @@ func (x *httpExchange) Respond(r *exchange.Response) {
 		return
 	}
 	o := c.options(x.mustClose(r.End))
-	out, err := x.writer.Begin(c.r.write[:0], &x.head, r, &o)
+	out, err := x.writer.Begin(c.Reactor().Scratch[:0], &x.head, r, &o)
 	if err != nil {
 		x.invalid(err)
 		return
@@ -232,9 +232,9 @@ func (x *httpExchange) Respond(r *exchange.Response) {
 // will not be read to its end.
 func (x *httpExchange) mustClose(end bool) bool {
 	if x.head.Body == http1.ChunkedBody && x.asked && !end {
-		return x.c.h.draining // the application may still read it, and often does
+		return x.c.s.draining // the application may still read it, and often does
 	}
-	return x.c.h.draining || (!x.bodyRead() && !x.skippable())
+	return x.c.s.draining || (!x.bodyRead() && !x.skippable())
 }
 
 // bodyRead says whether the connection stands behind the request body.
@@ -251,12 +251,12 @@ func (x *httpExchange) skippable() bool {
 
 // wholeBodyHere says whether the client has sent all of its body, though not all of it was read.
 func (x *httpExchange) wholeBodyHere() bool {
-	return x.head.Body == http1.FixedBody && x.body.Remaining() <= int64(len(x.c.in)+unread(int(x.c.fd)))
+	return x.head.Body == http1.FixedBody && x.body.Remaining() <= int64(len(x.c.in)+x.c.Unread())
 }
 
 // invalid ends an exchange whose response can't be put on the wire.
 func (x *httpExchange) invalid(err error) {
-	x.c.h.cfg.Log.Error("the application's response was refused", "error", err, "id", exchangeID(x.req.ID))
+	x.c.s.cfg.Log.Error("the application's response was refused", "error", err, "id", exchangeID(x.req.ID))
 	x.abandonStream()
 	x.Fail(exchange.AppError)
 }
@@ -264,20 +264,20 @@ func (x *httpExchange) invalid(err error) {
 // Data sends the next part of the body.
 func (x *httpExchange) Data(p []byte, end bool) {
 	if x.responded {
-		x.put(x.c.r.write[:0], p, end)
+		x.put(x.c.Reactor().Scratch[:0], p, end)
 	}
 }
 
 // Trailers ends the body with trailer fields.
 func (x *httpExchange) Trailers(buf []byte, fields []exchange.Field) {
 	c := x.c
-	out, err := x.writer.Trailers(c.r.write[:0], buf, fields)
+	out, err := x.writer.Trailers(c.Reactor().Scratch[:0], buf, fields)
 	if err != nil {
-		c.h.cfg.Log.Error("the application's trailers were refused", "error", err, "id", exchangeID(x.req.ID))
-		out, _ = x.writer.Trailers(c.r.write[:0], nil, nil)
+		c.s.cfg.Log.Error("the application's trailers were refused", "error", err, "id", exchangeID(x.req.ID))
+		out, _ = x.writer.Trailers(c.Reactor().Scratch[:0], nil, nil)
 	}
-	c.r.write = out[:0]
-	if c.send(out, nil, ""); !c.closed {
+	c.Reactor().Scratch = out[:0]
+	if c.Send(out, nil, ""); !c.Closed() {
 		x.ended()
 	}
 }
@@ -290,16 +290,16 @@ func (x *httpExchange) put(out, p []byte, end bool) {
 	x.written += int64(take)
 	if take <= copyLimit {
 		out = append(append(out, p[:take]...), tail...)
-		c.r.write = out[:0]
+		c.Reactor().Scratch = out[:0]
 		if len(out) > 0 {
-			c.send(out, nil, "")
+			c.Send(out, nil, "")
 		}
 	} else {
-		c.r.write = out[:0]
-		c.send(out, p[:take], tail)
+		c.Reactor().Scratch = out[:0]
+		c.Send(out, p[:take], tail)
 	}
 	switch {
-	case c.closed: // the client left just now
+	case c.Closed(): // the client left just now
 	case end:
 		x.ended()
 	default:
@@ -309,10 +309,10 @@ func (x *httpExchange) put(out, p []byte, end bool) {
 
 // grant lets the application send as much again as has left; more or less, if the window has changed.
 func (x *httpExchange) grant() {
-	if x.owed == 0 || x.stream == nil || x.c.pending() {
+	if x.owed == 0 || x.stream == nil || x.c.Pending() {
 		return
 	}
-	window := x.c.h.window()
+	window := x.c.s.window()
 	n := x.owed + window - x.window
 	if n <= 0 { // the window shrinks by what is owed, and by the rest later
 		x.window -= x.owed
@@ -327,14 +327,14 @@ func (x *httpExchange) grant() {
 func (x *httpExchange) ended() {
 	c := x.c
 	x.stream = nil
-	log := c.h.cfg.Log
+	log := c.s.cfg.Log
 	if n := x.writer.Excess(); n > 0 {
 		log.Warn("the application sent more than its Content-Length; the excess was dropped", "bytes", n, "id", exchangeID(x.req.ID))
 	}
 	if n := x.writer.Missing(); n > 0 {
 		log.Error("the application sent less than its Content-Length; the connection is aborted", "bytes", n, "id", exchangeID(x.req.ID))
 		c.release()
-		c.shut(false)
+		c.Shut(false)
 		return
 	}
 	c.next(x.writer.KeepAlive() && x.skipBody())
@@ -360,18 +360,18 @@ func (x *httpExchange) Fail(reason exchange.Reason) {
 		x.worker = x.stream.Worker()
 		x.stream = nil
 	}
-	if c.closed {
+	if c.Closed() {
 		return
 	}
 	if x.responded {
-		c.h.cfg.Refusals.Add(failures[reason].kind)
-		c.h.cfg.Log.Debug("a response was cut off", "reason", reason, "id", exchangeID(x.req.ID))
+		c.s.cfg.Refusals.Add(failures[reason].kind)
+		c.s.cfg.Log.Debug("a response was cut off", "reason", reason, "id", exchangeID(x.req.ID))
 		framed := x.writer.Framed() && c.packets == 0 // a web server in front may not look at the framing
 		c.release()
 		if framed {
-			c.shut(false) // the client sees that the framing is incomplete
+			c.Shut(false) // the client sees that the framing is incomplete
 		} else {
-			c.reset() // an end would look like the end of the body
+			c.Reset() // an end would look like the end of the body
 		}
 		return
 	}
@@ -396,7 +396,7 @@ func (x *httpExchange) abandonStream() {
 
 // note keeps the request line for the access log.
 func (x *httpExchange) note() {
-	if x.c.h.cfg.Access == nil {
+	if x.c.s.cfg.Access == nil {
 		return
 	}
 	b := append(x.line[:0], x.req.Method.Of(x.req.Buf)...)
@@ -411,11 +411,11 @@ func (x *httpExchange) note() {
 // log writes the access log's line.
 func (x *httpExchange) log() {
 	c := x.c
-	if c.h.cfg.Access == nil || !x.opened {
+	if c.s.cfg.Access == nil || !x.opened {
 		return
 	}
 	now := time.Now()
-	c.h.cfg.Access.Log(&telemetry.Access{
+	c.s.cfg.Access.Log(&telemetry.Access{
 		Time: now, Client: x.req.Client, Request: x.line, Status: x.status, Bytes: x.written,
 		Took: now.Sub(x.started), Worker: x.worker,
 	})

@@ -1,4 +1,4 @@
-package reactor
+package web
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/awaitd/awaitd/internal/exchange"
+	"github.com/awaitd/awaitd/internal/reactor"
 	"github.com/awaitd/awaitd/internal/telemetry"
 )
 
@@ -28,6 +29,8 @@ func (a *instantApp) Open(_ *exchange.Request, r exchange.Responder) (exchange.S
 	a.waiting = append(a.waiting, r)
 	return (*instantStream)(a), exchange.None
 }
+
+func (a *instantApp) Takes(kind exchange.Kind) bool { return kind == exchange.HTTP }
 
 func (a *instantApp) Poll() int {
 	n := len(a.waiting)
@@ -49,10 +52,12 @@ func (a *instantApp) Wait() time.Duration { return -1 }
 // instantStream is the stream of the one exchange that an instantApp has at a time.
 type instantStream instantApp
 
-func (*instantStream) Data([]byte, bool) {}
-func (*instantStream) Grant(int)         {}
-func (a *instantStream) Cancel()         { a.waiting = a.waiting[:0] }
-func (*instantStream) Worker() string    { return "worker-1" }
+func (*instantStream) Data([]byte, bool)                              {}
+func (*instantStream) Grant(int)                                      {}
+func (*instantStream) Message([]byte, exchange.MessageKind, bool) int { return 0 }
+func (a *instantStream) Cancel()                                      { a.waiting = a.waiting[:0] }
+func (*instantStream) Close(exchange.CloseCode, []byte)               {}
+func (*instantStream) Worker() string                                 { return "worker-1" }
 
 func newInstantApp() *instantApp {
 	a := &instantApp{answer: response(200, "content-type: text/plain")}
@@ -61,7 +66,7 @@ func newInstantApp() *instantApp {
 }
 
 // startInstant runs an instantApp behind HTTP with everything on, and returns a blocking client socket for each of n connections.
-func startInstant(t *testing.T, a *instantApp, n int) (*Reactor, []int) {
+func startInstant(t *testing.T, a *instantApp, n int) (*reactor.Reactor, []int) {
 	t.Helper()
 	r := startReactor(t, a)
 	cfg := usual(io.Discard)
@@ -69,10 +74,10 @@ func startInstant(t *testing.T, a *instantApp, n int) (*Reactor, []int) {
 	cfg.Date, cfg.Server = true, []byte("server: awaitd\r\n")
 	cfg.Access = telemetry.NewAccessLog(io.Discard)
 	t.Cleanup(cfg.Access.Close)
-	h := NewHTTP(r, cfg, a)
+	h := New(r, cfg, a)
 	var clients []int
 	do(t, r, func() {
-		d := &door{h: h, Door: Door{UnixPath: "/run/test.sock"}}
+		d := &door{s: h, Door: Door{UnixPath: "/run/test.sock"}}
 		for range n {
 			fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 			if err != nil {
@@ -81,7 +86,7 @@ func startInstant(t *testing.T, a *instantApp, n int) (*Reactor, []int) {
 			}
 			_ = unix.SetNonblock(fds[0], true)
 			clients = append(clients, fds[1])
-			d.accept(fds[0], exchange.Address{})
+			d.Accept(fds[0], exchange.Address{Family: exchange.Unix})
 		}
 	})
 	t.Cleanup(func() {
