@@ -13,14 +13,20 @@ import importlib
 TYPE_CHECKING = False  # type checkers know better; importing typing would take longer than all the rest
 if TYPE_CHECKING:
     from ._errors import ClientDisconnected
-    from ._hooks import after_fork
+    from ._hooks import after_fork, before_fork
     from ._run import run
 
     __version__: str
 
-__all__ = ["ClientDisconnected", "__version__", "after_fork", "run"]
+__all__ = ["ClientDisconnected", "__version__", "after_fork", "before_fork", "run"]
 
-_HOMES = {"ClientDisconnected": "._errors", "__version__": "._version", "after_fork": "._hooks", "run": "._run"}
+_HOMES = {
+    "ClientDisconnected": "._errors",
+    "__version__": "._version",
+    "after_fork": "._hooks",
+    "before_fork": "._hooks",
+    "run": "._run",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""What an application has run in each worker after it was forked (``--preload``)."""
+"""What an application has run around the fork of its workers (``--preload``)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,18 @@ from ._importer import format_exception
 
 Hook = TypeVar("Hook", bound=Callable[[], Any])
 
-_hooks: list[Callable[[], Any]] = []
+_before: list[Callable[[], Any]] = []
+_after: list[Callable[[], Any]] = []
+
+
+def before_fork(function: Hook) -> Hook:
+    """Have the zygote call ``function()`` once, between the import and the first fork; usable as a decorator.
+
+    For what is otherwise imported or made by the first requests to each worker: templates, routes, statements. Made here it is in
+    memory once. Connections that it opens are to be closed by it, and threads that it starts must have ended when it returns.
+    Functions are called in the order of their registration; without ``--preload`` never. One that raises is a failed start.
+    """
+    return _register(_before, function, "before_fork")
 
 
 def after_fork(function: Hook) -> Hook:
@@ -20,20 +31,33 @@ def after_fork(function: Hook) -> Hook:
     For what was made by the import and must not be shared: connections, sockets, random generators. Functions are called in the
     order of their registration; without ``--preload`` never. One that raises keeps the worker from starting.
     """
+    return _register(_after, function, "after_fork")
+
+
+def _register(hooks: list[Callable[[], Any]], function: Hook, name: str) -> Hook:
     if inspect.iscoroutinefunction(function):
-        raise TypeError("after_fork takes a plain function: no event loop runs yet when it is called")
+        raise TypeError(f"{name} takes a plain function: no event loop runs when it is called")
     if not callable(function):
-        raise TypeError(f"after_fork takes a function, not {type(function).__name__}")
-    _hooks.append(function)
+        raise TypeError(f"{name} takes a function, not {type(function).__name__}")
+    hooks.append(function)
     return function
 
 
-def run_hooks(target: str) -> None:
-    """Call what was registered. Raises ``StartupError``."""
-    for hook in _hooks:
+def run_before(target: str) -> None:
+    """Call what is for the zygote. Raises ``StartupError``."""
+    _run(_before, target, "before_fork")
+
+
+def run_after(target: str) -> None:
+    """Call what is for each worker. Raises ``StartupError``."""
+    _run(_after, target, "after_fork")
+
+
+def _run(hooks: list[Callable[[], Any]], target: str, name: str) -> None:
+    for hook in hooks:
         try:
             hook()
         except BaseException as error:
-            name = getattr(hook, "__qualname__", repr(hook))
-            problem = f"can't start `{target}`: after_fork function `{name}` failed: {type(error).__name__}: {error}"
+            function = getattr(hook, "__qualname__", repr(hook))
+            problem = f"can't start `{target}`: {name} function `{function}` failed: {type(error).__name__}: {error}"
             raise StartupError("fork", problem, "", format_exception(error)) from error

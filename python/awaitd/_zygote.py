@@ -22,7 +22,7 @@ from typing import Any
 from . import _importer, _interface, _loop
 from ._control import Closed, Control
 from ._errors import StartupError
-from ._hooks import run_hooks
+from ._hooks import run_after, run_before
 from ._importer import Application
 from ._report import warn
 
@@ -47,7 +47,7 @@ class Preloaded:
         """Return the application, ready to be used in this process. Raises ``StartupError``."""
         if any(setup[key] != self._task[key] for key in _SAME):
             raise StartupError("setup", f"can't start `{setup['target']}`: the zygote has imported `{self._task['target']}`")
-        run_hooks(setup["target"])
+        run_after(setup["target"])
         return self._found
 
 
@@ -97,6 +97,7 @@ def _preload(task: dict[str, Any], threshold: tuple[int, ...]) -> Application:
     interface = _interface.detect(found.callable) if found.interface == "auto" else found.interface
     if interface != _interface.WSGI:
         _loop.choose(task["loop"])  # its import, too, is shared
+    run_before(task["target"])
     names, strangers = _settled_threads()
     if names:
         problem = f"can't preload `{task['target']}`: it has started threads, which workers would not have: {', '.join(names)}"
@@ -104,7 +105,7 @@ def _preload(task: dict[str, Any], threshold: tuple[int, ...]) -> Application:
         raise StartupError("import", problem, hint)
     if strangers:
         warn(f"threads that are not Python's run after the import, and workers won't have them: {', '.join(strangers)}")
-    gc.collect()
+    # Without a collection: what it frees are holes, all over the memory that is shared, and what workers make would fill them.
     gc.freeze()
     return found
 

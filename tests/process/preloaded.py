@@ -15,9 +15,18 @@ __all__ = ["app"]
 
 IMPORTED_BY = os.getpid()
 BALLAST = [str(n) * 1000 for n in range(10_000, 20_000)] if "BALLAST" in os.environ else []  # 50 MB
+MORE = []
+about_to_fork = []
 forked = []
 
 note("imported")
+
+
+@awaitd.before_fork
+def before_fork() -> None:
+    about_to_fork.append(os.getpid())
+    if "MORE_BALLAST" in os.environ:
+        MORE.extend(str(n) * 1000 for n in range(10_000, 20_000))  # 50 MB
 
 
 @awaitd.after_fork
@@ -34,6 +43,7 @@ async def do_who(query: Query, receive: Receive, send: Send) -> str:
         "pid": os.getpid(),
         "parent": os.getppid(),
         "group": os.getpgrp(),
+        "about_to_fork": about_to_fork,
         "forked": forked,
         "random": random.random(),
         "threads": threading.active_count(),

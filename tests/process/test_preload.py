@@ -71,6 +71,7 @@ def test_workers_share_one_import(preload: StartServer, tmp_path: Path) -> None:
     for worker in workers:
         assert worker["parent"] == server.pid
         assert worker["group"] == worker["pid"]
+        assert worker["about_to_fork"] == [zygote]
         assert worker["forked"] == [worker["pid"]]
         assert worker["threads"] == 1
     assert len({worker["random"] for worker in workers}) == 3
@@ -238,6 +239,10 @@ def test_files_are_watched_as_ever(preload: StartServer, site: Path) -> None:
         ("threading.Thread(target=threading.Event().wait, name='ticker', daemon=True).start()", "`ticker`"),
         ("import _thread\ndef poll():\n    threading.Event().wait()\n_thread.start_new_thread(poll, ())", "`poll`"),
         ("from concurrent.futures import *\np = ThreadPoolExecutor(1, 'jobs')\np.submit(int).result()", "`jobs_0`"),
+        (
+            "import awaitd\nt = threading.Thread(target=threading.Event().wait, name='late', daemon=True)\nawaitd.before_fork(t.start)",
+            "`late`",
+        ),
     ],
 )
 def test_threads_that_live_after_the_import_are_refused(preload: StartServer, tmp_path: Path, start: str, name: str) -> None:
@@ -291,14 +296,23 @@ def test_an_import_that_crashes_again_and_again_ends_the_server(preload: StartSe
 
 
 # spec: process 19
-def test_an_after_fork_function_that_fails_keeps_the_worker_from_starting(preload: StartServer, tmp_path: Path) -> None:
-    more = "import awaitd\n@awaitd.after_fork\ndef connect():\n    raise OSError('no database')\n"
+@pytest.mark.parametrize("when", ["before_fork", "after_fork"])
+def test_a_function_that_fails_at_the_fork_keeps_the_worker_from_starting(
+    preload: StartServer, tmp_path: Path, when: str
+) -> None:
+    more = f"import awaitd\n@awaitd.{when}\ndef connect():\n    raise OSError('no database')\n"
     (tmp_path / "hooked.py").write_text(USES_ROUTES + "from app import app\n" + more)
     server = preload(target="hooked:app", app_dir=tmp_path, ready=False)
     assert server.wait() == 3
     output = server.stderr.text()
-    assert output.endswith("error: can't start `hooked:app`: after_fork function `connect` failed: OSError: no database\n")
+    assert output.endswith(f"error: can't start `hooked:app`: {when} function `connect` failed: OSError: no database\n")
     assert output.count("Traceback") == 1
+
+
+# spec: process 19
+def test_functions_for_the_fork_are_not_called_without_one(run: StartServer) -> None:
+    worker = who(run(target="preloaded:app"))
+    assert worker["about_to_fork"] == worker["forked"] == []
 
 
 # spec: process 19
@@ -340,9 +354,10 @@ def proportional(pids: list[int]) -> int:
 
 
 # spec: process 19
-def test_four_workers_take_little_more_memory_than_one(run: StartServer, preload: StartServer) -> None:
+@pytest.mark.parametrize("ballast", ["BALLAST", "MORE_BALLAST"])
+def test_four_workers_take_little_more_memory_than_one(run: StartServer, preload: StartServer, ballast: str) -> None:
     one = run(target="preloaded:app", BALLAST="1")
-    four = preload("--workers", "4", BALLAST="1")
+    four = preload("--workers", "4", **{ballast: "1"})
     for server in (one, four):
         for _ in range(20):
             who(server)
