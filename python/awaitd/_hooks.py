@@ -18,9 +18,9 @@ _after: list[Callable[[], Any]] = []
 def before_fork(function: Hook) -> Hook:
     """Have the zygote call ``function()`` once, between the import and the first fork; usable as a decorator.
 
-    For what is otherwise imported or made by the first requests to each worker: templates, routes, statements. Made here it is in
-    memory once. Connections that it opens are to be closed by it, and threads that it starts must have ended when it returns.
-    Functions are called in the order of their registration; without ``--preload`` never. One that raises is a failed start.
+    For what is otherwise imported or made by the first requests to each worker: templates, routes, statements. Made here it is
+    in memory once. It has to close the connections it opens, and to end the threads it starts. Functions are called in the
+    order of their registration; without ``--preload`` never. One that raises is a failed start.
     """
     return _register(_before, function, "before_fork")
 

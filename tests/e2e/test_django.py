@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from harness import EXAMPLES, Server, StartServer
+from harness import EXAMPLES, Server, StartServer, family
 from selenium import webdriver
 
 from browser import TakePicture, console_errors, fill, find, set_color_scheme, submit
@@ -146,3 +146,17 @@ def test_the_export_is_a_stream(visitor: httpx.Client) -> None:
 
 def _votes(rows: list[list[str]]) -> int:
     return sum(int(votes) for _, _, votes in rows[1:])
+
+
+@pytest.mark.skipif(os.environ.get("AWAITD_TEST_SERVER") == "uvicorn", reason="has no --preload")
+@pytest.mark.parametrize("interface", OPTIONS)
+def test_workers_share_what_a_first_request_loads_but_no_connection(
+    start_server: StartServer, tmp_path: Path, interface: str
+) -> None:
+    manage(tmp_path, "migrate", "--verbosity=0")
+    options = ("--preload", "--workers", "2", *OPTIONS[interface])
+    server = start_server(f"config.{interface}:application", SITE, *options, DJANGO_DATA=str(tmp_path))
+    entries = [entry for pid in family(server.pid) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+    assert not any("sqlite" in os.readlink(entry) for entry in entries if entry.is_symlink())
+    assert len(server.stderr.text().splitlines()) == 1  # Django would say that it refused the request, or failed
+    assert httpx.get(server.url).status_code == 200

@@ -43,6 +43,7 @@ async def do_who(query: Query, receive: Receive, send: Send) -> str:
         "pid": os.getpid(),
         "parent": os.getppid(),
         "group": os.getpgrp(),
+        "ballast": len(BALLAST) + len(MORE),
         "about_to_fork": about_to_fork,
         "forked": forked,
         "random": random.random(),

@@ -240,7 +240,8 @@ def test_files_are_watched_as_ever(preload: StartServer, site: Path) -> None:
         ("import _thread\ndef poll():\n    threading.Event().wait()\n_thread.start_new_thread(poll, ())", "`poll`"),
         ("from concurrent.futures import *\np = ThreadPoolExecutor(1, 'jobs')\np.submit(int).result()", "`jobs_0`"),
         (
-            "import awaitd\nt = threading.Thread(target=threading.Event().wait, name='late', daemon=True)\nawaitd.before_fork(t.start)",
+            "import awaitd\nwait = threading.Event().wait\n"
+            "awaitd.before_fork(threading.Thread(None, wait, 'late', daemon=True).start)",
             "`late`",
         ),
     ],
@@ -360,6 +361,6 @@ def test_four_workers_take_little_more_memory_than_one(run: StartServer, preload
     four = preload("--workers", "4", **{ballast: "1"})
     for server in (one, four):
         for _ in range(20):
-            who(server)
+            assert who(server)["ballast"] == 10_000
     assert len(family(four.pid)) == 6
     assert proportional(family(four.pid)[1:]) < 2 * proportional(family(one.pid)[1:])
