@@ -17,7 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -264,9 +264,11 @@ def eventually(look: Callable[[], T], within: float = 10) -> T:
 
 def family(pid: int) -> list[int]:
     """A process and all below it. The kernel lists children by the thread that made them."""
-    lists = Path(f"/proc/{pid}/task").glob("*/children")
-    children = [int(child) for listed in lists for child in listed.read_text().split()]
-    return [pid, *(member for child in children for member in family(child))]
+    children: list[str] = []
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # the thread has just ended
+            children += listed.read_text().split()
+    return [pid, *(member for child in children for member in family(int(child)))]
 
 
 def alive(pid: int) -> bool:
