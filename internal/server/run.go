@@ -158,7 +158,7 @@ func (s *Server) reload(why string) error {
 // showTrace shows the application's own traceback, if there is one.
 func (s *Server) showTrace(err error) {
 	if f, ok := errors.AsType[*fault.Fault](err); ok && f.Trace != "" {
-		_, _ = s.out.Log.Write([]byte(f.Trace))
+		_, _ = s.said.Write([]byte(f.Trace))
 	}
 }
 

@@ -43,7 +43,8 @@ type Output struct {
 type Server struct {
 	cfg           *config.Config
 	out           Output
-	lines         *telemetry.Writer // of the log
+	said          io.Writer         // out.Log, with what is lost counted
+	lines         *telemetry.Writer // the server's own
 	log           *slog.Logger
 	access        *telemetry.AccessLog
 	refusals      *telemetry.Refusals
@@ -141,7 +142,8 @@ func (s *Server) settle() (err error) {
 // prepare makes a server without sockets.
 func prepare(cfg *config.Config, out Output) (*Server, error) {
 	level, _ := telemetry.ParseLevel(cfg.LogLevel)
-	s := &Server{cfg: cfg, out: out, lines: telemetry.NewWriter(out.Log), started: time.Now(), asked: make(chan struct{})}
+	said := telemetry.NewSink(out.Log, "log")
+	s := &Server{cfg: cfg, out: out, said: said, lines: telemetry.NewWriter(said), started: time.Now(), asked: make(chan struct{})}
 	s.phase.Store(starting)
 	s.log = telemetry.NewLogger(s.lines, level)
 	s.refusals = telemetry.NewRefusals(s.log)
@@ -172,7 +174,7 @@ func (s *Server) search() worker.Search {
 // build makes the pool, the reactors, and the HTTP side of each.
 func (s *Server) build() error {
 	if s.cfg.AccessLog {
-		s.access = telemetry.NewAccessLog(s.out.Access)
+		s.access = telemetry.NewAccessLog(telemetry.NewSink(s.out.Access, "access log"))
 	}
 	size := ringSize(s.cfg.Reactors, s.cfg.Workers)
 	s.reaper = worker.NewReaper()
@@ -221,7 +223,7 @@ func (s *Server) poolOptions(ring int) pool.Options {
 		RingSize: ring, LimitConcurrency: c.LimitConcurrency, LimitQueue: c.LimitQueue, QueueWait: c.TimeoutQueue,
 		Deadline: c.TimeoutRequest, Health: c.TimeoutWorkerHealthcheck, Retry: c.RetryIdempotent,
 		Wear:        pool.Wear{Requests: c.MaxRequests, Jitter: c.MaxRequestsJitter, Lifetime: c.WorkersLifetime, RSS: c.WorkersMaxRSS},
-		BootTimeout: c.TimeoutStartup, Grace: c.TimeoutGracefulShutdown, Out: s.out.Log, Log: s.log, Reaper: s.reaper,
+		BootTimeout: c.TimeoutStartup, Grace: c.TimeoutGracefulShutdown, Out: s.said, Log: s.log, Reaper: s.reaper,
 	}
 }
 
@@ -304,7 +306,7 @@ func (s *Server) sayReady() {
 		what += ", " + info.Loop
 	}
 	for _, socket := range s.sockets {
-		fmt.Fprintf(s.out.Log, "awaitd %s ready on %s: %s, %s (%s), Python %s at %s\n",
+		fmt.Fprintf(s.said, "awaitd %s ready on %s: %s, %s (%s), Python %s at %s\n",
 			config.Version, socket.URL(), s.cfg.Target, workers, what, info.Python, python.Path)
 	}
 }

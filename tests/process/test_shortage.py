@@ -1,0 +1,99 @@
+"""What the system is short of: descriptors, room on a disk, processes, memory. The server goes on, says so, and recovers."""
+
+import re
+import shutil
+import subprocess
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from conftest import HERE
+from harness import Server, StartServer, binary, eventually
+from rawhttp import Connection
+
+# A file system of 64 KiB, in a mount namespace of its own, that the server's output goes to.
+SMALL_DISK = 'mount -t tmpfs -o size=64k small "$0" && exec "$@" >"$0/access" 2>"$0/log"'
+
+LOST = " lines lost: no space left on device\n"
+
+
+class Disk:
+    """The small disk, seen from outside."""
+
+    def __init__(self, server: Server, folder: Path) -> None:
+        self._folder = Path(f"/proc/{server.pid}/root{folder}")
+
+    def text(self, name: str) -> str:
+        try:
+            return (self._folder / name).read_text()
+        except FileNotFoundError:  # it is not mounted yet
+            return ""
+
+    def fill(self) -> None:
+        with (self._folder / "filler").open("wb", buffering=0) as file, suppress(OSError):
+            while file.write(bytes(4096)):
+                pass
+
+    def free(self) -> None:
+        (self._folder / "filler").unlink()
+
+
+@pytest.fixture
+def unshare() -> list[str]:
+    """A command that runs another with a mount namespace of its own; without root's rights in a user namespace as well."""
+    command = [shutil.which("unshare") or "unshare", "--mount", "--map-root-user"]
+    try:
+        subprocess.run([*command, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs the right to make a mount namespace (unshare --mount --map-root-user)")
+    return command
+
+
+# spec: process 17
+def test_a_full_disk_stops_nobody_and_what_the_logs_have_lost_is_counted(
+    launch: StartServer, unshare: list[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    serve = [binary(), "app:app", "--app-dir", str(HERE), "--port", "0"]
+    server = launch(*unshare[1:], "sh", "-c", SMALL_DISK, str(folder), *serve, program=unshare[0])
+    disk = Disk(server, folder)
+    server.url = eventually(lambda: re.search(r"http://127\.0\.0\.1:\d+", disk.text("log")), 60)[0]
+    sent = 0
+
+    def ask(target: str = f"/print?text={'x' * 100}", status: int = 200) -> None:
+        nonlocal sent
+        assert connection.get(target).status == status
+        sent += 1
+
+    def loses(name: str) -> bool:
+        ask()
+        if disk.text(name).endswith("\n") and len(disk.text(name)) % 4096 == 0:  # all that was written fits its last page
+            disk.free()
+            ask()
+            disk.fill()
+        return not disk.text(name).endswith("\n") or LOST in disk.text(name)
+
+    def tells(name: str) -> bool:
+        ask()
+        return LOST in disk.text(name)
+
+    with Connection(server) as connection:
+        disk.fill()
+        for name in ("access", "log"):
+            eventually(partial(loses, name), 30)
+        ask("/hard-exit?code=7", 502)
+        disk.free()
+        for name in ("access", "log"):
+            eventually(partial(tells, name))
+
+    def accounted() -> bool:
+        text = disk.text("access")
+        lost = sum(map(int, re.findall(r"^access log: (\d+) lines lost", text, re.M)))
+        return lost > 0 and lost + len(re.findall(r'HTTP/1.1" \d+ \d+ .*\n', text)) == sent
+
+    eventually(accounted)
+    server.process.terminate()
+    assert server.wait() == 0
