@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import faulthandler
 import os
-import platform
 import signal
 import sys
 import traceback
@@ -59,7 +58,7 @@ def _greet(control: Control) -> dict[str, Any]:
         "hello",
         wire=_wire.VERSION,
         awaitd=__version__,
-        python=platform.python_version(),
+        python=sys.version.split()[0],
         executable=sys.executable,
         pid=os.getpid(),
     )
