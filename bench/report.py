@@ -1,7 +1,7 @@
 """Writes a run as JSON (everything) and as Markdown (medians, spreads, ratios, targets)."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
@@ -15,6 +15,7 @@ from targets import BEST_ASGI, Verdict, best
 
 NOISY = 0.05  # of the machine used by something else
 LATE = 1000.0  # µs by which the open-loop client itself may be late at p99
+COUNTED = {"requests"}  # units of targets that are whole numbers
 Facts = Mapping[str, object]
 Results = Mapping[str, RowResult]
 
@@ -24,7 +25,7 @@ class View:
     """How a row is shown: columns of (figure, heading), best server first by `order`.
 
     After the column `split` comes its split by process. `spreads` are the figures whose range is shown. `ratios` are further
-    columns, (figure, base server, heading): every server's figure divided by that of the base.
+    columns, (figure, base server, heading): every server's figure divided by that of the base. `counts` are whole numbers.
     """
 
     order: str
@@ -33,6 +34,7 @@ class View:
     split: str = ""
     highest: bool = False
     ratios: tuple[tuple[str, str, str], ...] = ()
+    counts: frozenset[str] = frozenset()
 
 
 LATENCIES = (("p50", "p50 µs"), ("p99", "p99 µs"))
@@ -104,6 +106,7 @@ VIEWS = {
             ("cut", "cut off"),
         ),
         frozenset({"p99_beside"}),
+        counts=frozenset({"open", "cut"}),
     ),
     "start": View(
         "first_ms",
@@ -153,6 +156,7 @@ VIEWS = {
             ("reload_s", "longest reload s"),
         ),
         frozenset({"failed", "p99"}),
+        counts=frozenset({"failed", "ended"}),
     ),
     "preload": View(
         "many_mb",
@@ -217,7 +221,8 @@ def targets(verdicts: Sequence[Verdict]) -> str:
     for v in verdicts:
         sign = "≥" if v.target.at_least else "≤"
         peer = f" of {v.peer}" if v.peer else ""
-        measured = f"{spread(v.measured)} {v.target.unit}{peer}" if v.measured else v.reason
+        shown = count if v.target.unit in COUNTED else plain
+        measured = f"{spread(v.measured, shown)} {v.target.unit}{peer}" if v.measured else v.reason
         word = v.word if v.met else f"**{v.word}**"
         lines.append(f"| {v.target.text} | {sign} {v.limit:g} {v.target.unit} | {measured} | {v.rounds} | {word} |")
     return "\n".join(lines)
@@ -244,7 +249,8 @@ def figures(samples: Sequence[Sample], view: View) -> list[str]:
     cells = []
     for name, _ in view.columns:
         f = figure(samples, name)
-        cells.append(spread(f) if name in view.spreads else plain(f.median))
+        shown = count if name in view.counts else plain
+        cells.append(spread(f, shown) if name in view.spreads else shown(f.median))
         if name == view.split:
             cells.append(split(samples))
     return cells
@@ -297,16 +303,22 @@ def split(samples: Sequence[Sample]) -> str:
     return ", ".join(f"{role} {plain(median)}" for role, median in medians.items() if abs(median) >= 0.005)
 
 
-def spread(f: Figure) -> str:
+def spread(f: Figure, shown: Callable[[float], str] | None = None) -> str:
+    shown = shown or plain
     if not f.values:
         return "–"
-    return plain(f.median) if f.low == f.high else f"{plain(f.median)} ({plain(f.low)}–{plain(f.high)})"
+    return shown(f.median) if f.low == f.high else f"{shown(f.median)} ({shown(f.low)}–{shown(f.high)})"
 
 
 def plain(number: float) -> str:
     """Three significant digits at least, no exponent."""
     size = abs(number)
     return f"{number:.2f}" if size < 10 else f"{number:.1f}" if size < 100 else f"{number:,.0f}"
+
+
+def count(number: float) -> str:
+    """A number of things; the median of two rounds may be half of one."""
+    return f"{number:,.0f}" if number == round(number) else f"{number:,.1f}"
 
 
 def line(cells: Sequence[str]) -> str:

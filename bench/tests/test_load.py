@@ -3,12 +3,13 @@
 import shutil
 import socket
 import threading
+from pathlib import Path
 
 import pytest
 
 import load
 from load import Load, LoadFailed
-from rows import ECHO, ECHO_1M, HEADERS, Request
+from rows import ECHO, ECHO_1M, HEADERS, ROWS, Request
 
 WRK = """Running 5s test @ http://127.0.0.1:9000/
 Requests/sec: 100000.00
@@ -40,11 +41,12 @@ def test_wrk_without_a_result_is_an_error_with_its_words() -> None:
 
 def test_client_line_is_read() -> None:
     line = (
-        '{"requests":10,"failures":2,"reasons":["status 500"],"seconds":2,"bytes":1150,'
+        '{"requests":10,"failures":2,"reasons":["status 500"],"seconds":2,"bytes":1150,"ended":3,'
         '"latency_us":{"p50":1,"p90":2,"p99":3,"p999":4,"max":5},"late_us":{"p99":60},"client_cpu_us":700}'
     )
     answer = load.parse_client(line)
     assert answer.failures == ("2 wrong or missing replies", "status 500")
+    assert (answer.failed, answer.ended, answer.kinds) == (2, 3, {})
     assert (answer.rate, answer.late_p99_us, answer.cpu_us, answer.latency_us["p999"]) == (5, 60, 700, 4)
 
 
@@ -70,6 +72,18 @@ def test_echo_is_verified_with_random_bodies() -> None:
 def test_fields_are_verified_as_they_are_measured() -> None:
     command = load.client(9000, HEADERS, 64)
     assert command[command.index("-fields") + 1] == "99"
+
+
+def test_a_mix_is_asked_for_and_read() -> None:
+    command = load.client(9000, ROWS["mixed"].request, 64)
+    shares = [command[i + 1].split(",") for i, word in enumerate(command) if word == "-also"]
+    assert [(path, share) for path, share, _ in shares] == [("/wait", "0.01"), ("/burn", "0.01")]
+    assert [Path(file).read_bytes() for *_, file in shares] == [b"waited", b"burnt"]
+    line = (
+        '{"requests":1,"failures":0,"reasons":[],"seconds":2,"bytes":9,"ended":0,"latency_us":{},"late_us":{"p99":6},'
+        '"client_cpu_us":7,"kinds":{"/wait":{"requests":1,"latency_us":{"p50":9}}}}'
+    )
+    assert load.parse_client(line).kinds == {"/wait": {"p50": 9, "requests": 1}}
 
 
 def test_drip_line_is_read() -> None:

@@ -74,6 +74,13 @@ def test_the_cpu_clock_agrees_with_the_kernels_own_account() -> None:
     assert procs.cpu_us(os.getpid()) == pytest.approx((ours.user + ours.system) * 1e6, abs=2 * procs.TICK_US)
 
 
+def test_a_process_is_known_by_its_start_too() -> None:
+    (mine,) = [p for p in procs.running() if p.pid == os.getpid()]
+    assert procs.alive(mine.key)
+    assert not procs.alive((mine.pid, mine.started + 1))
+    assert not procs.alive((2**22 + 1, 1))
+
+
 def test_a_grandchild_in_a_session_of_its_own_is_found() -> None:
     code = (
         "import subprocess, sys; c = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'],"

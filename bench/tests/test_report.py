@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import report
-from measure import Effort, RowResult, Sample, cpu_figures
+from measure import Effort, RowResult, cpu_figures
 from rows import ROWS
+from samples import Sample
 from targets import judge
 
 FACTS: dict[str, object] = {
@@ -13,7 +14,7 @@ FACTS: dict[str, object] = {
     "python": "3.11.7", "nginx": "nginx/1.22", "wrk": "4.1", "commit": "abc", "uncommitted": False, "awaitd_bin": "",
     "packages": {"awaitd": "0.1", "granian": "2.8.7", "uvicorn": "0.54.0", "pyvoy": "1.3.0"},
 }  # fmt: skip
-EFFORT = Effort(rounds=3, seconds=5, connections=None, seed=1)
+EFFORT = Effort(rounds=3, seconds=None, connections=None, seed=1)
 ZEROES = dict.fromkeys(("rate", "p50", "p99", "p999", "peak_rss_mb", "pss_mb", "client_late_p99_us", "burns_idle"), 0.0)
 
 
@@ -62,7 +63,7 @@ def test_slow_senders_have_both_p99s_and_no_split() -> None:
     }
     slow = {"slow_senders": RowResult(ROWS["slow_senders"], {"awaitd": [Sample(0, figures, {})]})}
     shown = text(slow)
-    assert "| **awaitd 0.1** | 450 | 300 | 1.50 | 7.00 | 7.00 | 9,999 | 7.00 |" in shown
+    assert "| **awaitd 0.1** | 450 | 300 | 1.50 | 7.00 | 7.00 | 9,999 | 7 |" in shown
     assert "| ≤ 2 × | 1.50 × | 1/1 | met |" in shown
     assert "in 1 of 1 measured windows" in shown
 
@@ -117,6 +118,19 @@ def test_waiting_is_ranked_by_requests_per_second() -> None:
     assert "uwsgi is `--http-socket`, which ends the connection" in shown
     assert "bjoern and fastpysgi have no threads" in shown
     assert "| ≥ 0.95 × | 0.97 × | 1/1 | met |" in shown
+
+
+def test_requests_that_fail_are_counted_and_only_none_is_met() -> None:
+    def of(*failed: float) -> str:
+        keys = [name for name, _ in report.VIEWS["reload"].columns]
+        many = [Sample(i, {**dict.fromkeys(keys, 2.0), "failed": n}, {}) for i, n in enumerate(failed)]
+        return text({"reload": RowResult(ROWS["reload"], {"awaitd": many})})
+
+    shown = of(0, 0, 0)
+    assert cells(shown, "| **awaitd")[1:4] == ["0", "2", "2.00"]
+    assert "| ≤ 0 requests | 0 requests | 3/3 | met |" in shown
+    assert "Rounds: 3 of 10 s, each with servers started afresh." in shown
+    assert "| ≤ 0 requests | 1 (0–2) requests | 1/3 | **MISSED** |" in of(0, 1, 2)
 
 
 def test_every_row_has_a_view() -> None:

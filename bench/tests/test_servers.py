@@ -12,12 +12,12 @@ from rows import ROWS
 from servers import SERVERS
 
 
-def launch(directory: Path, name: str, threads: int = 1) -> Launch:
-    return Launch("hello:wsgi", 9000, 64, directory, threads, SERVERS[name].way)
+def launch(directory: Path, name: str, threads: int = 1, workers: int = 1) -> Launch:
+    return Launch("hello:wsgi", 9000, 64, directory, threads, SERVERS[name].way, workers)
 
 
-def command(directory: Path, name: str, threads: int = 1) -> str:
-    return " ".join(SERVERS[name].command(launch(directory, name, threads)))
+def command(directory: Path, name: str, threads: int = 1, workers: int = 1) -> str:
+    return " ".join(SERVERS[name].command(launch(directory, name, threads, workers)))
 
 
 def test_behind_nginx_servers_have_the_socket_and_not_the_port(tmp_path: Path) -> None:
@@ -35,6 +35,19 @@ def test_a_row_with_threads_gives_them_to_every_server_of_it(tmp_path: Path) -> 
     row = ROWS["wsgi_wait"]
     for name in row.servers:
         assert "threads 4" in command(tmp_path, name, row.threads), name
+
+
+def test_a_row_with_workers_gives_them_to_every_server_of_it(tmp_path: Path) -> None:
+    for row in (ROWS["mixed"], ROWS["reload"]):
+        for name in row.servers:
+            line = command(tmp_path, name, workers=row.workers)
+            file = tmp_path / "hypercorn.toml"
+            assert "--workers 2 " in line or "workers = 2\n" in file.read_text(), name
+
+
+def test_what_is_wsgi_is_said_by_the_target(tmp_path: Path) -> None:
+    targets = ["hello:wsgi", "config.wsgi:application", "hello:app", "config.asgi:application"]
+    assert [Launch(target, 9000, 64, tmp_path).wsgi for target in targets] == [True, True, False, False]
 
 
 def test_uwsgi_asks_for_no_more_backlog_than_the_kernel_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

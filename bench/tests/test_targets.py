@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from measure import RowResult, Sample
+from measure import RowResult
 from rows import ROWS
+from samples import Sample
 from stats import figure, ratio
 from targets import TARGETS, Target, Verdict, best, judge, verdict
 

@@ -12,8 +12,8 @@ def _find() -> str:
 
 
 def _named(beside: str) -> str:
-    """What the name of the package's ``.dist-info`` folder says, if there is one. The modules that read metadata would be a quarter
-    of the time that a small worker takes to import everything."""
+    """What the name of the package's ``.dist-info`` folder says, if there is one. The modules that read metadata would be a
+    quarter of the time that a small worker takes to import everything."""
     start, end = "awaitd-", ".dist-info"
     try:
         found = [name for name in os.listdir(beside) if name.startswith(start) and name.endswith(end)]

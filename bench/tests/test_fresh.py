@@ -2,8 +2,8 @@
 
 import pytest
 
+from fresh import check_drip
 from load import Drip
-from measure import check_drip
 
 
 @pytest.mark.parametrize(
