@@ -57,16 +57,14 @@ func (m *member) run(ready func()) {
 	backoff := time.Duration(0)
 	for !m.pool.pausing(backoff) && !m.leaving() {
 		i, err := m.next()
-		if again, ok := errors.AsType[*unready](err); ok {
-			if err = m.pool.judge(again); err == nil {
-				m.pool.opts.Log.Error("a worker ended before it was ready", "worker", m.name, "how", again.ending.How)
-				backoff = longer(backoff)
-				continue
-			}
-		}
 		if err != nil {
-			m.pool.fail(err)
-			return
+			if again := m.pool.judge(err); again != nil {
+				m.pool.fail(again)
+				return
+			}
+			backoff = longer(backoff)
+			m.sayUnready(err, backoff)
+			continue
 		}
 		m.adopt(i)
 		if ready != nil {
@@ -82,6 +80,16 @@ func (m *member) run(ready func()) {
 			backoff = 0
 		}
 	}
+}
+
+// sayUnready logs why a worker did not come to be, and when the next is tried.
+func (m *member) sayUnready(err error, next time.Duration) {
+	u, _ := errors.AsType[*unready](err)
+	what := "a worker ended before it was ready"
+	if u.cause != nil {
+		what = "a worker can't be started"
+	}
+	m.pool.opts.Log.Error(what, "worker", m.name, "how", u.ending.How, "next_after", next)
 }
 
 func longer(d time.Duration) time.Duration { return min(max(2*d, minBackoff), maxBackoff) }
@@ -177,15 +185,12 @@ func (m *member) unstick(i *instance, why string) {
 	i.process.Kill(why)
 }
 
-// boot starts a worker and waits until it is ready. If that is the worker's failure, or the zygote's, the error is an unready.
+// boot starts a worker and waits until it is ready. If it can't, and the pool does not end, the error is an unready.
 func (m *member) boot(z *worker.Zygote) (*instance, error) {
 	p := m.pool
 	i, err := m.start(z)
-	if _, given := errors.AsType[*fault.Fault](err); err != nil && z != nil && !given {
-		return nil, &unready{ending: worker.Ending{How: err.Error()}}
-	}
 	if err != nil {
-		return nil, err
+		return nil, unborn(err)
 	}
 	if err := p.awaitReady(i.process, i.python); err != nil {
 		i.free()
@@ -204,7 +209,7 @@ func (p *Pool) awaitReady(process *worker.Process, python worker.Interpreter) er
 	case <-process.Ready:
 		return nil
 	case <-process.Done:
-		return &unready{process.Ending(), process.Silent(), python, process.Speak}
+		return &unready{process.Ending(), process.Silent(), python, process.Speak, nil}
 	case <-p.stop:
 		process.Kill("the server stops")
 		<-process.Done
@@ -399,6 +404,14 @@ type unready struct {
 	silent bool // it never said a word
 	python worker.Interpreter
 	speak  func() // lets out what it printed before its first word
+	cause  error  // why there was no process; nil if there was
+}
+
+// unborn is a worker that could not even be started.
+func unborn(err error) *unready {
+	u := &unready{ending: worker.Ending{How: err.Error()}, cause: err}
+	u.ending.Fault, _ = errors.AsType[*fault.Fault](err)
+	return u
 }
 
 // Error says how it ended, in the application's own words if there are any.

@@ -211,10 +211,18 @@ func (p *Pool) python() worker.Interpreter {
 	return p.interpreter
 }
 
-// judge decides about a worker that was never ready. It returns the error that ends the pool, or nil to try again.
-func (p *Pool) judge(u *unready) error {
+// judge decides about a worker that could not be started, or was never ready. It returns the error that ends the pool, or nil to
+// try again.
+func (p *Pool) judge(err error) error {
+	u, ok := errors.AsType[*unready](err)
+	if !ok {
+		return err
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.served && worker.IsShortage(u.cause) {
+		return nil // for as long as it lasts
+	}
 	if u.silent && u.python.Package == "" {
 		if p.interpreter.Package != "" {
 			return nil // another worker's end has led to it meanwhile
@@ -239,6 +247,8 @@ func (p *Pool) judge(u *unready) error {
 		return nil
 	case u.ending.Fault != nil:
 		return u.ending.Fault
+	case u.cause != nil:
+		return u.cause
 	}
 	return fault.CrashLoop(p.opts.Setup.Target, p.boots, u.ending.How, "")
 }

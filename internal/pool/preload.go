@@ -40,7 +40,7 @@ func (p *Pool) startZygote() (*worker.Zygote, error) {
 		Out: p.opts.Out, Prefix: p.prefix(setup.Name), Log: p.opts.Log, Reaper: p.opts.Reaper,
 	})
 	if err != nil {
-		return nil, err
+		return nil, unborn(err)
 	}
 	if err := p.awaitReady(z.Process, python); err != nil {
 		return nil, err

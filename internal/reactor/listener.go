@@ -24,6 +24,7 @@ type listener struct {
 	timer timer
 	onErr func(error)
 	off   bool // out of the poller: paused, or closed
+	short bool // something was lacking when it last accepted
 }
 
 const (
@@ -33,7 +34,8 @@ const (
 )
 
 // Listen has the reactor accept connections from a listening socket, which must be non-blocking. It may be on other reactors as
-// well. What goes wrong with accept goes to onErr. The returned function ends it; the socket is the caller's to close.
+// well. What goes wrong with accept goes to onErr, once until it goes well again, which is a nil. The returned function ends it; the
+// socket is the caller's to close.
 func (r *Reactor) Listen(fd int, to Accepter, onErr func(error)) (stop func(), err error) {
 	l := &listener{r: r, fd: fd, to: to, onErr: onErr}
 	l.timer.owner = l
@@ -63,6 +65,10 @@ func (l *listener) accept(n int) {
 		case err == nil:
 			l.to.Accept(fd, client)
 		case errors.Is(err, unix.EAGAIN):
+			if l.short { // and has accepted all that waited
+				l.short = false
+				l.onErr(nil)
+			}
 			return
 		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNABORTED):
 		default:
@@ -74,7 +80,10 @@ func (l *listener) accept(n int) {
 
 // pause stops accepting for a while: with no descriptor left, the socket would stay readable and the reactor would spin.
 func (l *listener) pause(err error) {
-	l.onErr(err)
+	if !l.short {
+		l.short = true
+		l.onErr(err)
+	}
 	l.off = true
 	l.r.unregister(l.fd, l.id)
 	l.r.wheel.set(&l.timer, l.r.now, acceptPause)

@@ -69,6 +69,10 @@ type Door struct {
 // Serve accepts connections from a listening socket. Only for the reactor's goroutine. The returned function ends it.
 func (s *Server) Serve(d Door) (stop func(), err error) {
 	return s.r.Listen(d.FD, &door{s: s, Door: d}, func(err error) {
+		if err == nil {
+			s.cfg.Log.Info("connections are accepted again")
+			return
+		}
 		s.cfg.Log.Error("can't accept connections; trying again soon", "error", err)
 	})
 }

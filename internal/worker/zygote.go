@@ -73,7 +73,7 @@ func (z *Zygote) ask(ends [3]*os.File) (pid int, err error) {
 	select {
 	case f := <-z.spec.forked:
 		if f.PID == 0 {
-			return 0, fmt.Errorf("%w: %s", errNoFork, f.Message)
+			return 0, fmt.Errorf("%w: %s", errBusy, f.Message)
 		}
 		return f.PID, nil
 	case <-z.Done:

@@ -153,12 +153,14 @@ def _flush() -> None:
 def _fork(control: Control, descriptors: list[int], stacks: int) -> Control | None:
     """Fork a worker, and say its id. Returns its control socket in the worker, ``None`` in the zygote."""
     _flush()
-    read, write = os.pipe()
+    read = write = -1
     try:
+        read, write = os.pipe()
         between = os.fork()
     except OSError as error:
-        os.close(read)
-        os.close(write)
+        for end in (read, write):
+            if end >= 0:
+                os.close(end)
         control.send("forked", pid=0, message=f"fork: {error.strerror}")
         return None
     if between == 0:

@@ -9,6 +9,7 @@ Told to preload, it becomes a zygote (``_zygote.py``), and what goes on behind t
 from __future__ import annotations
 
 import faulthandler
+import contextlib
 import os
 import signal
 import sys
@@ -48,8 +49,16 @@ def main() -> int:
         _serve(control, setup, load)
     except StartupError as error:
         control.send("failed", stage=error.stage, message=error.message, hint=error.hint, traceback=error.traceback)
-        return APPLICATION_FAILED
+        _leave(APPLICATION_FAILED)
     return 0
+
+
+def _leave(status: int) -> None:
+    """Exit now: a thread that the application has started, and that isn't a daemon, would be waited for."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
 
 
 def _greet(control: Control) -> dict[str, Any]:

@@ -1,9 +1,13 @@
 """What the system is short of: descriptors, room on a disk, processes, memory. The server goes on, says so, and recovers."""
 
+import os
 import re
+import resource
 import shutil
+import signal
 import subprocess
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -97,3 +101,54 @@ def test_a_full_disk_stops_nobody_and_what_the_logs_have_lost_is_counted(
     eventually(accounted)
     server.process.terminate()
     assert server.wait() == 0
+
+
+@contextmanager
+def without_descriptors(server: Server) -> Iterator[None]:
+    """The server can open nothing more."""
+    used = {int(name) for name in os.listdir(f"/proc/{server.pid}/fd")}
+    limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (min(set(range(10_000)) - used), limits[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
+
+
+# spec: process 17
+def test_who_connects_when_no_descriptor_is_free_waits_until_one_is(run: StartServer) -> None:
+    server = run()
+    with Connection(server) as before:
+        assert before.get("/pid").status == 200
+        with without_descriptors(server), ExitStack() as stack:
+            waiting = [stack.enter_context(Connection(server)).request("GET", "/pid") for _ in range(3)]
+            server.wait_for("can't accept connections; trying again soon error=.too many open files")
+            for _ in range(10):
+                assert before.get("/pid").status == 200
+            kept = stack.pop_all()
+        with kept:
+            assert [connection.response().status for connection in waiting] == [200] * 3
+    server.wait_for("connections are accepted again")
+    assert server.stop() == 0
+    assert server.stderr.text().count("can't accept connections") == 1
+
+
+# spec: process 17
+@pytest.mark.parametrize("options", [[], ["--preload"]])
+def test_a_worker_that_dies_when_no_descriptor_is_free_is_replaced_when_one_is(run: StartServer, options: list[str]) -> None:
+    server = run("--workers", "2", *options)
+    with Connection(server) as connection, ExitStack() as shortage:
+        shortage.enter_context(without_descriptors(server))
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for("the reload failed; the old workers stay error=.*too many open files")
+        assert connection.get("/hard-exit?code=7").status == 502
+        server.wait_for(
+            "a worker can't be started worker=worker-. how=.*too many open files.* next_after=1.6s"
+        )  # the fifth time
+        assert connection.get("/pid").status == 200
+        server.stderr.clear()
+        shortage.close()
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for("reloaded after=", 30)
+        assert connection.get("/pid").status == 200
+    assert server.stop() == 0

@@ -481,7 +481,7 @@ def test_drain_waits_for_running_threads(start):
 
 
 def test_drain_does_not_wait_for_what_was_revoked(start):
-    """The one thread of the loop is busy when the worker is told to drain, and behind its request lie some that were taken back."""
+    """The one thread is busy when the worker is told to drain, and behind its request lie some that were taken back."""
     # spec: process 6
     # spec: process 8
     worker = start("wsgi:app", loops=2, ring_size=16384).ready()
