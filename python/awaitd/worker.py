@@ -8,8 +8,8 @@ Told to preload, it becomes a zygote (``_zygote.py``), and what goes on behind t
 
 from __future__ import annotations
 
-import faulthandler
 import contextlib
+import faulthandler
 import os
 import signal
 import sys

@@ -47,6 +47,11 @@ struct pending {
     uint32_t link;
 };
 
+static inline _Atomic uint32_t *claim_word(const struct pending *p)
+{
+    return (_Atomic uint32_t *)(void *)(p->frame + OPEN_CLAIM);
+}
+
 typedef struct {
     PyObject_HEAD
     State *state;

@@ -40,11 +40,6 @@ static bool has_pending(const ThreadLoop *l)
     return l->pending_taken < l->pending_added;
 }
 
-static _Atomic uint32_t *claim_word(const struct pending *p)
-{
-    return (_Atomic uint32_t *)(void *)(p->frame + OPEN_CLAIM);
-}
-
 /* Gives back the room up to the first request of the link that is not yet taken. What the server has revoked is forgotten: it needs
  * the room for the streams that run. */
 static void move_head(ThreadLoop *l, uint32_t link)
