@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from conftest import HERE
-from harness import Server, StartServer, binary, eventually
+from harness import Server, StartServer, binary, eventually, family
 from rawhttp import Connection
+from test_control import tell
 
 # A file system of 64 KiB, in a mount namespace of its own, that the server's output goes to.
 SMALL_DISK = 'mount -t tmpfs -o size=64k small "$0" && exec "$@" >"$0/access" 2>"$0/log"'
@@ -151,4 +152,81 @@ def test_a_worker_that_dies_when_no_descriptor_is_free_is_replaced_when_one_is(r
         server.process.send_signal(signal.SIGHUP)
         server.wait_for("reloaded after=", 30)
         assert connection.get("/pid").status == 200
+    assert server.stop() == 0
+
+
+class Cage:
+    """A cgroup that bounds how many processes and threads there may be in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def hold(self, pid: int) -> None:
+        (self._folder / "cgroup.procs").write_text(str(pid))
+
+    def close(self) -> None:
+        (self._folder / "pids.max").write_text((self._folder / "pids.current").read_text())
+
+    def open(self) -> None:
+        (self._folder / "pids.max").write_text("max")
+
+    def remove(self) -> None:
+        eventually(lambda: not (self._folder / "cgroup.procs").read_text())
+        self._folder.rmdir()
+
+
+@pytest.fixture
+def cage() -> Iterator[Cage]:
+    for root in ("/sys/fs/cgroup/pids", "/sys/fs/cgroup"):
+        folder = Path(root, f"awaitd-test-{os.getpid()}")
+        with suppress(OSError):
+            folder.mkdir()
+            if (folder / "pids.max").exists():
+                break
+            folder.rmdir()
+    else:
+        pytest.skip("needs the right to make a cgroup that counts processes")
+    made = Cage(folder)
+    yield made
+    made.remove()
+
+
+# spec: process 17
+@pytest.mark.parametrize("options", [[], ["--preload"]])
+def test_a_worker_that_dies_when_nobody_may_fork_is_replaced_when_one_may(
+    run: StartServer, cage: Cage, tmp_path: Path, options: list[str]
+) -> None:
+    control = tmp_path / "control"
+    server = run("--workers", "2", "--control", str(control), *options)
+    before = ready(control)
+    zygote = set(family(server.pid)[1:]) - before
+    cage.hold(zygote.pop() if zygote else server.pid)
+    cage.close()
+    with Connection(server) as connection:
+        assert connection.get("/hard-exit?code=7").status == 502
+        server.wait_for("a worker can't be started worker=worker-. how=.*[Rr]esource temporarily unavailable.* next_after=3.2s")
+        assert {connection.get("/pid").text for _ in range(10)} == {str(pid) for pid in ready(control)}
+        cage.open()
+        eventually(lambda: len(ready(control)) == 2, 30)
+        assert connection.get("/pid").status == 200
+    assert server.stop() == 0
+
+
+def ready(control: Path) -> set[int]:
+    """The workers that are."""
+    return {worker["pid"] for worker in tell(control)["workers"] if worker["state"] == "ready"}
+
+
+# spec: process 17
+def test_a_worker_without_memory_fails_the_request_and_goes_on(run: StartServer) -> None:
+    server = run()
+    with Connection(server) as connection:
+        worker = int(connection.get("/pid").text)
+        size = int(Path(f"/proc/{worker}/statm").read_text().split()[0]) * resource.getpagesize()
+        limits = resource.prlimit(worker, resource.RLIMIT_AS, (size + (32 << 20), resource.RLIM_INFINITY))
+        assert connection.get(f"/grow?bytes={64 << 20}").status == 500
+        server.wait_for("^MemoryError")
+        assert connection.get("/pid").text == str(worker)
+        resource.prlimit(worker, resource.RLIMIT_AS, limits)
+        assert connection.get(f"/grow?bytes={64 << 20}").text == str(worker)
     assert server.stop() == 0
