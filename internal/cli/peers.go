@@ -102,15 +102,9 @@ var peerFlags = map[string]peerFlag{
 	"--quic-bind":            planned(true),
 	"--insecure-bind":        instead("--bind"),
 
-	"--ws":                     planned(true),
-	"--no-ws":                  planned(false),
-	"--ws-max-size":            planned(true),
-	"--ws-max-queue":           planned(true),
-	"--ws-ping-interval":       planned(true),
-	"--ws-ping-timeout":        planned(true),
-	"--ws-per-message-deflate": planned(true),
-	"--http":                   {value: true, hint: oneEngine},
-	"--http2":                  planned(false),
+	"--no-ws": instead("--ws none"),
+	"--http":  {value: true, hint: oneEngine},
+	"--http2": planned(false),
 
 	"--log-config":               planned(true),
 	"--log-format":               planned(true),

@@ -83,6 +83,14 @@ type Config struct {
 	TimeoutKeepAlive        time.Duration
 	TimeoutGracefulShutdown time.Duration
 
+	WS                  string // auto, none
+	WSMaxSize           int64
+	WSMaxQueue          int           // 0 for no limit
+	WSPingInterval      time.Duration // 0 for none
+	WSPingTimeout       time.Duration // 0 for none
+	WSPerMessageDeflate bool
+	WSContextTakeover   bool
+
 	PIDFile string
 	User    account.Account
 	Group   account.Account

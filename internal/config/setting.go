@@ -38,6 +38,7 @@ const (
 	Development Group = "Development"
 	Limits      Group = "Limits"
 	Timeouts    Group = "Timeouts"
+	WebSocket   Group = "WebSocket"
 	Logs        Group = "Logs"
 	Headers     Group = "Headers"
 	Process     Group = "Process"
@@ -45,7 +46,7 @@ const (
 )
 
 // Groups lists the groups in the order they are shown.
-var Groups = []Group{Application, Address, Proxies, Workers, Development, Limits, Timeouts, Logs, Headers, Process, Sources}
+var Groups = []Group{Application, Address, Proxies, Workers, Development, Limits, Timeouts, WebSocket, Logs, Headers, Process, Sources}
 
 // Flag returns the flag as it is typed: "--port"; for a positional setting, its argument's name.
 func (s *Setting) Flag() string {

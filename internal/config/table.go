@@ -377,6 +377,50 @@ var Table = []Setting{
 	},
 
 	{
+		Name: "ws", Key: "websocket.mode", Arg: "MODE", Default: "auto", Group: WebSocket,
+		Prose: "`auto`: asynchronous applications take WebSockets. `none`: the handshake is a request like any other.",
+		Why:   "An application without a WebSocket refuses the handshake itself.",
+		Value: func(c *Config) Value { return choice{field: &c.WS, words: []string{"auto", "none"}} },
+	},
+	{
+		Name: "ws-max-size", Key: "websocket.max_size", Arg: "SIZE", Default: "16MiB", Unit: "bytes", Group: WebSocket,
+		Prose: "Size of a message from a client, decompressed; a larger one closes the connection with code 1009.",
+		Why:   "uvicorn's and hypercorn's number. No more than the window of 64 KiB is in the server's memory.",
+		Value: func(c *Config) Value { return size[int64]{&c.WSMaxSize, 1, 1 << 30} },
+	},
+	{
+		Name: "ws-max-queue", Key: "websocket.max_queue", Arg: "N", Default: "32", Group: WebSocket,
+		Prose: "Messages (and at most 64 KiB of them) that wait in the worker for `receive()`; with so many the client is not read. " +
+			"0: only their bytes count.",
+		Why:   "uvicorn's number.",
+		Value: func(c *Config) Value { return number{field: &c.WSMaxQueue, max: 1 << 16} },
+	},
+	{
+		Name: "ws-ping-interval", Key: "websocket.ping_interval", Arg: "TIME", Default: "20s", Unit: "seconds", Group: WebSocket,
+		Prose: "Time without a sign of life from a client after which it is sent a ping. 0: never.",
+		Why:   "Below the 60 s after which common proxies and mobile networks forget idle connections.",
+		Value: func(c *Config) Value { return duration{&c.WSPingInterval, 0, maxTimeout} },
+	},
+	{
+		Name: "ws-ping-timeout", Key: "websocket.ping_timeout", Arg: "TIME", Default: "20s", Unit: "seconds", Group: WebSocket,
+		Prose: "Time that a client has to answer a ping; then the connection is closed, and the application told code 1006. 0: for ever.",
+		Why:   "uvicorn's number.",
+		Value: func(c *Config) Value { return duration{&c.WSPingTimeout, 0, maxTimeout} },
+	},
+	{
+		Name: "ws-per-message-deflate", Key: "websocket.per_message_deflate", Default: "true", Group: WebSocket,
+		Prose: "Agree on compressed messages (RFC 7692) with clients that offer it.",
+		Why:   "Browsers do, and text shrinks to a third. Small messages are sent as they are.",
+		Value: func(c *Config) Value { return boolean{&c.WSPerMessageDeflate} },
+	},
+	{
+		Name: "ws-context-takeover", Key: "websocket.context_takeover", Default: "false", Group: WebSocket,
+		Prose: "Compress each message with what went before it: smaller, at the price of memory for each connection.",
+		Why:   "An idle connection then holds some hundred kilobytes; without it, nothing.",
+		Value: func(c *Config) Value { return boolean{&c.WSContextTakeover} },
+	},
+
+	{
 		Name: "log-level", Key: "log.level", Arg: "LEVEL", Default: "info", Group: Logs,
 		Prose: "The least important messages that are logged.",
 		Value: func(c *Config) Value {

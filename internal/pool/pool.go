@@ -83,7 +83,7 @@ func New(o Options) *Pool {
 	p := &Pool{opts: o, fatal: make(chan error, 1), stop: make(chan struct{}), interpreter: o.Interpreter}
 	p.group = dispatch.NewGroup(dispatch.Limits{
 		Frame: o.RingSize / 4, Queue: int64(o.LimitQueue),
-		QueueWait: o.QueueWait, Deadline: o.Deadline, Health: o.Health, Retry: o.Retry,
+		QueueWait: o.QueueWait, Deadline: o.Deadline, Health: o.Health, Retry: o.Retry, MessageCost: o.Setup.MessageCost,
 	}, o.Log)
 	p.roster.taken = map[int]bool{}
 	for range o.Workers {

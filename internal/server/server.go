@@ -217,7 +217,7 @@ func (s *Server) poolOptions(ring int) pool.Options {
 		Setup: worker.Setup{
 			Target: c.Target, Interface: c.Interface, Factory: c.Factory, AppDir: c.AppDir, Loop: c.Loop,
 			Lifespan: c.Lifespan, RootPath: c.RootPath, Workers: c.Workers, Threads: c.Threads,
-			LogLevel: c.LogLevel,
+			LogLevel: c.LogLevel, MessageCost: messageCost(c.WSMaxQueue),
 		},
 		Search: s.search(), Interpreter: s.python, Version: config.Version, Environ: c.Environ, Dir: c.Dir,
 		RingSize: ring, LimitConcurrency: c.LimitConcurrency, LimitQueue: c.LimitQueue, QueueWait: c.TimeoutQueue,
@@ -225,6 +225,17 @@ func (s *Server) poolOptions(ring int) pool.Options {
 		Wear:        pool.Wear{Requests: c.MaxRequests, Jitter: c.MaxRequestsJitter, Lifetime: c.WorkersLifetime, RSS: c.WorkersMaxRSS},
 		BootTimeout: c.TimeoutStartup, Grace: c.TimeoutGracefulShutdown, Out: s.said, Log: s.log, Reaper: s.reaper,
 	}
+}
+
+// socketWindow is the credit that a worker gives for one WebSocket (docs/reference/wire.md).
+const socketWindow = 64<<10 - wire.HeaderSize
+
+// messageCost makes that credit enough for so many messages, however small.
+func messageCost(queue int) int {
+	if queue == 0 {
+		return 0
+	}
+	return socketWindow / queue
 }
 
 // headRoom is what an OPEN frame holds besides the bytes of the head: its fixed part and the field table.

@@ -29,20 +29,22 @@ type hello struct {
 
 // Setup tells the worker what to run and how.
 type Setup struct {
-	Type      string      `json:"type"`
-	Wire      int         `json:"wire"`
-	Name      string      `json:"name"`
-	Target    string      `json:"target"`
-	Interface string      `json:"interface"`
-	Factory   bool        `json:"factory"`
-	AppDir    string      `json:"app_dir"`
-	Loop      string      `json:"loop"`
-	Lifespan  string      `json:"lifespan"`
-	RootPath  string      `json:"root_path"`
-	Workers   int         `json:"workers"` // how many of them the server has
-	Threads   int         `json:"threads"`
-	LogLevel  string      `json:"log_level"`
-	Loops     []SetupLoop `json:"loops"`
+	Type      string `json:"type"`
+	Wire      int    `json:"wire"`
+	Name      string `json:"name"`
+	Target    string `json:"target"`
+	Interface string `json:"interface"`
+	Factory   bool   `json:"factory"`
+	AppDir    string `json:"app_dir"`
+	Loop      string `json:"loop"`
+	Lifespan  string `json:"lifespan"`
+	RootPath  string `json:"root_path"`
+	Workers   int    `json:"workers"` // how many of them the server has
+	Threads   int    `json:"threads"`
+	LogLevel  string `json:"log_level"`
+	// MessageCost is the least that a WebSocket message costs of the credit that the worker gives.
+	MessageCost int         `json:"message_cost"`
+	Loops       []SetupLoop `json:"loops"`
 }
 
 // SetupLoop is one worker loop: its links, one for each endpoint.
