@@ -23,6 +23,7 @@ type Head struct {
 	Body      BodyKind
 	KeepAlive bool // the client lets the connection live on after this exchange
 	HEAD      bool // the method is HEAD
+	Upgrade   bool // another protocol is asked for: Connection names Upgrade
 }
 
 // Parser reads one request head after the other. A head is a row of lines; each is taken when its line feed has come:
@@ -201,7 +202,10 @@ func (p *Parser) finish(req *exchange.Request, h *Head) *Error {
 	if p.authority.End != 0 && p.hostField != 0 {
 		req.Fields[p.hostField-1].Value = p.authority
 	}
-	*h = Head{Version: p.version, KeepAlive: p.keepAlive(), HEAD: p.isHEAD, Body: p.bodyKind()}
+	*h = Head{
+		Version: p.version, KeepAlive: p.keepAlive(), HEAD: p.isHEAD, Body: p.bodyKind(),
+		Upgrade: p.seen&connectionUpgrade != 0,
+	}
 	req.Kind = exchange.HTTP
 	req.Version = p.version
 	req.Body = nil

@@ -251,6 +251,10 @@ func (s *Server) webConfig(ring int) *web.Config {
 		BodyLimit: c.LimitRequestBody, HeaderTimeout: c.TimeoutHeader, BodyTimeout: c.TimeoutBody,
 		KeepAlive: c.TimeoutKeepAlive, BufferLimit: int(c.LimitBuffered / int64(c.Reactors)),
 		Trust: s.trusted(c.ProxyHeaders, c.ForwardedAllowIPs), Date: c.DateHeader, Access: s.access, Log: s.log, Refusals: s.refusals,
+		Sockets: web.SocketConfig{
+			Off: c.WS == "none", MaxSize: c.WSMaxSize, PingInterval: c.WSPingInterval, PingTimeout: c.WSPingTimeout,
+			Deflate: c.WSPerMessageDeflate, Takeover: c.WSContextTakeover,
+		},
 	}
 	if c.ServerHeader {
 		h.Server = []byte("server: awaitd\r\n")

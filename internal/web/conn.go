@@ -8,6 +8,7 @@ import (
 	"github.com/awaitd/awaitd/internal/http1"
 	"github.com/awaitd/awaitd/internal/reactor"
 	"github.com/awaitd/awaitd/internal/telemetry"
+	"github.com/awaitd/awaitd/internal/websocket"
 )
 
 // httpConn is one HTTP/1.1 connection, or one of a web server that speaks uwsgi or SCGI and asks once.
@@ -208,8 +209,11 @@ func (c *httpConn) peer() slog.Attr { return slog.String("client", string(c.Clie
 // ownOptions are those of an answer of the server's own.
 func (c *httpConn) ownOptions(status int, closing bool) http1.HeadOptions {
 	o := c.options(closing)
-	if status == 503 {
-		o.Extra = append(o.Extra[:len(o.Extra):len(o.Extra)], "retry-after: 1\r\n"...)
+	switch extra := o.Extra[:len(o.Extra):len(o.Extra)]; status {
+	case 426:
+		o.Extra = append(extra, websocket.VersionFields...)
+	case 503:
+		o.Extra = append(extra, "retry-after: 1\r\n"...)
 	}
 	return o
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/awaitd/awaitd/internal/exchange"
 	"github.com/awaitd/awaitd/internal/http1"
 	"github.com/awaitd/awaitd/internal/telemetry"
+	"github.com/awaitd/awaitd/internal/websocket"
 )
 
 // httpExchange is one request and its response on an HTTP/1.1 connection. It is the exchange.Responder of its stream. It is
@@ -21,8 +22,7 @@ type httpExchange struct {
 
 	held   []byte // decoded body that the application had no room for yet
 	credit int    // bytes of body the application takes now
-	owed   int    // bytes of response that were received and not granted again
-	window int    // bytes of response that may be on their way
+	flow
 
 	waits     bool // a part of the head is here, the rest is not
 	opened    bool // the head is complete and was handed over
@@ -31,6 +31,8 @@ type httpExchange struct {
 	held100   bool // the client waits for 100 Continue
 	responded bool // the final head was sent, or put into the output
 	sending   bool // a file is on its way; the exchange ends behind it
+
+	offer *websocket.Offer // of the client of a WebSocket
 
 	status  int
 	written int64 // body bytes sent
@@ -74,6 +76,9 @@ func (x *httpExchange) open(rest []byte) {
 	rest, err := x.firstBody(rest)
 	if err != nil {
 		c.refuse(err)
+		return
+	}
+	if x.head.Upgrade && !x.upgrade() {
 		return
 	}
 	stream, reason := c.s.app.Open(&x.req, x)
@@ -312,15 +317,27 @@ func (x *httpExchange) grant() {
 	if x.owed == 0 || x.stream == nil || x.c.Pending() {
 		return
 	}
-	window := x.c.s.window()
-	n := x.owed + window - x.window
-	if n <= 0 { // the window shrinks by what is owed, and by the rest later
-		x.window -= x.owed
-		x.owed = 0
-		return
+	if n := x.refill(x.c.s.window()); n > 0 {
+		x.stream.Grant(n)
 	}
-	x.owed, x.window = 0, window
-	x.stream.Grant(n)
+}
+
+// flow is how much an application may send.
+type flow struct {
+	owed   int // bytes that were received and not granted again
+	window int // bytes that may be on their way
+}
+
+// refill returns how many bytes may be granted for those that have left: more or less, if the window has changed.
+func (f *flow) refill(window int) int {
+	n := f.owed + window - f.window
+	if n <= 0 { // the window shrinks by what is owed, and by the rest later
+		f.window -= f.owed
+		f.owed = 0
+		return 0
+	}
+	f.owed, f.window = 0, window
+	return n
 }
 
 // ended finishes an exchange whose response is complete.

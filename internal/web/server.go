@@ -16,6 +16,7 @@ import (
 	"github.com/awaitd/awaitd/internal/http1"
 	"github.com/awaitd/awaitd/internal/reactor"
 	"github.com/awaitd/awaitd/internal/telemetry"
+	"github.com/awaitd/awaitd/internal/websocket"
 )
 
 // Config is how HTTP/1.1 is spoken; the same for all reactors. It does not change once connections exist.
@@ -33,6 +34,7 @@ type Config struct {
 	Access        *telemetry.AccessLog
 	Log           *slog.Logger
 	Refusals      *telemetry.Refusals
+	Sockets       SocketConfig
 }
 
 // Server speaks HTTP/1.1, and uwsgi and SCGI with web servers in front, on one reactor: it owns all its connections, whatever
@@ -42,6 +44,7 @@ type Server struct {
 	cfg      *Config
 	app      exchange.Application
 	packets  *cgi.Parser
+	codec    *websocket.Codec
 	spare    []*httpExchange
 	date     []byte // "date: Mon, 23 Nov 2026 13:15:26 GMT\r\n"
 	dateAt   int64
@@ -54,7 +57,7 @@ type Server struct {
 
 // New makes the HTTP side of a reactor, before it runs.
 func New(r *reactor.Reactor, cfg *Config, app exchange.Application) *Server {
-	return &Server{r: r, cfg: cfg, app: app, packets: cgi.NewParser(&cfg.Limits), ids: idSource(rand.Uint64())}
+	return &Server{r: r, cfg: cfg, app: app, packets: cgi.NewParser(&cfg.Limits), codec: websocket.NewCodec(), ids: idSource(rand.Uint64())}
 }
 
 // Door is one listening socket, and what is spoken behind it.

@@ -10,21 +10,23 @@ import (
 	"github.com/awaitd/awaitd/internal/exchange"
 )
 
-// Refusal is why a handshake is refused: a status of HTTP, and fields that go with it, each with its CRLF.
+// Refusal is why a handshake is refused, as a status of HTTP.
 type Refusal struct {
 	Status int
 	Reason string
-	Fields string
 }
+
+// VersionFields go with status 426: lines with their CRLF (RFC 6455 §4.4).
+const VersionFields = "upgrade: websocket\r\nsec-websocket-version: 13\r\n"
 
 // Refusals of a handshake (RFC 6455 §4.2.1, §4.4).
 var (
-	refuseMethod     = &Refusal{400, "A WebSocket is asked for with GET.", ""}
-	refuseVersion11  = &Refusal{400, "A WebSocket needs HTTP/1.1.", ""}
-	refuseConnection = &Refusal{400, "The Connection field does not say upgrade.", ""}
-	refuseKey        = &Refusal{400, "Sec-WebSocket-Key must be given once: 16 bytes in base64.", ""}
-	refuseBody       = &Refusal{400, "The handshake of a WebSocket has no body.", ""}
-	refuseVersion    = &Refusal{426, "Sec-WebSocket-Version must be 13.", "upgrade: websocket\r\nsec-websocket-version: 13\r\n"}
+	refuseMethod     = &Refusal{400, "A WebSocket is asked for with GET."}
+	refuseVersion11  = &Refusal{400, "A WebSocket needs HTTP/1.1."}
+	refuseConnection = &Refusal{400, "The Connection field does not say upgrade."}
+	refuseKey        = &Refusal{400, "Sec-WebSocket-Key must be given once: 16 bytes in base64."}
+	refuseBody       = &Refusal{400, "The handshake of a WebSocket has no body."}
+	refuseVersion    = &Refusal{426, "Sec-WebSocket-Version must be 13."}
 )
 
 // Offer is what a client's handshake asks for.

@@ -46,6 +46,9 @@ func (in *Inbound) Next(buf []byte, credit int) (ev Event, n int, err *Error) {
 // Idle says whether no message is under way.
 func (in *Inbound) Idle() bool { return in.reader.message == 0 && in.packed == nil }
 
+// Waits says whether more input is of no use: a message is here, or begins, that there is no credit for.
+func (in *Inbound) Waits() bool { return in.reader.inFrame || in.packed != nil && in.packed.whole }
+
 // check looks whether text is text.
 func (in *Inbound) check(part Event) *Error {
 	if part.Message == exchange.Text && (!in.text.write(part.Data) || !part.More && !in.text.end()) {

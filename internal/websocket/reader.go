@@ -151,11 +151,11 @@ func (r *reader) begin(h *header) *Error {
 
 // payload gives what has come of the frame.
 func (r *reader) payload(buf []byte, credit int) (Event, int) {
+	if credit <= 0 {
+		return Event{}, 0
+	}
 	most := len(buf)
 	if !r.packed {
-		if credit <= 0 {
-			return Event{}, 0
-		}
 		most = min(most, credit)
 	}
 	n := int(min(uint64(most), r.left))

@@ -1,0 +1,332 @@
+package web
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/awaitd/awaitd/internal/exchange"
+	"github.com/awaitd/awaitd/internal/http1"
+	"github.com/awaitd/awaitd/internal/reactor"
+	"github.com/awaitd/awaitd/internal/websocket"
+)
+
+// SocketConfig is how WebSockets are spoken.
+type SocketConfig struct {
+	Off          bool          // a handshake is a plain request
+	MaxSize      int64         // of a message, decompressed (1009)
+	PingInterval time.Duration // of silence, after which a client is pinged; 0 for never
+	PingTimeout  time.Duration // for its answer; 0 for ever
+	Deflate      bool          // compression is agreed on with clients that offer it
+	Takeover     bool          // and contexts are kept between messages
+}
+
+// socket is a WebSocket on a connection that was HTTP/1.1. While it is idle it holds nothing but itself.
+type socket struct {
+	*httpConn
+	stream exchange.Stream // nil once the application's side is over
+	in     websocket.Inbound
+	out    websocket.Outbound
+	flow
+	credit int       // what the application takes now
+	seen   time.Time // when the client last sent something
+	short  bool      // what is kept of the input is less than a frame: more must be read before it is looked at again
+	pinged bool      // the client was pinged, and has sent nothing since
+	closed bool      // a close frame was sent: nothing follows it
+	later  bool      // it goes on in the next turn
+}
+
+// Lengths of what is read.
+const (
+	// pausedRead is how much is read of a client whose messages the application does not take: enough to see a control frame.
+	pausedRead = 256
+	// deafCredit is what a client may still send after the application has closed; it is dropped.
+	deafCredit = 1 << 30
+)
+
+// closeTime is how long a client has to answer a close frame, and to take what was sent before.
+const closeTime = 10 * time.Second
+
+// upgrade looks whether a request wants a WebSocket, and judges its handshake. It reports false if that was refused.
+func (x *httpExchange) upgrade() bool {
+	c := x.c
+	cfg := &c.s.cfg.Sockets
+	if c.packets != 0 || cfg.Off || !websocket.Wanted(&x.req) || !c.s.app.Takes(exchange.WebSocket) {
+		return true
+	}
+	offer, refusal := websocket.Check(&x.req, cfg.Deflate, cfg.Takeover)
+	if refusal != nil {
+		c.refuse(&http1.Error{Status: refusal.Status, Reason: refusal.Reason})
+		return false
+	}
+	x.req.Kind, x.req.WantsContinue, x.held100 = exchange.WebSocket, false, false
+	x.offer = &offer
+	return true
+}
+
+// Accept answers the handshake of a WebSocket. The connection is the socket's from now on.
+func (x *httpExchange) Accept(a *exchange.Acceptance) exchange.Socket {
+	c := x.c
+	r := c.Reactor()
+	subprotocol := a.Subprotocol.Of(a.Buf)
+	err := websocket.CheckAcceptance(a)
+	o := c.options(false)
+	out := r.Scratch[:0]
+	if err == nil {
+		own := x.offer.AppendFields(nil, subprotocol)
+		out, err = http1.AppendUpgrade(out, "websocket", own, a.Buf, a.Fields, &o)
+	}
+	if err != nil {
+		x.invalid(err)
+		return nil
+	}
+	r.Scratch = out[:0]
+	k := &socket{httpConn: c, stream: x.stream, flow: flow{window: x.window}, seen: r.Now()}
+	k.in.Reset(c.s.cfg.Sockets.MaxSize, c.s.codec, x.offer.Deflate)
+	k.out.Reset(c.s.codec, x.offer.Deflate)
+	x.status, x.responded, x.worker = 101, true, x.stream.Worker()
+	x.stream = nil
+	c.release()
+	c.Speak(k)
+	c.Send(out, nil, "")
+	k.pingTimer()
+	k.resumeLater() // the client may have gone on without waiting for the answer
+	return k
+}
+
+// Input reads and handles what has arrived, until it has to wait for the client or for the application.
+func (k *socket) Input() {
+	for !k.Closed() && !k.Closing() && !k.later {
+		buf := k.httpConn.in
+		if len(buf) == 0 || k.short {
+			if buf = k.read(); len(buf) == 0 {
+				return
+			}
+		}
+		if !k.handle(buf) {
+			return
+		}
+	}
+}
+
+// read reads more, behind what is kept. A client that does not take what it is sent, or whose messages the application does not take, is
+// not read.
+func (k *socket) read() []byte {
+	most := reactor.ReadSize
+	if k.credit <= 0 {
+		most = pausedRead - len(k.httpConn.in)
+	}
+	if most <= 0 || k.Pending() || !k.Readable() {
+		return nil
+	}
+	buf := k.Receive(most)
+	if len(buf) == 0 {
+		return nil
+	}
+	k.seen, k.pinged = k.Reactor().Now(), false
+	if len(k.httpConn.in) > 0 {
+		k.httpConn.in = k.Reactor().Append(k.httpConn.in, buf)
+		buf = k.httpConn.in
+	}
+	return buf
+}
+
+// handle acts on what is in buf, and keeps the rest. It reports false when there is nothing more to do for now.
+func (k *socket) handle(buf []byte) bool {
+	for !k.Closed() && !k.Closing() {
+		ev, n, err := k.in.Next(buf, k.credit)
+		buf = buf[n:]
+		if err != nil {
+			k.violated(err)
+			return false
+		}
+		switch ev.Kind {
+		case websocket.Nothing:
+			k.keep(buf)
+			k.short = true
+			return k.Readable() && !k.in.Waits()
+		case websocket.Again:
+			k.keep(buf)
+			k.short = false
+			k.resumeLater()
+			return false
+		case websocket.Part:
+			k.pass(ev)
+		case websocket.Ping:
+			k.control(websocket.AppendPong(k.Reactor().Scratch[:0], ev.Data))
+		case websocket.Close:
+			k.leaveTo(ev.Code, ev.Data)
+			return false
+		}
+	}
+	return false
+}
+
+// pass gives a part of a message to the application.
+func (k *socket) pass(ev websocket.Event) {
+	if k.stream != nil {
+		k.credit = k.stream.Message(ev.Data, ev.Message, ev.More)
+	}
+}
+
+// control sends a control frame.
+func (k *socket) control(frame []byte) {
+	k.Reactor().Scratch = frame[:0]
+	if !k.closed {
+		k.Send(frame, nil, "")
+	}
+}
+
+// Message sends a part of a message.
+func (k *socket) Message(p []byte, kind exchange.MessageKind, more bool) {
+	k.owed += len(p)
+	out, payload := k.out.Frame(k.Reactor().Scratch[:0], p, kind, more)
+	if len(payload) <= copyLimit {
+		out, payload = append(out, payload...), nil
+	}
+	k.Reactor().Scratch = out[:0]
+	k.Send(out, payload, "")
+	k.grant()
+}
+
+// grant lets the application send as much again as has left.
+func (k *socket) grant() {
+	if k.owed == 0 || k.stream == nil || k.Pending() {
+		return
+	}
+	if n := k.refill(k.s.window()); n > 0 {
+		k.stream.Grant(n)
+	}
+}
+
+// Credit lets the client's messages flow.
+func (k *socket) Credit(n int) {
+	k.credit = n
+	k.short = k.short && !k.in.Waits()
+	k.resumeLater()
+}
+
+// Close ends the WebSocket for the application.
+func (k *socket) Close(code exchange.CloseCode, reason []byte) {
+	k.stream = nil
+	k.credit = deafCredit
+	k.say(code, reason)
+	k.resumeLater()
+}
+
+// say sends a close frame, and waits for the client's.
+func (k *socket) say(code exchange.CloseCode, reason []byte) {
+	k.control(websocket.AppendClose(k.Reactor().Scratch[:0], code, reason))
+	k.closed = true
+	k.SetTimer(closeTime)
+}
+
+// leaveTo ends the WebSocket for a client that has closed: it is answered in kind.
+func (k *socket) leaveTo(code exchange.CloseCode, reason []byte) {
+	var text [125]byte // reason lies in a buffer that is used to answer
+	n := copy(text[:], reason)
+	k.abandon(code, text[:n])
+	if !k.closed {
+		k.say(code, nil)
+	}
+	k.Shut(false)
+}
+
+// violated ends a WebSocket whose client broke a rule.
+func (k *socket) violated(err *websocket.Error) {
+	k.s.cfg.Log.Debug("a WebSocket client broke a rule", "rule", err.Reason, slog.Int("code", int(err.Code)), k.peer())
+	k.abandon(err.Code, []byte(err.Reason))
+	if !k.closed {
+		k.say(err.Code, []byte(err.Reason))
+	}
+	k.Shut(true)
+}
+
+// abandon tells the application that its client is gone.
+func (k *socket) abandon(code exchange.CloseCode, reason []byte) {
+	if s := k.stream; s != nil {
+		k.stream = nil
+		s.Close(code, reason)
+	}
+}
+
+// Resume goes on in a later turn.
+func (k *socket) Resume() {
+	k.later = false
+	if !k.Closed() && !k.Closing() {
+		k.Input()
+	}
+}
+
+func (k *socket) resumeLater() {
+	if !k.later {
+		k.later = true
+		k.Reactor().Later(k)
+	}
+}
+
+// Drained is called when all output has left.
+func (k *socket) Drained() {
+	if k.closed {
+		k.SetTimer(closeTime)
+	} else {
+		k.pingTimer()
+	}
+	k.grant()
+	k.resumeLater()
+}
+
+// pingTimer starts the wait for the next sign of life, or for the answer to a ping.
+func (k *socket) pingTimer() {
+	cfg := &k.s.cfg.Sockets
+	switch {
+	case !k.pinged && cfg.PingInterval > 0:
+		k.SetTimer(cfg.PingInterval - k.Reactor().Now().Sub(k.seen))
+	case k.pinged && cfg.PingTimeout > 0:
+		k.SetTimer(cfg.PingTimeout)
+	}
+}
+
+// Expire is called when a client has been silent for long, or does not answer.
+func (k *socket) Expire() {
+	cfg := &k.s.cfg.Sockets
+	switch {
+	case k.Pending(), k.closed:
+		k.Lose() // it takes nothing, or does not close
+	case k.pinged && k.credit > 0:
+		k.abandon(exchange.CloseAbnormal, []byte("no answer to a ping"))
+		k.Lose()
+	case k.Reactor().Now().Sub(k.seen) < cfg.PingInterval:
+		k.pingTimer()
+	default:
+		k.control(websocket.AppendPing(k.Reactor().Scratch[:0], nil))
+		k.pinged = true
+		k.pingTimer()
+	}
+}
+
+// Hangup is called when the client has finished sending. What it sent before is still read; then the connection is lost.
+func (k *socket) Hangup() bool { return true }
+
+// Lost is called when the client is gone.
+func (k *socket) Lost() { k.abandon(exchange.CloseAbnormal, nil) }
+
+// Ended is called when the connection was closed.
+func (k *socket) Ended() {
+	k.abandon(exchange.CloseAbnormal, nil)
+	k.in.Close()
+	k.out.Close()
+	k.httpConn.Ended()
+}
+
+// leave closes the WebSocket: the server stops.
+func (k *socket) leave() {
+	if k.closed || k.Closing() {
+		return
+	}
+	k.abandon(exchange.CloseRestarting, restarting)
+	k.credit = deafCredit
+	k.say(exchange.CloseRestarting, restarting)
+	k.resumeLater()
+}
+
+var restarting = []byte("service restart")
