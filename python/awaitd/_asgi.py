@@ -81,6 +81,7 @@ class LoopRunner:
             state=lifespan.state if lifespan.supported else None,
             report=_reporter(),
             debug=debugger("ASGI") if debug else None,
+            message_cost=self._setup.get("message_cost", 0),
         )
         for memfd, _, _ in links:
             os.close(memfd)

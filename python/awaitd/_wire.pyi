@@ -26,8 +26,10 @@ class AsyncLoop:
         state: dict[str, Any] | None,
         report: Callable[[int, BaseException | None, str], None],
         debug: Callable[[int, dict[str, Any]], None] | None,
+        message_cost: int,
     ) -> None:
         """``links``: memfd, ring size, doorbell towards the server. ``state``: the lifespan's, copied for each request.
+        ``message_cost``: bytes of credit that a WebSocket message towards the worker takes at least.
 
         ``debug`` hears what applications say by ``http.response.debug``; without it they are not offered that extension.
         """

@@ -1,4 +1,4 @@
-/* One request: the coroutine that its task runs, and what the server's frames do to it. */
+/* One request or WebSocket: the coroutine that its task runs, and what the server's frames do to it. */
 #include "exchange.h"
 
 /* A place in the loop's list of running exchanges, with a reference. */
@@ -55,6 +55,26 @@ static int add_body(Exchange *x, const uint8_t *bytes, uint32_t length)
     return 0;
 }
 
+/* What the OPEN has for receive() and send(). */
+static int take_in(Exchange *x, const struct open *o)
+{
+    if (!x->socket)
+        return add_body(x, o->body.start, o->body.length);
+    x->subprotocols = Py_XNewRef(PyDict_GetItemWithError(x->scope, x->loop->state->str.subprotocols));
+    return x->subprotocols ? 0 : -1;
+}
+
+/* What was not received. */
+static void forget_input(Exchange *x)
+{
+    if (x->socket) {
+        socket_clear(x);
+    } else {
+        Py_CLEAR(x->chunk);
+        Py_CLEAR(x->chunks);
+    }
+}
+
 Exchange *exchange_new(AsyncLoop *l, struct link *k, const struct open *o)
 {
     PyTypeObject *type = l->state->exchange_type;
@@ -67,8 +87,9 @@ Exchange *exchange_new(AsyncLoop *l, struct link *k, const struct open *o)
     x->stream = o->stream;
     x->credit = o->credit;
     x->body_whole = o->complete;
+    x->socket = o->kind == KIND_WEBSOCKET;
     x->scope = scope_build(l, o);
-    if (!x->scope || add_body(x, o->body.start, o->body.length) < 0 || !link_enter(k, o->stream, x)) {
+    if (!x->scope || take_in(x, o) < 0 || !link_enter(k, o->stream, x)) {
         Py_DECREF(x);
         return NULL;
     }
@@ -94,31 +115,11 @@ void exchange_leave_stream(Exchange *x)
     Py_DECREF(x);
 }
 
-void exchange_wake(Exchange *x, enum wait_kind kind)
-{
-    struct state_strings *str = &x->loop->state->str;
-    PyObject *list = x->waiters[kind];
-    if (!list)
-        return;
-    x->waiters[kind] = NULL;
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
-        PyObject *future = PyList_GET_ITEM(list, i);
-        PyObject *done = PyObject_CallMethodNoArgs(future, str->done);
-        PyObject *set = done == Py_False ? PyObject_CallMethodOneArg(future, str->set_result, Py_None) : Py_XNewRef(done);
-        if (!set)
-            PyErr_WriteUnraisable(future);
-        Py_XDECREF(set);
-        Py_XDECREF(done);
-    }
-    Py_DECREF(list);
-}
-
 void exchange_data(Exchange *x, const uint8_t *bytes, uint32_t length, bool end)
 {
     if (add_body(x, bytes, length) < 0)
         PyErr_WriteUnraisable((PyObject *)x);
     x->body_whole |= end;
-    exchange_wake(x, WAIT_RECEIVE);
 }
 
 void exchange_window(Exchange *x, uint32_t credit)
@@ -130,9 +131,7 @@ void exchange_window(Exchange *x, uint32_t credit)
 /* Tells the server, which had ended the stream for its deadline, that the application has ended, too. */
 static void acknowledge(Exchange *x)
 {
-    x->reset_code = RESET_DEADLINE;
-    x->reset_text[0] = 0;
-    output_reset(x);
+    output_reset(x, RESET_DEADLINE, "");
 }
 
 void exchange_reset(Exchange *x, uint16_t code)
@@ -145,8 +144,8 @@ void exchange_reset(Exchange *x, uint16_t code)
         exchange_leave_stream(x);
     else if (x->app_ended)
         acknowledge(x);
-    exchange_wake(x, WAIT_RECEIVE);
-    exchange_wake(x, WAIT_SEND);
+    wait_wake(x, WAIT_RECEIVE);
+    wait_wake(x, WAIT_SEND);
     if (code == RESET_DEADLINE && x->task) {
         PyObject *cancelled = PyObject_CallMethodNoArgs(x->task, x->loop->state->str.cancel);
         if (!cancelled)
@@ -206,6 +205,21 @@ static bool is_quiet(Exchange *x, PyObject *exception)
                     (x->lost && PyErr_GivenExceptionMatches(exception, s->client_disconnected)));
 }
 
+/* Ends the response of an application that has returned. */
+static void give_up_response(Exchange *x)
+{
+    if (x->body_sent) { /* announced trailers, sent none */
+        if (output_end(x, NULL) < 0)
+            PyErr_WriteUnraisable((PyObject *)x);
+        output_commit(x);
+        return;
+    }
+    report(x, NULL,
+           x->start_sent ? "the application returned before the end of its response"
+                         : "the application returned without a response");
+    output_reset(x, RESET_APP_ERROR, "no complete response");
+}
+
 /* Ends the stream of an application that did not. */
 static void give_up(Exchange *x, PyObject *exception)
 {
@@ -214,20 +228,15 @@ static void give_up(Exchange *x, PyObject *exception)
     if (x->stream_over || x->overdue || x->complete)
         return;
     if (x->loop->closed && exception && PyErr_GivenExceptionMatches(exception, x->loop->state->cancelled_error))
-        return;                       /* the process ends: the server says so to the client */
-    if (!exception && x->body_sent) { /* announced trailers, sent none */
-        if (output_end(x, NULL) < 0)
+        return; /* the process ends: the server says so to the client */
+    if (x->accepted || (x->socket && !exception && !x->start_sent)) {
+        if (socket_end(x, exception ? CLOSE_APP_ERROR : CLOSE_NORMAL, NULL) < 0)
             PyErr_WriteUnraisable((PyObject *)x);
-        output_commit(x);
-        return;
+    } else if (exception) {
+        output_reset(x, RESET_APP_ERROR, Py_TYPE(exception)->tp_name);
+    } else {
+        give_up_response(x);
     }
-    if (!exception)
-        report(x, NULL,
-               x->start_sent ? "the application returned before the end of its response"
-                             : "the application returned without a response");
-    x->reset_code = RESET_APP_ERROR;
-    PyOS_snprintf(x->reset_text, sizeof x->reset_text, "%s", exception ? Py_TYPE(exception)->tp_name : "no complete response");
-    output_reset(x);
 }
 
 /* The application has ended, with exception or NULL. */
@@ -240,9 +249,9 @@ static void finish(Exchange *x, PyObject *exception)
         report(x, exception, "");
     give_up(x, exception);
     x->app_ended = true;
-    exchange_wake(x, WAIT_RECEIVE);
-    Py_CLEAR(x->chunk);
-    Py_CLEAR(x->chunks);
+    wait_wake(x, WAIT_RECEIVE);
+    wait_wake(x, WAIT_SEND); /* what they wait for may have been dropped */
+    forget_input(x);
     Py_CLEAR(x->task);
     ended(x);
     unlink_running(x);
@@ -393,10 +402,8 @@ static int exchange_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(x->scope);
     Py_VISIT(x->coroutine);
     Py_VISIT(x->task);
-    Py_VISIT(x->waiters[WAIT_RECEIVE]);
-    Py_VISIT(x->waiters[WAIT_SEND]);
-    Py_VISIT(x->trailers);
-    return 0;
+    Py_VISIT(x->trailers); /* or what is in their place */
+    return wait_visit(x, visit, arg);
 }
 
 static int exchange_clear(PyObject *self)
@@ -405,8 +412,7 @@ static int exchange_clear(PyObject *self)
     Py_CLEAR(x->scope);
     Py_CLEAR(x->coroutine);
     Py_CLEAR(x->task);
-    Py_CLEAR(x->waiters[WAIT_RECEIVE]);
-    Py_CLEAR(x->waiters[WAIT_SEND]);
+    wait_drop(x);
     Py_CLEAR(x->trailers);
     return 0;
 }
@@ -418,8 +424,7 @@ static void exchange_dealloc(PyObject *self)
     PyObject_GC_UnTrack(self);
     exchange_clear(self);
     output_drop(x);
-    Py_CLEAR(x->chunk);
-    Py_CLEAR(x->chunks);
+    forget_input(x);
     Py_CLEAR(x->loop);
     type->tp_free(self);
     Py_DECREF(type);

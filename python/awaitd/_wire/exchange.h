@@ -1,5 +1,5 @@
-/* The objects of an asynchronous worker loop: the loop with its links, one exchange per request, and the awaitables of
- * receive() and send().
+/* The objects of an asynchronous worker loop: the loop with its links, one exchange per request or WebSocket, and the awaitables
+ * of receive() and send().
  *
  * An Exchange is also the coroutine that its task runs: each step goes through exchange.c to the application's coroutine. So
  * the end of the application, a raised exception and every suspension are seen at once, without callbacks.
@@ -20,11 +20,13 @@ enum {
     WINDOW = (64 << 10) - FRAME_HEADER, /* a window's worth fits one frame of the usual ring */
 };
 
-/* What is queued for the server because credit or room in the ring is missing: a body, a file, or a whole frame in data. */
+/* What is queued for the server because credit or room in the ring is missing: a body, a message, a file, or a whole frame in
+ * data. */
 struct piece {
     struct piece *next;
-    PyObject *bytes;       /* of a body: bytes object; else NULL */
+    PyObject *bytes;       /* of a body or message: bytes, or str that is sent as UTF-8; else NULL */
     Py_ssize_t offset;     /* bytes already sent */
+    uint8_t message;       /* enum message_form, or 0: a body */
     bool end;              /* of a body: ends the stream */
     bool last;             /* a frame that ends the stream */
     bool is_file;          /* the stream ends with a part of a file */
@@ -33,11 +35,34 @@ struct piece {
     uint8_t data[];
 };
 
+/* Bytes on their way to the server. */
+struct payload {
+    const uint8_t *bytes;
+    Py_ssize_t length;
+    uint8_t message; /* enum message_form, or 0: a part of a body */
+    bool end;        /* of a body: ends the stream */
+};
+
+/* A whole message of a WebSocket's client that the application has not yet received. */
+struct inbound {
+    struct inbound *next;
+    PyObject *data; /* str or bytes */
+    uint32_t cost;  /* credit that the server has spent on it */
+};
+
+/* The one message of which parts have come, but not yet the last. */
+struct assembly {
+    PyObject *buffer; /* bytes object, longer than what it holds */
+    Py_ssize_t length;
+    uint32_t cost; /* not yet granted again */
+};
+
 enum wait_kind { WAIT_RECEIVE, WAIT_SEND };
 
 enum task_mode { TASK_PLAIN, TASK_CAPTURED, TASK_EAGER, TASK_FACTORY };
 
 struct exchange;
+struct wait;
 
 struct blocked_list {
     struct exchange *first, *last;
@@ -53,11 +78,13 @@ typedef struct async_loop { /* one event loop with its links */
     PyObject *capture;         /* 3.11: the capturing call_soon */
     PyObject *call_soon;       /* the event loop's own, bound */
     PyObject *captured_step, *captured_context, *capturing_for;
-    struct registry registry; /* 3.11 */
-    PyTypeObject *step_type;  /* 3.11: TaskStepMethWrapper, learned from the first task; borrowed */
-    PyObject *scope;          /* template of an HTTP scope */
-    PyObject *lifespan_state; /* dict or NULL */
-    PyObject *extensions;     /* template */
+    struct registry registry;    /* 3.11 */
+    PyTypeObject *step_type;     /* 3.11: TaskStepMethWrapper, learned from the first task; borrowed */
+    PyObject *scope;             /* template of an HTTP scope */
+    PyObject *socket_scope;      /* of a WebSocket's */
+    PyObject *lifespan_state;    /* dict or NULL */
+    PyObject *extensions;        /* template */
+    PyObject *socket_extensions; /* template */
     PyObject *root_path;
     PyObject *report;  /* callable(id, exception or None, text) */
     PyObject *debug;   /* callable(id, info) or NULL: the extension is off */
@@ -73,6 +100,7 @@ typedef struct async_loop { /* one event loop with its links */
     Py_ssize_t in_flight;     /* exchanges whose application or stream has not ended */
     uint64_t started;
     int doorbell;
+    uint32_t message_cost; /* what a message towards the worker costs at least */
     enum task_mode mode;
     bool eager; /* this Python has eager_start */
     bool in_turn;
@@ -87,23 +115,37 @@ typedef struct exchange {
     PyObject *scope;     /* until the application is called */
     PyObject *coroutine; /* the application's; NULL before and after */
     PyObject *task;
-    PyObject *waiters[2]; /* by wait_kind: list of futures, or NULL */
-    PyObject *chunk;      /* first part of the request body not yet received */
-    PyObject *chunks;     /* the further ones: list, or NULL */
-    Py_ssize_t next_chunk;
+    struct wait *waiters[2]; /* by wait_kind: those who wait, owned */
+    union {
+        struct {              /* http: the request body */
+            PyObject *chunk;  /* first part not yet received */
+            PyObject *chunks; /* the further ones: list, or NULL */
+            Py_ssize_t next_chunk;
+        };
+        struct { /* WebSocket */
+            struct inbound *first_in, *last_in;
+            struct assembly *assembly;
+        };
+    };
+    union {
+        PyObject *trailers;     /* http: list of those sent so far, or NULL */
+        PyObject *subprotocols; /* WebSocket, before it is accepted: what the client offers; list */
+        PyObject *close_reason; /* WebSocket with a close_code: str, or NULL */
+    };
     uint8_t *head; /* encoded fields of a response start that is held, PyMem */
     uint32_t head_size;
     uint16_t head_fields;
     uint16_t status;
-    PyObject *trailers; /* list of those sent so far, or NULL */
+    uint16_t close_code; /* WebSocket that was closed; 0: not, or without a code */
     struct piece *first_piece, *last_piece;
     struct exchange *previous, *next; /* running */
     struct exchange *next_held, *next_blocked;
     uint64_t id;
     uint64_t credit;
     uint32_t stream;
-    uint32_t consumed; /* body bytes received since the last grant */
+    uint32_t consumed; /* bytes received since the last grant */
     uint32_t grant_owed;
+    bool socket;   /* a WebSocket, else http */
     bool stepping; /* the application's coroutine is being run */
     bool linked;   /* in the list of running ones */
     bool app_ended;
@@ -113,17 +155,17 @@ typedef struct exchange {
     bool body_whole;     /* all of the request body is here */
     bool body_delivered; /* the message with more_body False was received */
     bool body_granted;   /* the first grant was made */
+    bool connected;      /* WebSocket: websocket.connect was received */
+    bool accepted;       /* WebSocket */
+    bool closed;         /* WebSocket: by the application */
     bool start_sent;     /* http.response.start was accepted */
     bool head_held;      /* and is not yet a frame */
     bool is_held;        /* in the loop's list of held ones */
     bool with_trailers;
     bool body_sent;   /* the last body message was accepted */
-    bool complete;    /* the whole response was accepted */
+    bool complete;    /* all that the application may send was accepted */
     bool is_blocked;  /* in the link's list */
     bool end_written; /* the last frame of our side is in the ring */
-    bool reset_owed;  /* no room for the RESET */
-    uint8_t reset_code;
-    char reset_text[64];
 } Exchange;
 
 /* loop.c */
@@ -138,7 +180,7 @@ void task_refresh(AsyncLoop *l);                 /* once per turn: is a task fac
 PyObject *task_start(AsyncLoop *l, Exchange *x); /* a real task, its first step already run if possible */
 
 /* scope.c */
-PyObject *scope_template(AsyncLoop *l);
+int scope_setup(AsyncLoop *l); /* the templates */
 PyObject *scope_build(AsyncLoop *l, const struct open *o);
 
 /* exchange.c */
@@ -147,15 +189,31 @@ void exchange_data(Exchange *x, const uint8_t *bytes, uint32_t length, bool end)
 void exchange_window(Exchange *x, uint32_t credit);
 void exchange_reset(Exchange *x, uint16_t code);
 void exchange_leave_stream(Exchange *x); /* the stream is over */
-void exchange_wake(Exchange *x, enum wait_kind kind);
 
 /* receive.c */
 PyObject *receive_poll(Exchange *x); /* a message, or NULL: nothing yet, or an exception */
 extern PyMethodDef receive_method;
 
+/* socket.c: a WebSocket's client */
+void socket_message(Exchange *x, const uint8_t *bytes, struct frame f);
+void socket_close(Exchange *x, const uint8_t *reason, struct frame f); /* it has closed, or is gone */
+PyObject *socket_poll(Exchange *x);                                    /* as receive_poll */
+void socket_clear(Exchange *x);                                        /* what was not received */
+/* The end by our side, behind what was sent. Takes over reason: str, or NULL. */
+int socket_end(Exchange *x, uint16_t code, PyObject *reason);
+
+/* socket_send.c: a WebSocket's application */
+int socket_send(Exchange *x, PyObject *message, PyObject *type); /* what send() was given, in a state that allows some */
+const char *socket_expected(Exchange *x);                        /* which messages those are */
+
 /* send.c */
 extern PyMethodDef send_method;
 int send_held_head(Exchange *x); /* the head, now that no body came with it */
+/* For both protocols: a response's start and body; a message in the wrong order; a value of a message, borrowed. */
+int send_response_start(Exchange *x, PyObject *message, PyObject *type);
+int send_response_body(Exchange *x, PyObject *message, PyObject *type);
+int send_raise_order(Exchange *x, PyObject *type);
+PyObject *send_field(PyObject *message, PyObject *key);
 
 /* output.c: frames towards the server, in order, now or when there is room and credit */
 /* Room for a frame of the exchange, in the ring or in its queue; NULL with an exception. Fill it, then output_commit. */
@@ -164,18 +222,25 @@ uint8_t *output_frame(Exchange *x, struct frame header);
 void output_commit(Exchange *x);
 /* The HEAD that is held, with as much of the body as fits; *sent says how much that is. */
 int output_head(Exchange *x, const uint8_t *body, Py_ssize_t length, bool end, Py_ssize_t *sent);
-/* Body bytes from offset on; owner keeps them alive. */
-int output_body(Exchange *x, PyObject *owner, const uint8_t *body, Py_ssize_t length, Py_ssize_t offset, bool end);
+/* A body or message from offset on; owner keeps its bytes alive. */
+int output_payload(Exchange *x, PyObject *owner, struct payload p, Py_ssize_t offset);
 int output_end(Exchange *x, const struct fields *trailers);
 /* The rest of the body is a part of a file, which may be closed afterwards. */
 int output_file(Exchange *x, const struct file_part *part);
 void output_grant(Exchange *x, uint32_t credit);
-void output_reset(Exchange *x); /* with reset_code and reset_text */
+/* A RESET overtakes everything; what is queued is dropped. */
+void output_reset(Exchange *x, enum reset_code code, const char *text);
 void output_flush(Exchange *x); /* what is queued, as far as it goes */
 void output_drop(Exchange *x);
 
 /* wait.c */
 PyObject *wait_new(Exchange *x, enum wait_kind kind);
-PyObject *wait_ready(State *s); /* an awaitable that is finished */
+PyObject *wait_ready(State *s);                   /* an awaitable that is finished */
+void wait_wake(Exchange *x, enum wait_kind kind); /* all who wait ask again, when the event loop comes to them */
+/* The task that waits in receive() asks again, now. Only the event loop may be our caller, not a task. 1: a task went on; 0: none
+ * could; -1 for what ends the process. */
+int wait_resume(Exchange *x);
+int wait_visit(Exchange *x, visitproc visit, void *arg);
+void wait_drop(Exchange *x);
 
 #endif

@@ -27,6 +27,9 @@ enum frame_type {
     FRAME_HEAD = 6,
     FRAME_INFORM = 7,
     FRAME_FILE = 8,
+    FRAME_ACCEPT = 9,
+    FRAME_MESSAGE = 10,
+    FRAME_CLOSE = 11,
     FRAME_PING = 15,
     FRAME_PONG = 16,
 };
@@ -46,7 +49,18 @@ enum reset_code {
     RESET_REFUSED = 4,
 };
 
-enum exchange_kind { KIND_HTTP = 1 };
+enum exchange_kind { KIND_HTTP = 1, KIND_WEBSOCKET = 2 };
+
+/* What a MESSAGE holds: aux. */
+enum message_form { MESSAGE_TEXT = 1, MESSAGE_BINARY = 2 };
+
+/* Codes of CLOSE (RFC 6455, 7.4.1). */
+enum close_code {
+    CLOSE_NORMAL = 1000,
+    CLOSE_BROKEN = 1006, /* said to the application only: without a closing handshake */
+    CLOSE_NOT_UTF8 = 1007,
+    CLOSE_APP_ERROR = 1011,
+};
 
 enum claim { CLAIM_OPEN = 0, CLAIM_TAKEN = 1, CLAIM_REVOKED = 2 };
 
@@ -63,6 +77,8 @@ enum extra_tag {
 #define FILE_TOKEN   1u
 #define FILE_PAYLOAD 16u /* offset and count, before the token */
 #define HEAD_SIZE    24u
+#define ACCEPT_SIZE  24u
+#define REASON_MAX   123u  /* of a CLOSE, in bytes */
 #define PHRASE_MAX   1024u /* of a reason phrase, in bytes */
 #define OPEN_SIZE    96u
 #define OPEN_CLAIM   16u

@@ -113,10 +113,10 @@ static Exchange *claim(AsyncLoop *l, struct link *k, const uint8_t *frame, uint3
         return NULL;
     }
     bool sound = open_parse(&o, frame);
-    if (sound && o.kind == KIND_HTTP)
+    if (sound && o.kind <= KIND_WEBSOCKET)
         x = exchange_new(l, k, &o);
     if (!x)
-        link_refuse(k, load32(frame + 4), sound ? "this application takes only HTTP requests" : "malformed OPEN");
+        link_refuse(k, load32(frame + 4), sound ? "this application takes only HTTP and WebSocket" : "malformed OPEN");
     ring_advance(&k->in, size);
     return x;
 }
@@ -132,25 +132,33 @@ static int start(AsyncLoop *l, Exchange *x)
     return task ? 0 : -1;
 }
 
-static void dispatch(struct link *k, const uint8_t *payload, struct frame f)
+/* Does what a frame of a stream says. Returns the exchange, with a reference, if receive() may have something new. */
+static Exchange *dispatch(struct link *k, const uint8_t *payload, struct frame f)
 {
     Exchange *x = link_stream(k, f.stream);
     if (f.type == FRAME_PING) {
         link_pong(k, payload - FRAME_HEADER);
-        return;
+        return NULL;
     }
     if (!x || x->stream != f.stream)
-        return;
+        return NULL;
     Py_INCREF(x);
-    if (f.type == FRAME_DATA)
-        exchange_data(x, payload, f.length, f.flags & FLAG_END_STREAM);
-    else if (f.type == FRAME_END)
-        exchange_data(x, payload, 0, true);
-    else if (f.type == FRAME_WINDOW)
+    if (f.type == FRAME_WINDOW)
         exchange_window(x, f.length);
     else if (f.type == FRAME_RESET)
         exchange_reset(x, f.aux);
+    else if (x->socket && f.type == FRAME_MESSAGE)
+        socket_message(x, payload, f);
+    else if (x->socket && f.type == FRAME_CLOSE)
+        socket_close(x, payload, f);
+    else if (!x->socket && f.type == FRAME_DATA)
+        exchange_data(x, payload, f.length, f.flags & FLAG_END_STREAM);
+    else if (!x->socket && f.type == FRAME_END)
+        exchange_data(x, payload, 0, true);
+    if (x->waiters[WAIT_RECEIVE])
+        return x;
     Py_DECREF(x);
+    return NULL;
 }
 
 /* What a turn may still do. */
@@ -159,6 +167,18 @@ struct budget {
     uint64_t deadline;
     bool spent;
 };
+
+/* Counts a step of an application. */
+static void account(AsyncLoop *l, struct link *k, struct budget *b)
+{
+    uint64_t time = now();
+    if (++l->unpublished >= PUBLISH_REQUESTS || time - l->published > PUBLISH_NS) {
+        link_publish(k);
+        l->published = time;
+        l->unpublished = 0;
+    }
+    b->spent = --b->requests <= 0 || time > b->deadline;
+}
 
 static int take_request(AsyncLoop *l, struct link *k, const uint8_t *frame, uint32_t size, struct budget *b)
 {
@@ -170,14 +190,22 @@ static int take_request(AsyncLoop *l, struct link *k, const uint8_t *frame, uint
     }
     int result = start(l, x);
     Py_DECREF(x);
-    uint64_t time = now();
-    if (++l->unpublished >= PUBLISH_REQUESTS || time - l->published > PUBLISH_NS) {
-        link_publish(k);
-        l->published = time;
-        l->unpublished = 0;
-    }
-    b->spent = --b->requests <= 0 || time > b->deadline;
+    account(l, k, b);
     return result;
+}
+
+static int take_frame(AsyncLoop *l, struct link *k, const uint8_t *frame, struct frame f, struct budget *b)
+{
+    Exchange *x = dispatch(k, frame + FRAME_HEADER, f);
+    ring_advance(&k->in, f.size);
+    b->spent = --b->frames <= 0;
+    if (!x)
+        return 0;
+    int stepped = wait_resume(x);
+    Py_DECREF(x);
+    if (stepped)
+        account(l, k, b);
+    return stepped < 0 ? -1 : 0;
 }
 
 /* Takes frames from one link until it is empty or the budget is spent. -1 with what must end the process. */
@@ -187,13 +215,10 @@ static int drain(AsyncLoop *l, struct link *k, struct budget *b)
     const uint8_t *frame;
     while (!result && !b->spent && (frame = ring_peek(&k->in))) {
         struct frame f = frame_read(frame);
-        if (f.type == FRAME_OPEN) {
+        if (f.type == FRAME_OPEN)
             result = take_request(l, k, frame, f.size, b);
-        } else {
-            dispatch(k, frame + FRAME_HEADER, f);
-            ring_advance(&k->in, f.size);
-            b->spent = --b->frames <= 0;
-        }
+        else
+            result = take_frame(l, k, frame, f, b);
     }
     link_release(k);
     link_publish(k);
@@ -325,21 +350,6 @@ static PyObject *loop_close(PyObject *self, PyObject *Py_UNUSED(unused))
     Py_RETURN_NONE;
 }
 
-static PyObject *extensions(AsyncLoop *l)
-{
-    struct state_strings *str = &l->state->str;
-    PyObject *names[] = {str->response_trailers, str->early_hint, str->pathsend, str->zerocopysend, str->response_debug};
-    size_t count = sizeof names / sizeof *names - (l->debug ? 0 : 1);
-    PyObject *extensions = PyDict_New();
-    for (size_t i = 0; extensions && i < count; i++) {
-        PyObject *nothing = PyDict_New();
-        if (!nothing || PyDict_SetItem(extensions, names[i], nothing) < 0)
-            Py_CLEAR(extensions);
-        Py_XDECREF(nothing);
-    }
-    return extensions;
-}
-
 static int attach_links(AsyncLoop *l, PyObject *links)
 {
     l->links = links_attach(l->state, links);
@@ -354,11 +364,12 @@ static int attach_links(AsyncLoop *l, PyObject *links)
 
 static int loop_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"application", "event_loop", "doorbell", "links", "root_path", "state", "report", "debug", NULL};
+    static char *keywords[] = {"application", "event_loop", "doorbell", "links",        "root_path",
+                               "state",       "report",     "debug",    "message_cost", NULL};
     AsyncLoop *l = (AsyncLoop *)self;
     PyObject *application, *event_loop, *links, *root_path, *lifespan_state, *report, *debug;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOiO!UOOO", keywords, &application, &event_loop, &l->doorbell, &PyList_Type,
-                                     &links, &root_path, &lifespan_state, &report, &debug))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOiO!UOOOI", keywords, &application, &event_loop, &l->doorbell,
+                                     &PyList_Type, &links, &root_path, &lifespan_state, &report, &debug, &l->message_cost))
         return -1;
     if (l->links || PyList_GET_SIZE(links) == 0) {
         PyErr_SetString(PyExc_ValueError, "a worker loop needs links, once");
@@ -372,9 +383,7 @@ static int loop_init(PyObject *self, PyObject *args, PyObject *kwargs)
     l->lifespan_state = lifespan_state == Py_None ? NULL : Py_NewRef(lifespan_state);
     l->report = Py_NewRef(report);
     l->debug = debug == Py_None ? NULL : Py_NewRef(debug);
-    l->extensions = l->state ? extensions(l) : NULL;
-    l->scope = l->state ? scope_template(l) : NULL;
-    return l->extensions && l->scope && attach_links(l, links) == 0 ? task_setup(l) : -1;
+    return l->state && scope_setup(l) == 0 && attach_links(l, links) == 0 ? task_setup(l) : -1;
 }
 
 static int loop_traverse(PyObject *self, visitproc visit, void *arg)
@@ -390,8 +399,10 @@ static int loop_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(l->captured_step);
     Py_VISIT(l->captured_context);
     Py_VISIT(l->scope);
+    Py_VISIT(l->socket_scope);
     Py_VISIT(l->lifespan_state);
     Py_VISIT(l->extensions);
+    Py_VISIT(l->socket_extensions);
     Py_VISIT(l->root_path);
     Py_VISIT(l->report);
     Py_VISIT(l->debug);
@@ -412,8 +423,10 @@ static int loop_clear(PyObject *self)
     Py_CLEAR(l->captured_step);
     Py_CLEAR(l->captured_context);
     Py_CLEAR(l->scope);
+    Py_CLEAR(l->socket_scope);
     Py_CLEAR(l->lifespan_state);
     Py_CLEAR(l->extensions);
+    Py_CLEAR(l->socket_extensions);
     Py_CLEAR(l->root_path);
     Py_CLEAR(l->report);
     Py_CLEAR(l->debug);

@@ -59,9 +59,14 @@ static int module_exec(PyObject *module)
     s->empty_bytes = PyBytes_FromStringAndSize(NULL, 0);
     s->plain_keywords = Py_BuildValue("(ss)", "loop", "name");
     s->eager_keywords = Py_BuildValue("(sss)", "loop", "name", "eager_start");
+    s->context_keywords = Py_BuildValue("(s)", "context");
+    s->text_message =
+        Py_BuildValue("{OOOOOO}", s->str.type, s->str.socket_receive, s->str.bytes, Py_None, s->str.text, Py_None);
+    s->bytes_message = s->text_message ? PyDict_Copy(s->text_message) : NULL;
     s->task_name = PyUnicode_InternFromString("request");
     s->ready = wait_ready(s);
-    if (!s->empty_bytes || !s->plain_keywords || !s->eager_keywords || !s->task_name || !s->ready)
+    if (!s->empty_bytes || !s->plain_keywords || !s->eager_keywords || !s->context_keywords || !s->text_message ||
+        !s->bytes_message || !s->task_name || !s->ready)
         return -1;
     return PyModule_AddIntConstant(module, "VERSION", WIRE_VERSION);
 }
@@ -132,6 +137,9 @@ static int module_clear(PyObject *module)
     Py_CLEAR(s->plain_keywords);
     Py_CLEAR(s->task_name);
     Py_CLEAR(s->eager_keywords);
+    Py_CLEAR(s->context_keywords);
+    Py_CLEAR(s->text_message);
+    Py_CLEAR(s->bytes_message);
 #define STRING(identifier, text) Py_CLEAR(s->str.identifier);
     STATE_STRINGS(STRING)
 #undef STRING

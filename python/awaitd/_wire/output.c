@@ -55,7 +55,8 @@ static struct piece *piece_new(uint32_t size)
 
 static bool is_last(struct frame header)
 {
-    return header.type == FRAME_END || header.flags & FLAG_END_STREAM;
+    return header.type == FRAME_END || header.type == FRAME_RESET || header.type == FRAME_CLOSE ||
+           header.flags & FLAG_END_STREAM;
 }
 
 uint8_t *output_frame(Exchange *x, struct frame header)
@@ -111,56 +112,67 @@ int output_head(Exchange *x, const uint8_t *body, Py_ssize_t length, bool end, P
     return 0;
 }
 
-/* Sends body bytes from *offset on; true if all are in the ring, else *offset tells how far it went. */
-static bool write_body(Exchange *x, const uint8_t *body, Py_ssize_t length, bool end, Py_ssize_t *offset)
+/* The header of a payload's next n bytes; last: of all. */
+static struct frame header_of(Exchange *x, const struct payload *p, uint32_t n, bool last)
 {
-    while (*offset < length) {
-        uint32_t n = smallest((uint64_t)(length - *offset), x->credit, x->link->frame_max - FRAME_HEADER);
-        bool last = end && *offset + n == length;
-        if (!n)
+    uint32_t size = frame_padded(FRAME_HEADER + n);
+    if (p->message)
+        return (struct frame){size, x->stream, FRAME_MESSAGE, last ? 0 : FLAG_MORE, p->message, n};
+    return (struct frame){size, x->stream, FRAME_DATA, last && p->end ? FLAG_END_STREAM : 0, 0, n};
+}
+
+/* Sends bytes from *offset on; true if all are in the ring, else *offset tells how far it went. An empty message is a frame, too. */
+static bool write_payload(Exchange *x, const struct payload *p, Py_ssize_t *offset)
+{
+    bool last = false;
+    while (!last) {
+        uint32_t n = smallest((uint64_t)(p->length - *offset), x->credit, x->link->frame_max - FRAME_HEADER);
+        last = *offset + n == p->length;
+        if (!n && !last)
             return false;
-        struct frame header = {frame_padded(FRAME_HEADER + n), x->stream, FRAME_DATA, last ? FLAG_END_STREAM : 0, 0, n};
-        uint8_t *p = link_frame(x->link, header);
-        if (!p) {
+        struct frame header = header_of(x, p, n, last);
+        uint8_t *room = link_frame(x->link, header);
+        if (!room) {
             loop_block(x);
             return false;
         }
-        memcpy(p + FRAME_HEADER, body + *offset, n);
+        memcpy(room + FRAME_HEADER, p->bytes + *offset, n);
         x->credit -= n;
         *offset += n;
-        x->end_written = last;
+        x->end_written = is_last(header);
     }
     return true;
 }
 
 /* Keeps the bytes from offset on for later: by reference if they can't change, else as a copy. */
-static int queue_body(Exchange *x, PyObject *owner, const uint8_t *body, Py_ssize_t length, Py_ssize_t offset, bool end)
+static int queue_payload(Exchange *x, PyObject *owner, const struct payload *p, Py_ssize_t offset)
 {
-    struct piece *p = piece_new(0);
-    if (!p)
+    struct piece *queued = piece_new(0);
+    if (!queued)
         return -1;
-    if (PyBytes_CheckExact(owner)) {
-        p->bytes = Py_NewRef(owner);
-        p->offset = offset;
+    if (PyBytes_CheckExact(owner) || PyUnicode_CheckExact(owner)) {
+        queued->bytes = Py_NewRef(owner);
+        queued->offset = offset;
     } else {
-        p->bytes = PyBytes_FromStringAndSize((const char *)body + offset, length - offset);
+        queued->bytes = PyBytes_FromStringAndSize((const char *)p->bytes + offset, p->length - offset);
     }
-    if (!p->bytes) {
-        PyMem_Free(p);
+    if (!queued->bytes) {
+        PyMem_Free(queued);
         return -1;
     }
-    p->end = end;
-    append(x, p);
+    queued->message = p->message;
+    queued->end = p->end;
+    append(x, queued);
     return 0;
 }
 
-int output_body(Exchange *x, PyObject *owner, const uint8_t *body, Py_ssize_t length, Py_ssize_t offset, bool end)
+int output_payload(Exchange *x, PyObject *owner, struct payload p, Py_ssize_t offset)
 {
-    if (offset == length)
-        return end ? output_end(x, NULL) : 0;
-    if (!x->first_piece && write_body(x, body, length, end, &offset))
+    if (offset == p.length && !p.message)
+        return p.end ? output_end(x, NULL) : 0;
+    if (!x->first_piece && write_payload(x, &p, &offset))
         return 0;
-    return queue_body(x, owner, body, length, offset, end);
+    return queue_payload(x, owner, &p, offset);
 }
 
 int output_end(Exchange *x, const struct fields *trailers)
@@ -219,21 +231,18 @@ void output_grant(Exchange *x, uint32_t credit)
     loop_publish(x->loop, x->link);
 }
 
-/* A RESET overtakes everything; what is queued is dropped. */
-void output_reset(Exchange *x)
+void output_reset(Exchange *x, enum reset_code code, const char *text)
 {
     output_drop(x);
-    uint32_t length = (uint32_t)strlen(x->reset_text);
-    struct frame header = {frame_padded(FRAME_HEADER + length), x->stream, FRAME_RESET, 0, x->reset_code, length};
-    uint8_t *p = link_frame(x->link, header);
-    x->reset_owed = !p;
-    if (p) {
-        memcpy(p + FRAME_HEADER, x->reset_text, length);
-        x->end_written = true;
-        output_commit(x);
-    } else {
-        loop_block(x);
+    uint32_t length = (uint32_t)strnlen(text, RESET_TEXT_MAX);
+    struct frame header = {frame_padded(FRAME_HEADER + length), x->stream, FRAME_RESET, 0, (uint16_t)code, length};
+    uint8_t *p = output_frame(x, header);
+    if (!p) {
+        PyErr_WriteUnraisable((PyObject *)x);
+        return;
     }
+    memcpy(p + FRAME_HEADER, text, length);
+    output_commit(x);
 }
 
 /* A file that waited for its turn; what is wrong with it now ends the stream. */
@@ -243,10 +252,21 @@ static bool write_queued_file(Exchange *x, const struct file_part *part)
     if (result >= 0)
         return result;
     PyErr_WriteUnraisable((PyObject *)x);
-    x->reset_code = RESET_APP_ERROR;
-    PyOS_snprintf(x->reset_text, sizeof x->reset_text, "a file's descriptor can't be passed");
-    output_reset(x);
+    output_reset(x, RESET_APP_ERROR, "a file's descriptor can't be passed");
     return false;
+}
+
+/* The bytes of a piece; a str has kept its UTF-8 since send() asked for it. */
+static bool write_queued_payload(Exchange *x, struct piece *p)
+{
+    struct payload rest = {.message = p->message, .end = p->end};
+    if (PyUnicode_Check(p->bytes)) {
+        rest.bytes = (const uint8_t *)PyUnicode_AsUTF8AndSize(p->bytes, &rest.length);
+    } else {
+        rest.bytes = (const uint8_t *)PyBytes_AS_STRING(p->bytes);
+        rest.length = PyBytes_GET_SIZE(p->bytes);
+    }
+    return write_payload(x, &rest, &p->offset);
 }
 
 static bool write_piece(Exchange *x, struct piece *p)
@@ -254,7 +274,7 @@ static bool write_piece(Exchange *x, struct piece *p)
     if (p->is_file)
         return write_queued_file(x, &p->file);
     if (p->bytes)
-        return write_body(x, (const uint8_t *)PyBytes_AS_STRING(p->bytes), PyBytes_GET_SIZE(p->bytes), p->end, &p->offset);
+        return write_queued_payload(x, p);
     uint8_t *room = link_frame(x->link, frame_read(p->data));
     if (!room) {
         loop_block(x);
@@ -267,16 +287,12 @@ static bool write_piece(Exchange *x, struct piece *p)
 
 void output_flush(Exchange *x)
 {
-    if (x->reset_owed) {
-        output_reset(x);
-        return;
-    }
     if (x->grant_owed)
         output_grant(x, 0);
     bool waited = x->first_piece;
     while (x->first_piece && write_piece(x, x->first_piece))
         pop(x);
     if (waited && !x->first_piece)
-        exchange_wake(x, WAIT_SEND);
+        wait_wake(x, WAIT_SEND);
     output_commit(x);
 }

@@ -1,4 +1,4 @@
-/* receive(): the request body as messages, then the wait for the client to leave. */
+/* receive(): the request body as messages, then the wait for the client to leave. A WebSocket's are in socket.c. */
 #include "exchange.h"
 
 static PyObject *request_message(Exchange *x, PyObject *body, bool more)
@@ -49,6 +49,8 @@ static void grant(Exchange *x, uint32_t taken)
 
 PyObject *receive_poll(Exchange *x)
 {
+    if (x->socket)
+        return socket_poll(x);
     if (x->lost || x->complete || x->app_ended)
         return disconnect_message(x);
     if (!x->chunk) {

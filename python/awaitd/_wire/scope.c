@@ -1,4 +1,4 @@
-/* The ASGI scope of an HTTP request, built straight from its OPEN frame. */
+/* The ASGI scope of an HTTP request or a WebSocket, built straight from its OPEN frame. */
 #include "exchange.h"
 
 enum { CACHED_VALUE_MAX = 128 }; /* longer values are seldom the same twice */
@@ -10,28 +10,59 @@ static int set(PyObject *dict, PyObject *key, PyObject *value)
     return result;
 }
 
-PyObject *scope_template(AsyncLoop *l)
+/* A dict with every key, so that a copy never grows, and the usual values. */
+static PyObject *template_of(AsyncLoop *l, bool socket)
 {
     struct state_strings *str = &l->state->str;
     PyObject *asgi = Py_BuildValue("{ssss}", "version", "3.0", "spec_version", "2.5");
-    PyObject *scope = asgi ? PyDict_New() : NULL;
-    /* Every key, so that a copy never grows. */
-    PyObject *keys[] = {str->type,   str->asgi,     str->http_version, str->method,    str->scheme,
-                        str->path,   str->raw_path, str->query_string, str->root_path, str->headers,
-                        str->client, str->server,   str->extensions};
-    for (size_t i = 0; scope && i < sizeof keys / sizeof *keys; i++)
-        if (PyDict_SetItem(scope, keys[i], Py_None) < 0)
+    PyObject *version = PyUnicode_InternFromString("1.1");
+    PyObject *scope = asgi && version ? PyDict_New() : NULL;
+    struct {
+        PyObject *key, *value;
+    } items[] = {
+        {str->type, socket ? str->websocket : str->http},
+        {str->asgi, asgi},
+        {str->http_version, version},
+        {socket ? NULL : str->method, Py_None},
+        {str->scheme, socket ? str->ws : str->http},
+        {str->path, Py_None},
+        {str->raw_path, Py_None},
+        {str->query_string, l->state->empty_bytes},
+        {str->root_path, l->root_path},
+        {str->headers, Py_None},
+        {str->client, Py_None},
+        {str->server, Py_None},
+        {socket ? str->subprotocols : NULL, Py_None},
+        {str->extensions, Py_None},
+        {l->lifespan_state ? str->state : NULL, Py_None},
+    };
+    for (size_t i = 0; scope && i < sizeof items / sizeof *items; i++)
+        if (items[i].key && PyDict_SetItem(scope, items[i].key, items[i].value) < 0)
             Py_CLEAR(scope);
-    if (scope && (PyDict_SetItem(scope, str->type, str->http) < 0 || PyDict_SetItem(scope, str->asgi, asgi) < 0 ||
-                  PyDict_SetItem(scope, str->root_path, l->root_path) < 0 ||
-                  set(scope, str->http_version, PyUnicode_InternFromString("1.1")) < 0 ||
-                  PyDict_SetItem(scope, str->scheme, str->http) < 0 ||
-                  PyDict_SetItem(scope, str->query_string, l->state->empty_bytes) < 0))
-        Py_CLEAR(scope);
-    if (scope && l->lifespan_state && PyDict_SetItem(scope, str->state, Py_None) < 0)
-        Py_CLEAR(scope);
     Py_XDECREF(asgi);
+    Py_XDECREF(version);
     return scope;
+}
+
+/* {name: {}, ...} */
+static PyObject *offer(PyObject **names, size_t count)
+{
+    PyObject *extensions = PyDict_New();
+    for (size_t i = 0; extensions && i < count; i++)
+        if (set(extensions, names[i], PyDict_New()) < 0)
+            Py_CLEAR(extensions);
+    return extensions;
+}
+
+int scope_setup(AsyncLoop *l)
+{
+    struct state_strings *str = &l->state->str;
+    PyObject *names[] = {str->response_trailers, str->early_hint, str->pathsend, str->zerocopysend, str->response_debug};
+    l->extensions = offer(names, sizeof names / sizeof *names - (l->debug ? 0 : 1));
+    l->socket_extensions = offer(&str->denial, 1);
+    l->scope = template_of(l, false);
+    l->socket_scope = template_of(l, true);
+    return l->extensions && l->socket_extensions && l->scope && l->socket_scope ? 0 : -1;
 }
 
 static PyObject *bytes_of(struct span s)
@@ -171,7 +202,7 @@ static PyObject *variables_object(struct span rows)
 static PyObject *extensions_object(AsyncLoop *l, const struct open *o)
 {
     struct state_strings *str = &l->state->str;
-    PyObject *extensions = PyDict_Copy(l->extensions);
+    PyObject *extensions = PyDict_Copy(o->kind == KIND_WEBSOCKET ? l->socket_extensions : l->extensions);
     struct span rows = o->extra.length ? open_extra(o, EXTRA_VARIABLES) : (struct span){0};
     if (!extensions || !rows.length)
         return extensions;
@@ -182,13 +213,56 @@ static PyObject *extensions_object(AsyncLoop *l, const struct open *o)
     return extensions;
 }
 
+static bool is_space(uint8_t c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* Adds the elements of a comma-separated value. */
+static int add_elements(PyObject *list, struct span value)
+{
+    const uint8_t *at = value.start, *end = at + value.length;
+    while (at < end) {
+        const uint8_t *comma = memchr(at, ',', (size_t)(end - at)), *last = comma ? comma : end;
+        const uint8_t *next = comma ? comma + 1 : end;
+        while (at < last && is_space(*at))
+            at++;
+        while (at < last && is_space(last[-1]))
+            last--;
+        PyObject *text = at < last ? PyUnicode_DecodeLatin1((const char *)at, last - at, NULL) : NULL;
+        if (at < last && (!text || PyList_Append(list, text) < 0)) {
+            Py_XDECREF(text);
+            return -1;
+        }
+        Py_XDECREF(text);
+        at = next;
+    }
+    return 0;
+}
+
+/* What the client offers, over all fields of the name. */
+static PyObject *subprotocols_list(const struct open *o)
+{
+    static const char field[] = "sec-websocket-protocol";
+    PyObject *list = PyList_New(0);
+    const uint8_t *at = o->fields.start;
+    for (uint16_t i = 0; list && i < o->field_count; i++) {
+        struct span name = {at, load16(o->table + 4 * i)};
+        struct span value = {at + name.length, load16(o->table + 4 * i + 2)};
+        at = value.start + value.length;
+        if (name.length == sizeof field - 1 && !memcmp(name.start, field, name.length) && add_elements(list, value) < 0)
+            Py_CLEAR(list);
+    }
+    return list;
+}
+
 /* What differs only for some requests: the template has the usual value. */
 static int set_unusual(AsyncLoop *l, PyObject *scope, const struct open *o)
 {
     struct state_strings *str = &l->state->str;
     if (o->version != 11 && set(scope, str->http_version, PyUnicode_InternFromString(version_text(o->version))) < 0)
         return -1;
-    if (o->secure && PyDict_SetItem(scope, str->scheme, str->https) < 0)
+    if (o->secure && PyDict_SetItem(scope, str->scheme, o->kind == KIND_WEBSOCKET ? str->wss : str->https) < 0)
         return -1;
     if (o->query.length && set(scope, str->query_string, bytes_of(o->query)) < 0)
         return -1;
@@ -216,11 +290,14 @@ static int prefix_path(AsyncLoop *l, PyObject *scope)
 PyObject *scope_build(AsyncLoop *l, const struct open *o)
 {
     State *s = l->state;
-    PyObject *scope = PyDict_Copy(l->scope);
+    bool socket = o->kind == KIND_WEBSOCKET;
+    PyObject *scope = PyDict_Copy(socket ? l->socket_scope : l->scope);
     if (!scope)
         return NULL;
-    if (set(scope, s->str.method, method_object(s, o->method)) < 0 || set(scope, s->str.path, path_text(o->path)) < 0 ||
-        set(scope, s->str.raw_path, bytes_of(o->path)) < 0 || set(scope, s->str.headers, headers_list(s, o)) < 0 ||
+    int own =
+        socket ? set(scope, s->str.subprotocols, subprotocols_list(o)) : set(scope, s->str.method, method_object(s, o->method));
+    if (own < 0 || set(scope, s->str.path, path_text(o->path)) < 0 || set(scope, s->str.raw_path, bytes_of(o->path)) < 0 ||
+        set(scope, s->str.headers, headers_list(s, o)) < 0 ||
         set(scope, s->str.client, address_object(s, o, o->client, EXTRA_CLIENT_TEXT)) < 0 ||
         set(scope, s->str.server, server_object(s, o)) < 0 || set(scope, s->str.extensions, extensions_object(l, o)) < 0 ||
         set_unusual(l, scope, o) < 0 || prefix_path(l, scope) < 0)

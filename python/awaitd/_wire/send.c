@@ -3,42 +3,48 @@
 
 #include <unistd.h>
 
-static int raise_order(Exchange *x, PyObject *type)
+/* Which messages an HTTP response may go on with. */
+static const char *response_expected(Exchange *x)
 {
-    const char *expected = x->complete      ? "nothing, since the response is complete"
-                           : x->app_ended   ? "nothing, since the application has returned"
-                           : !x->start_sent ? "'http.response.start'"
-                           : !x->body_sent  ? "'http.response.body'"
-                                            : "'http.response.trailers'";
+    return x->complete      ? "nothing, since the response is complete"
+           : x->app_ended   ? "nothing, since the application has returned"
+           : !x->start_sent ? "'http.response.start'"
+           : !x->body_sent  ? "'http.response.body'"
+                            : "'http.response.trailers'";
+}
+
+int send_raise_order(Exchange *x, PyObject *type)
+{
+    const char *expected = x->socket ? socket_expected(x) : response_expected(x);
     PyErr_Format(PyExc_RuntimeError, "unexpected ASGI message %R: expected %s", type, expected);
     return -1;
 }
 
 /* A borrowed value of the message, or NULL (without exception unless one is raised). Messages are dicts. */
-static PyObject *field(PyObject *message, PyObject *key)
+PyObject *send_field(PyObject *message, PyObject *key)
 {
     return PyDict_GetItemWithError(message, key);
 }
 
 static int flag_of(PyObject *message, PyObject *key)
 {
-    PyObject *value = field(message, key);
+    PyObject *value = send_field(message, key);
     return value ? PyObject_IsTrue(value) : PyErr_Occurred() ? -1 : 0;
 }
 
-static int status_of(Exchange *x, PyObject *message)
+static int status_of(Exchange *x, PyObject *message, PyObject *type)
 {
-    PyObject *status = field(message, x->loop->state->str.status);
+    PyObject *status = send_field(message, x->loop->state->str.status);
     if (!status || !PyLong_Check(status)) {
         if (!PyErr_Occurred())
-            PyErr_Format(PyExc_TypeError, "status of http.response.start must be an int, not %.100s",
+            PyErr_Format(PyExc_TypeError, "status of %U must be an int, not %.100s", type,
                          status ? Py_TYPE(status)->tp_name : "missing");
         return -1;
     }
     int overflow;
     long number = PyLong_AsLongAndOverflow(status, &overflow);
     if (overflow || number < 200 || number > 999) {
-        PyErr_Format(PyExc_ValueError, "status of http.response.start must be from 200 to 999, got %R", status);
+        PyErr_Format(PyExc_ValueError, "status of %U must be from 200 to 999, got %R", type, status);
         return -1;
     }
     return (int)number;
@@ -51,7 +57,7 @@ static uint32_t fields_limit(Exchange *x)
 
 static int encode_headers(Exchange *x, PyObject *message, PyObject *key, struct fields *f)
 {
-    PyObject *headers = field(message, key);
+    PyObject *headers = send_field(message, key);
     if (!headers && PyErr_Occurred())
         return -1;
     PyObject *owned = headers ? Py_NewRef(headers) : PyTuple_New(0);
@@ -72,19 +78,19 @@ static int hold(Exchange *x)
     return loop_schedule_flush(x->loop);
 }
 
-static int send_start(Exchange *x, PyObject *message, PyObject *type)
+int send_response_start(Exchange *x, PyObject *message, PyObject *type)
 {
     struct state_strings *str = &x->loop->state->str;
     struct fields f;
     if (x->start_sent)
-        return raise_order(x, type);
-    int status = status_of(x, message);
-    int trailers = status < 0 ? -1 : flag_of(message, str->trailers);
+        return send_raise_order(x, type);
+    int status = status_of(x, message, type);
+    int trailers = status < 0 ? -1 : x->socket ? 0 : flag_of(message, str->trailers);
     if (trailers < 0 || encode_headers(x, message, str->headers, &f) < 0)
         return -1;
-    if (x->start_sent) { /* an iterator of headers that sends */
+    if (x->start_sent || x->accepted || x->complete) { /* an iterator of headers that sends */
         PyMem_Free(f.data);
-        return raise_order(x, type);
+        return send_raise_order(x, type);
     }
     x->status = (uint16_t)status;
     x->with_trailers = trailers;
@@ -110,7 +116,7 @@ static void body_ended(Exchange *x)
     x->body_sent = true;
     x->complete = !x->with_trailers;
     if (x->complete)
-        exchange_wake(x, WAIT_RECEIVE);
+        wait_wake(x, WAIT_RECEIVE);
 }
 
 static int send_bytes(Exchange *x, PyObject *owner, const uint8_t *body, Py_ssize_t length, bool more)
@@ -122,7 +128,7 @@ static int send_bytes(Exchange *x, PyObject *owner, const uint8_t *body, Py_ssiz
             return -1;
         end = end && offset < length; /* else the HEAD has ended the stream */
     }
-    if (output_body(x, owner, body, length, offset, end) < 0)
+    if (output_payload(x, owner, (struct payload){body, length, 0, end}, offset) < 0)
         return -1;
     if (!more)
         body_ended(x);
@@ -130,11 +136,11 @@ static int send_bytes(Exchange *x, PyObject *owner, const uint8_t *body, Py_ssiz
     return 0;
 }
 
-static int send_buffer(Exchange *x, PyObject *body, bool more)
+static int send_buffer(Exchange *x, PyObject *body, bool more, PyObject *type)
 {
     Py_buffer view;
     if (PyUnicode_Check(body) || !PyObject_CheckBuffer(body)) {
-        PyErr_Format(PyExc_TypeError, "body of http.response.body must be bytes, not %.100s", Py_TYPE(body)->tp_name);
+        PyErr_Format(PyExc_TypeError, "body of %U must be bytes, not %.100s", type, Py_TYPE(body)->tp_name);
         return -1;
     }
     if (PyObject_GetBuffer(body, &view, PyBUF_SIMPLE) < 0)
@@ -144,13 +150,13 @@ static int send_buffer(Exchange *x, PyObject *body, bool more)
     return result;
 }
 
-static int send_body(Exchange *x, PyObject *message, PyObject *type)
+int send_response_body(Exchange *x, PyObject *message, PyObject *type)
 {
     State *s = x->loop->state;
     if (!x->start_sent || x->body_sent)
-        return raise_order(x, type);
+        return send_raise_order(x, type);
     int more = flag_of(message, s->str.more_body);
-    PyObject *body = more < 0 ? NULL : field(message, s->str.body);
+    PyObject *body = more < 0 ? NULL : send_field(message, s->str.body);
     if (more < 0 || (!body && PyErr_Occurred()))
         return -1;
     if (!body)
@@ -158,7 +164,7 @@ static int send_body(Exchange *x, PyObject *message, PyObject *type)
     if (PyBytes_CheckExact(body))
         return send_bytes(x, body, (const uint8_t *)PyBytes_AS_STRING(body), PyBytes_GET_SIZE(body), more);
     Py_INCREF(body);
-    int result = send_buffer(x, body, more);
+    int result = send_buffer(x, body, more, type);
     Py_DECREF(body);
     return result;
 }
@@ -168,9 +174,9 @@ static int send_trailers(Exchange *x, PyObject *message, PyObject *type)
     struct state_strings *str = &x->loop->state->str;
     struct fields f;
     if (!x->with_trailers || !x->body_sent || x->complete)
-        return raise_order(x, type);
+        return send_raise_order(x, type);
     int more = flag_of(message, str->more_trailers);
-    PyObject *headers = more < 0 ? NULL : field(message, str->headers);
+    PyObject *headers = more < 0 ? NULL : send_field(message, str->headers);
     if (more < 0 || PyErr_Occurred())
         return -1;
     if (!x->trailers && !(x->trailers = PyList_New(0)))
@@ -192,7 +198,7 @@ static int send_trailers(Exchange *x, PyObject *message, PyObject *type)
     int result = output_end(x, &f);
     PyMem_Free(f.data);
     x->complete = true;
-    exchange_wake(x, WAIT_RECEIVE);
+    wait_wake(x, WAIT_RECEIVE);
     output_commit(x);
     return result;
 }
@@ -217,8 +223,8 @@ static int send_early_hint(Exchange *x, PyObject *message, PyObject *type)
     enum { EARLY_HINTS = 103 };
     struct fields f;
     if (x->start_sent && !x->head_held) /* a head that is held still comes after it */
-        return raise_order(x, type);
-    PyObject *links = field(message, x->loop->state->str.links);
+        return send_raise_order(x, type);
+    PyObject *links = send_field(message, x->loop->state->str.links);
     if (!links) {
         if (!PyErr_Occurred())
             PyErr_SetString(PyExc_TypeError, "http.response.early_hint must have links, an iterable of bytes");
@@ -254,12 +260,12 @@ static int send_path(Exchange *x, PyObject *message, PyObject *type)
 {
     struct file_part part;
     if (!x->start_sent || x->body_sent)
-        return raise_order(x, type);
+        return send_raise_order(x, type);
     if (x->with_trailers) {
         PyErr_SetString(PyExc_ValueError, "http.response.pathsend can't be combined with trailers");
         return -1;
     }
-    PyObject *path = field(message, x->loop->state->str.path);
+    PyObject *path = send_field(message, x->loop->state->str.path);
     if ((!path && PyErr_Occurred()) || file_open(&part, path, "http.response.pathsend") < 0)
         return -1;
     int result = send_last_part(x, &part);
@@ -291,7 +297,7 @@ static int part_of(Exchange *x, PyObject *message, struct file_part *part, bool 
     struct state_strings *str = &x->loop->state->str;
     PyObject *keys[] = {str->file, str->offset, str->count}, *values[3];
     for (int i = 0; i < 3; i++) {
-        values[i] = field(message, keys[i]);
+        values[i] = send_field(message, keys[i]);
         if (!values[i] && PyErr_Occurred())
             return -1;
     }
@@ -312,7 +318,7 @@ static PyObject *send_part(Exchange *x, PyObject *message, PyObject *type)
     if (more < 0 || part_of(x, message, &part, &at_position) < 0)
         return NULL;
     if (!x->start_sent || x->body_sent) { /* looked at last: a fileno() may send */
-        raise_order(x, type);
+        send_raise_order(x, type);
         return NULL;
     }
     if (!more && x->with_trailers) {
@@ -337,7 +343,7 @@ static int send_debug(Exchange *x, PyObject *message, PyObject *type)
 {
     if (!x->loop->debug)
         return unknown_type(type);
-    PyObject *info = field(message, x->loop->state->str.info);
+    PyObject *info = send_field(message, x->loop->state->str.info);
     if (!info || !PyDict_Check(info)) {
         if (!PyErr_Occurred())
             PyErr_Format(PyExc_TypeError, "info of http.response.debug must be a dict, not %.100s",
@@ -356,8 +362,12 @@ static PyObject *dispatch(Exchange *x, PyObject *message, PyObject *type)
         PyObject *type;
         int (*send)(Exchange *, PyObject *, PyObject *);
     } known[] = {
-        {str->response_start, send_start},  {str->response_body, send_body}, {str->response_trailers, send_trailers},
-        {str->early_hint, send_early_hint}, {str->pathsend, send_path},      {str->response_debug, send_debug},
+        {str->response_start, send_response_start},
+        {str->response_body, send_response_body},
+        {str->response_trailers, send_trailers},
+        {str->early_hint, send_early_hint},
+        {str->pathsend, send_path},
+        {str->response_debug, send_debug},
     };
     enum { COUNT = sizeof known / sizeof *known };
     for (size_t i = 0; i < COUNT; i++)
@@ -379,7 +389,7 @@ static PyObject *type_of(Exchange *x, PyObject *message)
         PyErr_Format(PyExc_TypeError, "an ASGI message must be a dict, not %.100s", Py_TYPE(message)->tp_name);
         return NULL;
     }
-    PyObject *type = field(message, x->loop->state->str.type);
+    PyObject *type = send_field(message, x->loop->state->str.type);
     if (type && PyUnicode_Check(type))
         return type;
     if (!PyErr_Occurred())
@@ -387,22 +397,32 @@ static PyObject *type_of(Exchange *x, PyObject *message)
     return NULL;
 }
 
-static PyObject *send(PyObject *self, PyObject *message)
+/* A message whose type is held. */
+static PyObject *send_typed(Exchange *x, PyObject *message, PyObject *type)
 {
-    Exchange *x = (Exchange *)self;
-    State *s = x->loop->state;
-    PyObject *type = type_of(x, message);
-    if (!type)
-        return NULL;
     if (x->lost) {
-        PyErr_SetString(s->client_disconnected, "the client is gone");
+        PyErr_SetString(x->loop->state->client_disconnected, "the client is gone");
         return NULL;
     }
     if (x->complete || x->app_ended) {
-        raise_order(x, type);
+        send_raise_order(x, type);
         return NULL;
     }
+    if (x->socket)
+        return socket_send(x, message, type) < 0 ? NULL : sent(x);
     return dispatch(x, message, type);
+}
+
+static PyObject *send(PyObject *self, PyObject *message)
+{
+    Exchange *x = (Exchange *)self;
+    PyObject *type = type_of(x, message);
+    if (!type)
+        return NULL;
+    Py_INCREF(type); /* the message may change while its values are looked at */
+    PyObject *awaitable = send_typed(x, message, type);
+    Py_DECREF(type);
+    return awaitable;
 }
 
 PyMethodDef send_method = {"send", send, METH_O, NULL};

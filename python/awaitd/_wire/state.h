@@ -9,73 +9,88 @@
 #include "open.h"
 
 /* Every string that is a key, a type of message or an attribute: STRING(identifier, text). */
-#define STATE_STRINGS(STRING)                           \
-    STRING(type, "type")                                \
-    STRING(http, "http")                                \
-    STRING(https, "https")                              \
-    STRING(asgi, "asgi")                                \
-    STRING(http_version, "http_version")                \
-    STRING(method, "method")                            \
-    STRING(scheme, "scheme")                            \
-    STRING(path, "path")                                \
-    STRING(raw_path, "raw_path")                        \
-    STRING(query_string, "query_string")                \
-    STRING(root_path, "root_path")                      \
-    STRING(headers, "headers")                          \
-    STRING(client, "client")                            \
-    STRING(server, "server")                            \
-    STRING(state, "state")                              \
-    STRING(extensions, "extensions")                    \
-    STRING(cgi, "awaitd.cgi")                           \
-    STRING(variables, "variables")                      \
-    STRING(status, "status")                            \
-    STRING(trailers, "trailers")                        \
-    STRING(more_trailers, "more_trailers")              \
-    STRING(body, "body")                                \
-    STRING(more_body, "more_body")                      \
-    STRING(links, "links")                              \
-    STRING(http_request, "http.request")                \
-    STRING(http_disconnect, "http.disconnect")          \
-    STRING(response_start, "http.response.start")       \
-    STRING(response_body, "http.response.body")         \
-    STRING(response_trailers, "http.response.trailers") \
-    STRING(early_hint, "http.response.early_hint")      \
-    STRING(pathsend, "http.response.pathsend")          \
-    STRING(zerocopysend, "http.response.zerocopysend")  \
-    STRING(response_debug, "http.response.debug")       \
-    STRING(file, "file")                                \
-    STRING(offset, "offset")                            \
-    STRING(count, "count")                              \
-    STRING(info, "info")                                \
-    STRING(call_soon, "call_soon")                      \
-    STRING(create_future, "create_future")              \
-    STRING(create_task, "create_task")                  \
-    STRING(get_task_factory, "get_task_factory")        \
-    STRING(get_coro, "get_coro")                        \
-    STRING(self, "__self__")                            \
-    STRING(set_result, "set_result")                    \
-    STRING(done, "done")                                \
-    STRING(cancel, "cancel")                            \
-    STRING(throw, "throw")                              \
-    STRING(send, "send")                                \
-    STRING(close, "close")                              \
-    STRING(request_method, "REQUEST_METHOD")            \
-    STRING(script_name, "SCRIPT_NAME")                  \
-    STRING(path_info, "PATH_INFO")                      \
-    STRING(query, "QUERY_STRING")                       \
-    STRING(raw_uri, "RAW_URI")                          \
-    STRING(server_name, "SERVER_NAME")                  \
-    STRING(server_port, "SERVER_PORT")                  \
-    STRING(server_protocol, "SERVER_PROTOCOL")          \
-    STRING(remote_addr, "REMOTE_ADDR")                  \
-    STRING(remote_port, "REMOTE_PORT")                  \
-    STRING(https_variable, "HTTPS")                     \
-    STRING(content_type, "CONTENT_TYPE")                \
-    STRING(content_length, "CONTENT_LENGTH")            \
-    STRING(cookie, "HTTP_COOKIE")                       \
-    STRING(url_scheme, "wsgi.url_scheme")               \
-    STRING(input, "wsgi.input")                         \
-    STRING(early_hints, "wsgi.early_hints")             \
+#define STATE_STRINGS(STRING)                             \
+    STRING(type, "type")                                  \
+    STRING(http, "http")                                  \
+    STRING(https, "https")                                \
+    STRING(asgi, "asgi")                                  \
+    STRING(http_version, "http_version")                  \
+    STRING(method, "method")                              \
+    STRING(scheme, "scheme")                              \
+    STRING(path, "path")                                  \
+    STRING(raw_path, "raw_path")                          \
+    STRING(query_string, "query_string")                  \
+    STRING(root_path, "root_path")                        \
+    STRING(headers, "headers")                            \
+    STRING(client, "client")                              \
+    STRING(server, "server")                              \
+    STRING(state, "state")                                \
+    STRING(extensions, "extensions")                      \
+    STRING(cgi, "awaitd.cgi")                             \
+    STRING(variables, "variables")                        \
+    STRING(status, "status")                              \
+    STRING(trailers, "trailers")                          \
+    STRING(more_trailers, "more_trailers")                \
+    STRING(body, "body")                                  \
+    STRING(more_body, "more_body")                        \
+    STRING(links, "links")                                \
+    STRING(http_request, "http.request")                  \
+    STRING(http_disconnect, "http.disconnect")            \
+    STRING(response_start, "http.response.start")         \
+    STRING(response_body, "http.response.body")           \
+    STRING(response_trailers, "http.response.trailers")   \
+    STRING(early_hint, "http.response.early_hint")        \
+    STRING(pathsend, "http.response.pathsend")            \
+    STRING(zerocopysend, "http.response.zerocopysend")    \
+    STRING(response_debug, "http.response.debug")         \
+    STRING(websocket, "websocket")                        \
+    STRING(ws, "ws")                                      \
+    STRING(wss, "wss")                                    \
+    STRING(subprotocols, "subprotocols")                  \
+    STRING(subprotocol, "subprotocol")                    \
+    STRING(text, "text")                                  \
+    STRING(bytes, "bytes")                                \
+    STRING(code, "code")                                  \
+    STRING(reason, "reason")                              \
+    STRING(socket_connect, "websocket.connect")           \
+    STRING(socket_receive, "websocket.receive")           \
+    STRING(socket_disconnect, "websocket.disconnect")     \
+    STRING(socket_accept, "websocket.accept")             \
+    STRING(socket_send, "websocket.send")                 \
+    STRING(socket_close, "websocket.close")               \
+    STRING(denial, "websocket.http.response")             \
+    STRING(denial_start, "websocket.http.response.start") \
+    STRING(denial_body, "websocket.http.response.body")   \
+    STRING(file, "file")                                  \
+    STRING(offset, "offset")                              \
+    STRING(count, "count")                                \
+    STRING(info, "info")                                  \
+    STRING(call_soon, "call_soon")                        \
+    STRING(create_task, "create_task")                    \
+    STRING(get_task_factory, "get_task_factory")          \
+    STRING(get_coro, "get_coro")                          \
+    STRING(self, "__self__")                              \
+    STRING(cancel, "cancel")                              \
+    STRING(throw, "throw")                                \
+    STRING(send, "send")                                  \
+    STRING(close, "close")                                \
+    STRING(request_method, "REQUEST_METHOD")              \
+    STRING(script_name, "SCRIPT_NAME")                    \
+    STRING(path_info, "PATH_INFO")                        \
+    STRING(query, "QUERY_STRING")                         \
+    STRING(raw_uri, "RAW_URI")                            \
+    STRING(server_name, "SERVER_NAME")                    \
+    STRING(server_port, "SERVER_PORT")                    \
+    STRING(server_protocol, "SERVER_PROTOCOL")            \
+    STRING(remote_addr, "REMOTE_ADDR")                    \
+    STRING(remote_port, "REMOTE_PORT")                    \
+    STRING(https_variable, "HTTPS")                       \
+    STRING(content_type, "CONTENT_TYPE")                  \
+    STRING(content_length, "CONTENT_LENGTH")              \
+    STRING(cookie, "HTTP_COOKIE")                         \
+    STRING(url_scheme, "wsgi.url_scheme")                 \
+    STRING(input, "wsgi.input")                           \
+    STRING(early_hints, "wsgi.early_hints")               \
     STRING(empty, "")
 
 struct state_strings {
@@ -122,12 +137,15 @@ typedef struct state {
     PyObject *task_type;           /* asyncio.Task */
     PyObject *ready;               /* an awaitable that is finished, with None */
     PyObject *empty_bytes;
-    PyObject *plain_keywords; /* ("loop", "name") */
-    PyObject *eager_keywords; /* ("loop", "name", "eager_start") */
-    PyObject *task_name;      /* one for all: making up "Task-17" takes longer than starting the task */
-    PyObject *send_part;      /* awaitd._files.send_part */
-    PyObject *file_wrapper;   /* awaitd._file_wrapper.FileWrapper */
-    PyObject *regular_part;   /* awaitd._file_wrapper.regular_part */
+    PyObject *plain_keywords;   /* ("loop", "name") */
+    PyObject *eager_keywords;   /* ("loop", "name", "eager_start") */
+    PyObject *context_keywords; /* ("context",) */
+    PyObject *text_message;     /* websocket.receive, to be copied */
+    PyObject *bytes_message;
+    PyObject *task_name;    /* one for all: making up "Task-17" takes longer than starting the task */
+    PyObject *send_part;    /* awaitd._files.send_part */
+    PyObject *file_wrapper; /* awaitd._file_wrapper.FileWrapper */
+    PyObject *regular_part; /* awaitd._file_wrapper.regular_part */
     struct passing passing;
     struct state_strings str;
     PyObject *methods[METHOD_COUNT];

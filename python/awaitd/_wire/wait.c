@@ -1,16 +1,27 @@
 /* The awaitable that receive() and send() return.
  *
- * It asks the exchange when it is awaited; if there is no answer yet it waits on a future, and asks again when that is done. So
- * a message is taken only by the one who gets it: a receive() cancelled while it waits, or never awaited, loses nothing. It has
- * the methods of a coroutine, so that asyncio.create_task(receive()) works as with any `async def receive()`. */
+ * It asks the exchange when it is awaited; if there is no answer yet it waits, and asks again. So a message is taken only by the
+ * one who gets it: a receive() cancelled while it waits, or never awaited, loses nothing. It has the methods of a coroutine, so
+ * that asyncio.create_task(receive()) works as with any `async def receive()`.
+ *
+ * While it waits it is the future, too, that its task waits on: it yields itself, and has what tasks ask of a future
+ * (asyncio.isfuture is about _asyncio_future_blocking, which is None when it does not wait: then it is a coroutine for everyone).
+ * That saves a Future with its iterator for each idle WebSocket, and lets wait_resume call the task's wake-up right away where a
+ * Future would go through call_soon: the same call in the same context, from the event loop, with no task running. */
 #include "exchange.h"
 
-typedef struct {
+enum wait_state { ASKS, WAITS, WOKEN, CANCELLED };
+
+typedef struct wait {
     PyObject_HEAD
-    Exchange *exchange; /* NULL: finished, with None */
-    PyObject *future;   /* waited for */
-    PyObject *iterator; /* the future's */
+    Exchange *exchange;  /* NULL: finished, with None */
+    struct wait *next;   /* in the exchange's list, which owns a reference */
+    PyObject *callback;  /* of the task, while it waits */
+    PyObject *context;   /* for it, or NULL */
+    PyObject *cancelled; /* the message of cancel() */
     uint8_t kind;
+    uint8_t state;
+    bool blocking; /* as asyncio's: yielded, and not yet seen by the task */
 } Wait;
 
 static Wait *make(State *s, Exchange *x, enum wait_kind kind)
@@ -19,8 +30,11 @@ static Wait *make(State *s, Exchange *x, enum wait_kind kind)
     if (!w)
         return NULL;
     w->exchange = (Exchange *)Py_XNewRef((PyObject *)x);
-    w->future = w->iterator = NULL;
+    w->next = NULL;
+    w->callback = w->context = w->cancelled = NULL;
     w->kind = (uint8_t)kind;
+    w->state = ASKS;
+    w->blocking = false;
     PyObject_GC_Track(w);
     return w;
 }
@@ -50,59 +64,161 @@ static PyObject *poll(Wait *w)
     return x->first_piece ? NULL : Py_NewRef(Py_None);
 }
 
-/* Starts to wait on a new future. */
-static int begin(Wait *w)
+/* Puts w at the end of the list of those who wait. */
+static void enter(Wait *w)
 {
-    Exchange *x = w->exchange;
-    PyObject **list = &x->waiters[w->kind];
-    if (!*list && !(*list = PyList_New(0)))
-        return -1;
-    PyObject *future = PyObject_CallMethodNoArgs(x->loop->event_loop, x->loop->state->str.create_future);
-    PyObject *iterator = future ? PyObject_GetIter(future) : NULL;
-    if (!iterator || !*list || PyList_Append(*list, future) < 0) {
-        Py_XDECREF(future);
-        Py_XDECREF(iterator);
-        return -1;
+    Wait **at = &w->exchange->waiters[w->kind];
+    while (*at)
+        at = &(*at)->next;
+    *at = (Wait *)Py_NewRef((PyObject *)w);
+    w->next = NULL;
+    w->state = WAITS;
+    w->blocking = true;
+}
+
+/* Takes w out of the list. The caller has a reference of its own. */
+static void leave(Wait *w)
+{
+    Wait **at = &w->exchange->waiters[w->kind];
+    while (*at && *at != w)
+        at = &(*at)->next;
+    if (!*at)
+        return;
+    *at = w->next;
+    w->next = NULL;
+    Py_DECREF(w);
+}
+
+/* Back to where nothing was asked. */
+static void reset(Wait *w)
+{
+    if (w->state == WAITS)
+        leave(w);
+    w->state = ASKS;
+    Py_CLEAR(w->callback);
+    Py_CLEAR(w->context);
+    Py_CLEAR(w->cancelled);
+}
+
+static PyObject *raise_cancelled(Wait *w)
+{
+    PyObject *type = w->exchange->loop->state->cancelled_error;
+    if (w->cancelled && w->cancelled != Py_None)
+        PyErr_SetObject(type, w->cancelled);
+    else
+        PyErr_SetNone(type);
+    return NULL;
+}
+
+static PySendResult wait_am_send(PyObject *self, PyObject *Py_UNUSED(arg), PyObject **result)
+{
+    Wait *w = (Wait *)self;
+    if (w->state == CANCELLED) {
+        *result = raise_cancelled(w);
+        reset(w);
+        return PYGEN_ERROR;
     }
-    Py_XSETREF(w->future, future);
-    Py_XSETREF(w->iterator, iterator);
+    if (w->state != ASKS)
+        reset(w);
+    *result = poll(w);
+    if (*result)
+        return PYGEN_RETURN;
+    if (PyErr_Occurred())
+        return PYGEN_ERROR;
+    enter(w);
+    *result = Py_NewRef(self);
+    return PYGEN_NEXT;
+}
+
+/* Has the event loop call the callback. */
+static void schedule(Wait *w)
+{
+    AsyncLoop *l = w->exchange->loop;
+    PyObject *arguments[] = {w->callback, (PyObject *)w, w->context};
+    if (!w->callback)
+        return;
+    PyObject *handle = PyObject_Vectorcall(l->call_soon, arguments, 2, w->context ? l->state->context_keywords : NULL);
+    if (!handle)
+        PyErr_WriteUnraisable((PyObject *)w);
+    Py_XDECREF(handle);
+    Py_CLEAR(w->callback);
+    Py_CLEAR(w->context);
+}
+
+/* Takes the first out of the list, with the list's reference. */
+static Wait *take_first(Exchange *x, enum wait_kind kind)
+{
+    Wait *w = x->waiters[kind];
+    x->waiters[kind] = w->next;
+    w->next = NULL;
+    w->state = WOKEN;
+    return w;
+}
+
+void wait_wake(Exchange *x, enum wait_kind kind)
+{
+    while (x->waiters[kind]) {
+        Wait *w = take_first(x, kind);
+        schedule(w);
+        Py_DECREF(w);
+    }
+}
+
+/* True if the callback is the wake-up of a task as asyncio has them; what others do in theirs is not known. */
+static bool is_wakeup(Wait *w)
+{
+    PyObject *task = w->callback && PyCFunction_CheckExact(w->callback) ? PyCFunction_GET_SELF(w->callback) : NULL;
+    return task && w->context && (PyObject *)Py_TYPE(task) == w->exchange->loop->state->task_type;
+}
+
+/* Calls the callback in its context. -1 for what ends the process. */
+static int call(Wait *w)
+{
+    PyObject *callback = w->callback, *context = w->context;
+    if (PyContext_Enter(context) < 0) { /* someone is in it: then later */
+        PyErr_Clear();
+        schedule(w);
+        return 0;
+    }
+    w->callback = w->context = NULL;
+    PyObject *result = PyObject_CallOneArg(callback, (PyObject *)w);
+    PyObject *raised = result ? NULL : PyErr_GetRaisedException();
+    PyContext_Exit(context);
+    Py_DECREF(callback);
+    Py_DECREF(context);
+    Py_XDECREF(result);
+    if (!result)
+        PyErr_SetRaisedException(raised);
+    return result ? 1 : -1;
+}
+
+int wait_resume(Exchange *x)
+{
+    Wait *w = x->waiters[WAIT_RECEIVE];
+    if (!w || w->next || !is_wakeup(w)) {
+        wait_wake(x, WAIT_RECEIVE);
+        return 0;
+    }
+    take_first(x, WAIT_RECEIVE);
+    int result = call(w);
+    Py_DECREF(w);
+    return result;
+}
+
+int wait_visit(Exchange *x, visitproc visit, void *arg)
+{
+    for (Wait *w = x->waiters[WAIT_RECEIVE]; w; w = w->next)
+        Py_VISIT(w);
+    for (Wait *w = x->waiters[WAIT_SEND]; w; w = w->next)
+        Py_VISIT(w);
     return 0;
 }
 
-/* Waits no more. */
-static void leave(Wait *w)
+void wait_drop(Exchange *x)
 {
-    PyObject *list = w->future && w->exchange ? w->exchange->waiters[w->kind] : NULL;
-    Py_ssize_t count = list ? PyList_GET_SIZE(list) : 0;
-    for (Py_ssize_t i = 0; i < count; i++)
-        if (PyList_GET_ITEM(list, i) == w->future) {
-            PyList_SetSlice(list, i, i + 1, NULL);
-            break;
-        }
-    Py_CLEAR(w->future);
-    Py_CLEAR(w->iterator);
-}
-
-static PySendResult wait_am_send(PyObject *self, PyObject *arg, PyObject **result)
-{
-    Wait *w = (Wait *)self;
-    for (;;) {
-        if (w->iterator) {
-            PySendResult sent = PyIter_Send(w->iterator, arg, result);
-            if (sent == PYGEN_NEXT)
-                return sent;
-            leave(w);
-            if (sent == PYGEN_ERROR)
-                return sent;
-            Py_CLEAR(*result);
-            arg = Py_None;
-        }
-        *result = poll(w);
-        if (*result)
-            return PYGEN_RETURN;
-        if (PyErr_Occurred() || begin(w) < 0)
-            return PYGEN_ERROR;
-    }
+    for (int kind = WAIT_RECEIVE; kind <= WAIT_SEND; kind++)
+        while (x->waiters[kind])
+            Py_DECREF(take_first(x, kind));
 }
 
 /* As an iterator or a method: NULL with StopIteration at the end. */
@@ -133,8 +249,7 @@ static PyObject *wait_self(PyObject *self)
 /* throw(type[, value[, traceback]]) */
 static PyObject *wait_throw(PyObject *self, PyObject *args)
 {
-    Wait *w = (Wait *)self;
-    leave(w);
+    reset((Wait *)self);
     PyObject *type, *value = NULL, *traceback = NULL;
     if (!PyArg_UnpackTuple(args, "throw", 1, 3, &type, &value, &traceback))
         return NULL;
@@ -147,8 +262,101 @@ static PyObject *wait_throw(PyObject *self, PyObject *args)
 
 static PyObject *wait_close(PyObject *self, PyObject *Py_UNUSED(unused))
 {
-    leave((Wait *)self);
+    reset((Wait *)self);
     Py_RETURN_NONE;
+}
+
+/* What tasks ask of a future. */
+
+static PyObject *get_loop(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    Exchange *x = ((Wait *)self)->exchange;
+    return Py_NewRef(x ? x->loop->event_loop : Py_None);
+}
+
+static PyObject *get_blocking(PyObject *self, void *Py_UNUSED(closure))
+{
+    Wait *w = (Wait *)self;
+    return w->state == ASKS ? Py_NewRef(Py_None) : PyBool_FromLong(w->blocking);
+}
+
+static int set_blocking(PyObject *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    int blocking = value ? PyObject_IsTrue(value) : 0;
+    ((Wait *)self)->blocking = blocking > 0;
+    return blocking < 0 ? -1 : 0;
+}
+
+/* add_done_callback(callback, *, context=None) */
+static PyObject *add_done_callback(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+{
+    Wait *w = (Wait *)self;
+    Py_ssize_t named = keywords ? PyTuple_GET_SIZE(keywords) : 0;
+    if (count != 1 || named > 1) {
+        PyErr_SetString(PyExc_TypeError, "add_done_callback() takes a callback, and a context by its name");
+        return NULL;
+    }
+    if (w->callback || w->state == ASKS) {
+        PyErr_SetString(PyExc_RuntimeError, "only the one task that awaits this may wait on it");
+        return NULL;
+    }
+    w->callback = Py_NewRef(args[0]);
+    w->context = named && args[1] != Py_None ? Py_NewRef(args[1]) : NULL;
+    if (w->state != WAITS)
+        schedule(w);
+    Py_RETURN_NONE;
+}
+
+static PyObject *remove_done_callback(PyObject *self, PyObject *callback)
+{
+    Wait *w = (Wait *)self;
+    int same = w->callback ? PyObject_RichCompareBool(w->callback, callback, Py_EQ) : 0;
+    if (same < 0)
+        return NULL;
+    if (same) {
+        Py_CLEAR(w->callback);
+        Py_CLEAR(w->context);
+    }
+    return PyLong_FromLong(same);
+}
+
+/* cancel(msg=None) */
+static PyObject *cancel(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    static char *keywords[] = {"msg", NULL};
+    Wait *w = (Wait *)self;
+    PyObject *message = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:cancel", keywords, &message))
+        return NULL;
+    if (w->state != WAITS)
+        Py_RETURN_FALSE;
+    leave(w);
+    w->state = CANCELLED;
+    Py_XSETREF(w->cancelled, Py_NewRef(message));
+    schedule(w);
+    Py_RETURN_TRUE;
+}
+
+static PyObject *is_cancelled(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    return PyBool_FromLong(((Wait *)self)->state == CANCELLED);
+}
+
+static PyObject *is_done(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    return PyBool_FromLong(((Wait *)self)->state != WAITS);
+}
+
+/* The wait's own result, not the message. */
+static PyObject *get_result(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    Wait *w = (Wait *)self;
+    if (w->state == CANCELLED)
+        return raise_cancelled(w);
+    if (w->state != WAITS)
+        Py_RETURN_NONE;
+    PyErr_SetString(PyExc_RuntimeError, "the wait is not over");
+    return NULL;
 }
 
 static int wait_traverse(PyObject *self, visitproc visit, void *arg)
@@ -156,15 +364,17 @@ static int wait_traverse(PyObject *self, visitproc visit, void *arg)
     Wait *w = (Wait *)self;
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(w->exchange);
-    Py_VISIT(w->future);
-    Py_VISIT(w->iterator);
+    Py_VISIT(w->callback);
+    Py_VISIT(w->context);
+    Py_VISIT(w->cancelled);
     return 0;
 }
 
 static int wait_clear(PyObject *self)
 {
     Wait *w = (Wait *)self;
-    leave(w);
+    if (w->exchange)
+        reset(w);
     Py_CLEAR(w->exchange);
     return 0;
 }
@@ -182,13 +392,28 @@ static PyMethodDef wait_methods[] = {
     {"send", step, METH_O, NULL},
     {"throw", wait_throw, METH_VARARGS, NULL},
     {"close", wait_close, METH_NOARGS, NULL},
+    {"get_loop", get_loop, METH_NOARGS, NULL},
+    {"add_done_callback", (PyCFunction)(void (*)(void))add_done_callback, METH_FASTCALL | METH_KEYWORDS, NULL},
+    {"remove_done_callback", remove_done_callback, METH_O, NULL},
+    {"cancel", (PyCFunction)(void (*)(void))cancel, METH_VARARGS | METH_KEYWORDS, NULL},
+    {"cancelled", is_cancelled, METH_NOARGS, NULL},
+    {"done", is_done, METH_NOARGS, NULL},
+    {"result", get_result, METH_NOARGS, NULL},
+    {"exception", get_result, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
+static PyGetSetDef wait_getset[] = {
+    {"_asyncio_future_blocking", get_blocking, set_blocking, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyType_Slot wait_slots[] = {
-    {Py_tp_dealloc, wait_dealloc}, {Py_tp_traverse, wait_traverse}, {Py_tp_clear, wait_clear},
-    {Py_tp_iter, wait_self},       {Py_tp_iternext, wait_iternext}, {Py_am_await, wait_self},
-    {Py_am_send, wait_am_send},    {Py_tp_methods, wait_methods},   {0, NULL},
+    {Py_tp_dealloc, wait_dealloc},   {Py_tp_traverse, wait_traverse},
+    {Py_tp_clear, wait_clear},       {Py_tp_iter, wait_self},
+    {Py_tp_iternext, wait_iternext}, {Py_am_await, wait_self},
+    {Py_am_send, wait_am_send},      {Py_tp_methods, wait_methods},
+    {Py_tp_getset, wait_getset},     {0, NULL},
 };
 
 PyType_Spec wait_spec = {

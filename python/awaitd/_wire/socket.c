@@ -1,0 +1,249 @@
+/* A WebSocket, from its client to the application: messages, credit, the end.
+ *
+ * A message that came whole waits as the object that receive() will give. One that comes in parts is put together in a buffer
+ * that grows by doubling. Credit is granted again for what was received, and for the parts of an unfinished message as soon as
+ * the application waits for it, since it may be larger than the window. */
+#include "exchange.h"
+
+/* Grants again what is no longer here, once that is half of the window. */
+static void taken(Exchange *x, uint32_t cost)
+{
+    x->consumed += cost;
+    if (x->consumed < WINDOW / 2 || x->stream_over)
+        return;
+    uint32_t credit = x->consumed;
+    x->consumed = 0;
+    output_grant(x, credit);
+}
+
+static void drop_assembly(Exchange *x)
+{
+    if (x->assembly)
+        Py_XDECREF(x->assembly->buffer);
+    PyMem_Free(x->assembly);
+    x->assembly = NULL;
+}
+
+static struct inbound *take_first(Exchange *x)
+{
+    struct inbound *m = x->first_in;
+    x->first_in = m->next;
+    if (!x->first_in)
+        x->last_in = NULL;
+    return m;
+}
+
+void socket_clear(Exchange *x)
+{
+    while (x->first_in) {
+        struct inbound *m = take_first(x);
+        Py_DECREF(m->data);
+        PyMem_Free(m);
+    }
+    drop_assembly(x);
+}
+
+/* The application hears of no other end. */
+static void set_close(Exchange *x, uint16_t code, PyObject *reason)
+{
+    Py_XSETREF(x->close_reason, reason);
+    x->close_code = code;
+}
+
+int socket_end(Exchange *x, uint16_t code, PyObject *reason)
+{
+    Py_ssize_t length = 0;
+    const char *text = reason ? PyUnicode_AsUTF8AndSize(reason, &length) : "";
+    struct frame header = {frame_padded(FRAME_HEADER + (uint32_t)length), x->stream, FRAME_CLOSE, 0, code, (uint32_t)length};
+    uint8_t *p = text ? output_frame(x, header) : NULL;
+    if (!p) {
+        Py_XDECREF(reason);
+        return -1;
+    }
+    memcpy(p + FRAME_HEADER, text, (size_t)length);
+    set_close(x, code, reason);
+    x->closed = x->complete = true;
+    output_commit(x);
+    wait_wake(x, WAIT_RECEIVE);
+    return 0;
+}
+
+/* Ends what can't go on: the client and the application hear the same. Clears the exception. */
+static void fail(Exchange *x)
+{
+    uint16_t code = PyErr_ExceptionMatches(PyExc_UnicodeDecodeError) ? CLOSE_NOT_UTF8 : CLOSE_APP_ERROR;
+    if (code == CLOSE_NOT_UTF8)
+        PyErr_Clear();
+    else
+        PyErr_WriteUnraisable((PyObject *)x);
+    output_drop(x);
+    if (socket_end(x, code, NULL) < 0)
+        PyErr_WriteUnraisable((PyObject *)x);
+    x->lost = true;
+    wait_wake(x, WAIT_SEND);
+}
+
+/* Queues a whole message; takes over data. */
+static int add_message(Exchange *x, PyObject *data, uint32_t cost)
+{
+    struct inbound *m = data ? PyMem_Malloc(sizeof *m) : NULL;
+    if (!m) {
+        if (data)
+            PyErr_NoMemory();
+        Py_XDECREF(data);
+        return -1;
+    }
+    *m = (struct inbound){NULL, data, cost};
+    if (x->last_in)
+        x->last_in->next = m;
+    else
+        x->first_in = m;
+    x->last_in = m;
+    return 0;
+}
+
+static PyObject *text_or_bytes(const char *bytes, Py_ssize_t length, uint16_t form)
+{
+    return form == MESSAGE_TEXT ? PyUnicode_DecodeUTF8(bytes, length, NULL) : PyBytes_FromStringAndSize(bytes, length);
+}
+
+/* Room for length more bytes. */
+static int grow(struct assembly *a, uint32_t length)
+{
+    Py_ssize_t least = a->length + length, size = a->buffer ? PyBytes_GET_SIZE(a->buffer) : 0;
+    if (a->buffer && least <= size)
+        return 0;
+    size = least > 2 * size ? least : 2 * size;
+    if (a->buffer)
+        return _PyBytes_Resize(&a->buffer, size);
+    a->buffer = PyBytes_FromStringAndSize(NULL, size);
+    return a->buffer ? 0 : -1;
+}
+
+static int add_part(Exchange *x, const uint8_t *bytes, uint32_t length, uint32_t cost)
+{
+    if (!x->assembly && !(x->assembly = PyMem_Calloc(1, sizeof *x->assembly))) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    struct assembly *a = x->assembly;
+    if (grow(a, length) < 0)
+        return -1;
+    memcpy(PyBytes_AS_STRING(a->buffer) + a->length, bytes, length);
+    a->length += length;
+    a->cost += cost;
+    return 0;
+}
+
+/* The last part is there. */
+static int finish_assembly(Exchange *x, uint16_t form)
+{
+    struct assembly *a = x->assembly;
+    PyObject *data = NULL;
+    if (form == MESSAGE_TEXT) {
+        data = PyUnicode_DecodeUTF8(PyBytes_AS_STRING(a->buffer), a->length, NULL);
+    } else if (_PyBytes_Resize(&a->buffer, a->length) == 0) {
+        data = a->buffer;
+        a->buffer = NULL;
+    }
+    int result = add_message(x, data, a->cost);
+    drop_assembly(x);
+    return result;
+}
+
+/* Grants for an unfinished message that the application waits for. */
+static void grant_assembly(Exchange *x)
+{
+    if (!x->assembly || x->first_in)
+        return;
+    uint32_t cost = x->assembly->cost;
+    x->assembly->cost = 0;
+    taken(x, cost);
+}
+
+void socket_message(Exchange *x, const uint8_t *bytes, struct frame f)
+{
+    uint32_t cost = f.length > x->loop->message_cost ? f.length : x->loop->message_cost;
+    bool more = f.flags & FLAG_MORE;
+    int result;
+    if (x->complete || x->lost || x->app_ended)
+        return;
+    if (!more && !x->assembly)
+        result = add_message(x, text_or_bytes((const char *)bytes, f.length, f.aux), cost);
+    else
+        result = add_part(x, bytes, f.length, cost);
+    if (result == 0 && !more && x->assembly)
+        result = finish_assembly(x, f.aux);
+    if (result < 0)
+        fail(x);
+    else if (more && x->waiters[WAIT_RECEIVE])
+        grant_assembly(x);
+}
+
+void socket_close(Exchange *x, const uint8_t *reason, struct frame f)
+{
+    PyObject *text = f.length ? PyUnicode_DecodeUTF8((const char *)reason, f.length, "replace") : NULL;
+    if (PyErr_Occurred())
+        PyErr_WriteUnraisable((PyObject *)x);
+    if (x->complete)
+        Py_XDECREF(text); /* it heard of its own end */
+    else
+        set_close(x, f.aux, text);
+    x->lost = true;
+    output_drop(x);
+    drop_assembly(x);
+    exchange_leave_stream(x);
+    wait_wake(x, WAIT_SEND);
+}
+
+/* {"type": "websocket.receive", "bytes": ..., "text": ...} */
+static PyObject *receive_message(Exchange *x)
+{
+    State *s = x->loop->state;
+    struct inbound *m = take_first(x);
+    bool text = PyUnicode_CheckExact(m->data);
+    PyObject *message = PyDict_Copy(text ? s->text_message : s->bytes_message);
+    if (message && PyDict_SetItem(message, text ? s->str.text : s->str.bytes, m->data) < 0)
+        Py_CLEAR(message);
+    Py_DECREF(m->data);
+    taken(x, m->cost);
+    PyMem_Free(m);
+    return message;
+}
+
+static PyObject *connect_message(Exchange *x)
+{
+    struct state_strings *str = &x->loop->state->str;
+    PyObject *message = PyDict_New();
+    if (message && PyDict_SetItem(message, str->type, str->socket_connect) < 0)
+        Py_CLEAR(message);
+    x->connected = message;
+    return message;
+}
+
+static PyObject *disconnect_message(Exchange *x)
+{
+    struct state_strings *str = &x->loop->state->str;
+    PyObject *code = PyLong_FromLong(x->close_code ? x->close_code : CLOSE_BROKEN);
+    PyObject *reason = x->close_code && x->close_reason ? x->close_reason : str->empty;
+    PyObject *message = code ? PyDict_New() : NULL;
+    if (message && (PyDict_SetItem(message, str->type, str->socket_disconnect) < 0 ||
+                    PyDict_SetItem(message, str->code, code) < 0 || PyDict_SetItem(message, str->reason, reason) < 0))
+        Py_CLEAR(message);
+    Py_XDECREF(code);
+    return message;
+}
+
+PyObject *socket_poll(Exchange *x)
+{
+    if (!x->connected)
+        return connect_message(x);
+    if (x->complete || x->app_ended)
+        return disconnect_message(x);
+    if (x->first_in)
+        return receive_message(x);
+    if (x->lost)
+        return disconnect_message(x);
+    grant_assembly(x);
+    return NULL;
+}
