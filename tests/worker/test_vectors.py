@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from frames import TYPES, decode, encode
+from sockets import Socket
+from test_receive import _log
 
 VECTORS = json.loads((Path(__file__).resolve().parents[2] / "internal/wire/testdata/vectors.json").read_text())
 BY_NAME = {vector["name"]: vector for vector in VECTORS}
@@ -23,23 +25,56 @@ def test_the_codec_of_these_tests_agrees(vector):
 
 
 def test_the_worker_reads_every_open(start, loop):
-    """The application sees what the vector says; what was revoked it doesn't see, and what is no HTTP is refused."""
+    """The application sees what the vector says; what was revoked it doesn't see."""
     worker = start("asgi:describe", loop=loop).ready()
+    sockets = start("websocket:app", loop=loop).ready()
     for vector in VECTORS:
         frame = vector["frame"]
         if frame["type"] != "OPEN":
             continue
+        if frame["kind"] == 2:
+            see_websocket(sockets, frame)
+            continue
         worker.links[0].write(bytes.fromhex(vector["hex"]))
         if frame["claim"] == 0:
             reply = worker.next_frame(worker.links[0], frame["stream"])
-            if frame["kind"] != 1:
-                assert (reply["type"], reply["aux"]) == ("RESET", 4)
-                continue
             seen = json.loads(reply["body"])
             expected = {key: frame[key] for key in seen}
             assert seen == {**expected, "body": frame["body"] if frame["method"] == "PUT" else ""}
     assert worker.get("/after")[0] == 200
     assert worker.links[0].read() is None
+
+
+def see_websocket(worker, frame):
+    """The same for a WebSocket; the application there chooses what to do by the path."""
+    socket = Socket(worker, "/scope_of", **{key: frame[key] for key in ("version", "scheme", "fields")}).accepted()
+    seen = socket.receive_json()
+    assert (seen["http_version"], seen["scheme"], seen["headers"]) == ("3", "wss", frame["fields"])
+    assert seen["subprotocols"] == ["chat", "superchat", "v2"]
+
+
+def test_the_worker_reads_and_writes_these_messages(start, loop):
+    """Every MESSAGE and CLOSE to an application that sends back what it gets; ACCEPT, MESSAGE, CLOSE from it, byte for byte."""
+    worker = start("websocket:app", loop=loop).ready()
+    link = worker.links[0]
+    socket = Socket(worker, "/echo").accepted()
+    started = None
+    for vector in VECTORS:
+        frame = vector["frame"]
+        if frame["type"] != "MESSAGE" or (started and frame["aux"] != started):
+            continue
+        link.write(bytes.fromhex(vector["hex"]))
+        started = frame["aux"] if frame["flags"] else None
+        if not frame["flags"]:
+            reply = link.wait()
+            assert (decode(reply)["aux"], reply) == (frame["aux"], encode(decode(reply)))
+    link.write(bytes.fromhex(BY_NAME["CLOSE: the client has said no code"]["hex"]))
+    assert _log(worker, 1)[0]["code"] == 1005
+    accepted = Socket(worker, "/subprotocol", "one, two")
+    for expected in ("ACCEPT", "WINDOW", "MESSAGE", "CLOSE"):
+        data = link.wait()
+        assert (decode(data)["type"], encode(decode(data))) == (expected, data)
+    assert (socket.stream.id, accepted.stream.id) == (1, decode(data)["stream"])
 
 
 def test_the_worker_writes_these_bytes(asgi):

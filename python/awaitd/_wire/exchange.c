@@ -115,11 +115,14 @@ void exchange_leave_stream(Exchange *x)
     Py_DECREF(x);
 }
 
-void exchange_data(Exchange *x, const uint8_t *bytes, uint32_t length, bool end)
+bool exchange_frame(Exchange *x, const uint8_t *payload, struct frame f)
 {
-    if (add_body(x, bytes, length) < 0)
+    if (f.type != FRAME_DATA && f.type != FRAME_END)
+        return false;
+    if (f.type == FRAME_DATA && add_body(x, payload, f.length) < 0)
         PyErr_WriteUnraisable((PyObject *)x);
-    x->body_whole |= end;
+    x->body_whole |= f.type == FRAME_END || f.flags & FLAG_END_STREAM;
+    return true;
 }
 
 void exchange_window(Exchange *x, uint32_t credit)

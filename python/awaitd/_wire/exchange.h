@@ -185,7 +185,7 @@ PyObject *scope_build(AsyncLoop *l, const struct open *o);
 
 /* exchange.c */
 Exchange *exchange_new(AsyncLoop *l, struct link *k, const struct open *o);
-void exchange_data(Exchange *x, const uint8_t *bytes, uint32_t length, bool end); /* of the request body */
+bool exchange_frame(Exchange *x, const uint8_t *payload, struct frame f); /* of the request body; true: news for receive() */
 void exchange_window(Exchange *x, uint32_t credit);
 void exchange_reset(Exchange *x, uint16_t code);
 void exchange_leave_stream(Exchange *x); /* the stream is over */
@@ -195,10 +195,9 @@ PyObject *receive_poll(Exchange *x); /* a message, or NULL: nothing yet, or an e
 extern PyMethodDef receive_method;
 
 /* socket.c: a WebSocket's client */
-void socket_message(Exchange *x, const uint8_t *bytes, struct frame f);
-void socket_close(Exchange *x, const uint8_t *reason, struct frame f); /* it has closed, or is gone */
-PyObject *socket_poll(Exchange *x);                                    /* as receive_poll */
-void socket_clear(Exchange *x);                                        /* what was not received */
+bool socket_frame(Exchange *x, const uint8_t *payload, struct frame f); /* true: news for receive() */
+PyObject *socket_poll(Exchange *x);                                     /* as receive_poll */
+void socket_clear(Exchange *x);                                         /* what was not received */
 /* The end by our side, behind what was sent. Takes over reason: str, or NULL. */
 int socket_end(Exchange *x, uint16_t code, PyObject *reason);
 

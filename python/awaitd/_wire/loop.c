@@ -143,19 +143,14 @@ static Exchange *dispatch(struct link *k, const uint8_t *payload, struct frame f
     if (!x || x->stream != f.stream)
         return NULL;
     Py_INCREF(x);
+    bool news = false;
     if (f.type == FRAME_WINDOW)
         exchange_window(x, f.length);
     else if (f.type == FRAME_RESET)
         exchange_reset(x, f.aux);
-    else if (x->socket && f.type == FRAME_MESSAGE)
-        socket_message(x, payload, f);
-    else if (x->socket && f.type == FRAME_CLOSE)
-        socket_close(x, payload, f);
-    else if (!x->socket && f.type == FRAME_DATA)
-        exchange_data(x, payload, f.length, f.flags & FLAG_END_STREAM);
-    else if (!x->socket && f.type == FRAME_END)
-        exchange_data(x, payload, 0, true);
-    if (x->waiters[WAIT_RECEIVE])
+    else
+        news = x->socket ? socket_frame(x, payload, f) : exchange_frame(x, payload, f);
+    if (news && x->waiters[WAIT_RECEIVE])
         return x;
     Py_DECREF(x);
     return NULL;

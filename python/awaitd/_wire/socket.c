@@ -161,7 +161,8 @@ static void grant_assembly(Exchange *x)
     taken(x, cost);
 }
 
-void socket_message(Exchange *x, const uint8_t *bytes, struct frame f)
+/* A part of a message, or all of it. */
+static void message(Exchange *x, const uint8_t *bytes, struct frame f)
 {
     uint32_t cost = f.length > x->loop->message_cost ? f.length : x->loop->message_cost;
     bool more = f.flags & FLAG_MORE;
@@ -180,13 +181,14 @@ void socket_message(Exchange *x, const uint8_t *bytes, struct frame f)
         grant_assembly(x);
 }
 
-void socket_close(Exchange *x, const uint8_t *reason, struct frame f)
+/* The client has closed, or is gone. */
+static void client_closed(Exchange *x, const uint8_t *reason, struct frame f)
 {
     PyObject *text = f.length ? PyUnicode_DecodeUTF8((const char *)reason, f.length, "replace") : NULL;
     if (PyErr_Occurred())
         PyErr_WriteUnraisable((PyObject *)x);
     if (x->complete)
-        Py_XDECREF(text); /* it heard of its own end */
+        Py_XDECREF(text); /* the application heard of its own end */
     else
         set_close(x, f.aux, text);
     x->lost = true;
@@ -194,6 +196,15 @@ void socket_close(Exchange *x, const uint8_t *reason, struct frame f)
     drop_assembly(x);
     exchange_leave_stream(x);
     wait_wake(x, WAIT_SEND);
+}
+
+bool socket_frame(Exchange *x, const uint8_t *payload, struct frame f)
+{
+    if (f.type == FRAME_MESSAGE)
+        message(x, payload, f);
+    else if (f.type == FRAME_CLOSE)
+        client_closed(x, payload, f);
+    return x->first_in || x->lost;
 }
 
 /* {"type": "websocket.receive", "bytes": ..., "text": ...} */
