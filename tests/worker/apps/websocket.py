@@ -474,3 +474,19 @@ async def waits_for_ever(scope, receive, send):
     except asyncio.CancelledError:
         LOG.append("cancelled")
         raise
+
+
+async def idle(scope, receive, send):
+    """The least there is; what measure_websocket.py measures."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (await receive())["type"] != "websocket.disconnect":
+        pass
+
+
+async def echo_only(scope, receive, send):
+    """The same for an echo."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] != "websocket.disconnect":
+        await send({"type": "websocket.send", "text": message["text"]})
