@@ -1,6 +1,6 @@
 """What WebSockets cost a worker: ``python tests/worker/measure_websocket.py [loop] [sockets] [messages per batch]``.
 
-CPU microseconds for an echoed message of 64 bytes, and bytes of memory for an idle connection of an application that only waits.
+CPU microseconds for an echo of 64 bytes, and bytes of memory for an idle connection of an application that only waits.
 """
 
 from __future__ import annotations

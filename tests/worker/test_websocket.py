@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from frames import END_STREAM
 from sockets import Socket
 from test_receive import _log
 
+PAGE = Path(__file__).resolve().parents[2] / "docs/reference/asgi.md"
 GONE = {"type": "websocket.disconnect", "code": 1006, "reason": ""}
 
 
@@ -281,8 +283,8 @@ def test_an_application_that_returns_or_rejects(worker):
     # spec: websocket 4
     Socket(worker, "/returns").next("CLOSE")
     Socket(worker, "/rejects").next("CLOSE")
-    closed = "RuntimeError: unexpected ASGI message 'websocket.accept': expected nothing, since the application has closed the" \
-        " connection"  # fmt: skip
+    over = "expected nothing, since the application has closed the connection"
+    closed = f"RuntimeError: unexpected ASGI message 'websocket.accept': {over}"
     assert _log(worker, 1) == [[{"type": "websocket.disconnect", "code": 1000, "reason": "unheard"}, closed]]
     assert worker.output() == ""
 
@@ -419,3 +421,30 @@ def test_frames_of_the_other_protocol_are_skipped(worker):
     socket.stream.end()
     socket.send("hello")
     assert socket.receive() == "hello"
+
+
+@pytest.fixture
+def example(start, loop, tmp_path):
+    """Runs the page's example under a heading."""
+
+    def run(heading):
+        (tmp_path / "example.py").write_text(
+            PAGE.read_text().split(f"# {heading}\n")[1].split("```python\n")[1].split("```")[0]
+        )
+        return start("example:app", loop=loop, app_dir=str(tmp_path)).ready()
+
+    return run
+
+
+def test_the_page_s_echo(example):
+    socket = Socket(example("WebSocket"), "/", "one, two").accepted()
+    assert socket.acceptance["subprotocol"] == "one"
+    socket.send("hello")
+    socket.send(b"hello")
+    assert (socket.receive(), socket.receive()) == ("hello", b"hello")
+
+
+def test_the_page_s_denial(example):
+    head = Socket(example("`websocket.http.response`"), "/").next("HEAD")
+    assert (head["aux"], head["fields"]) == (401, [["www-authenticate", 'Basic realm="chat"']])
+    assert head["body"] == "who are you?"

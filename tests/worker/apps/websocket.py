@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import gc
 import json
@@ -70,6 +71,10 @@ async def error_of(awaitable_maker):
     return "nothing raised"
 
 
+async def refusal(send, message):
+    return await error_of(lambda: send(message))
+
+
 @case
 async def bare(scope, receive, send):
     await receive()
@@ -104,7 +109,8 @@ async def echo(scope, receive, send):
 async def subprotocol(scope, receive, send):
     await receive()
     errors = [
-        await error_of(lambda bad=bad: send({"type": "websocket.accept", "subprotocol": bad})) for bad in ("three", "", "TWO", 2)
+        await error_of(lambda bad=bad: send({"type": "websocket.accept", "subprotocol": bad}))
+        for bad in ("three", "", "TWO", 2)
     ]
     await send({"type": "websocket.accept", "subprotocol": "two"})
     await text(send, errors)
@@ -122,7 +128,7 @@ async def accept_headers(scope, receive, send):
         [("x-a", "1")],
         7,
     ]
-    errors = [await error_of(lambda: send({"type": "websocket.accept", "headers": headers})) for headers in bad]
+    errors = [await refusal(send, {"type": "websocket.accept", "headers": headers}) for headers in bad]
     await send({"type": "websocket.accept", "headers": iter([(b"x-a", b"1"), [bytearray(b"set-cookie"), b"b=2"]])})
     await text(send, errors)
 
@@ -132,7 +138,7 @@ async def mistakes(scope, receive, send):
     """Wrong messages before and after accept, and after close."""
 
     async def errors(*messages):
-        return [await error_of(lambda: send(message)) for message in messages]
+        return [await refusal(send, message) for message in messages]
 
     before = await errors(
         b"",
@@ -345,15 +351,11 @@ async def time_limit(scope, receive, send):
     """asyncio.timeout around receive: what comes later is not lost, in whichever way the wait was ended."""
     await accept(receive, send)
     for _ in range(3):
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.001):
                 LOG.append(["not yet", await receive()])
-        except TimeoutError:
-            pass
-        try:
+        with contextlib.suppress(TimeoutError):
             LOG.append(["not yet", await asyncio.wait_for(receive(), 0.001)])
-        except TimeoutError:
-            pass
     abandoned = asyncio.create_task(receive())
     await asyncio.sleep(0)
     abandoned.cancel("a message")
