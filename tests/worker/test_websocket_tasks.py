@@ -59,6 +59,20 @@ def test_a_task_that_a_message_wakes_is_itself(worker):
         assert socket.receive_json() == [word, True, "the task's own", True, True]
 
 
+def test_a_message_steps_its_task_at_once(start):
+    """Within the callback that the doorbell has called: without another turn of the event loop."""
+    worker = start("websocket:app").ready()
+    socket = Socket(worker, "/called_by").accepted()
+    worker.get("/log")
+    socket.send("a")
+    assert socket.receive() == "first"
+    worker.get("/log")
+    socket.send("b")
+    alone, among_several = _log(worker, 2)
+    assert "on_doorbell" in alone
+    assert "on_doorbell" not in among_several
+
+
 def test_what_a_task_waits_on(worker):
     socket = Socket(worker, "/waits_as_a_future").accepted()
     assert socket.receive() == "ready"

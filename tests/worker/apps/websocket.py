@@ -7,6 +7,7 @@ import contextlib
 import contextvars
 import gc
 import json
+import sys
 
 CASES = {}
 LOG = []
@@ -398,6 +399,25 @@ async def direct_step(scope, receive, send):
         message = await receive()
         same = asyncio.current_task() is task
         await text(send, [message["text"], same, VARIABLE.get(), task._fut_waiter is None, task in asyncio.all_tasks()])
+
+
+def handled_callback():
+    """What asyncio's event loop is calling now."""
+    frame = sys._getframe()
+    while frame.f_code.co_name != "_run":
+        frame = frame.f_back
+    return frame.f_locals["self"]._callback
+
+
+@case
+async def called_by(scope, receive, send):
+    await accept(receive, send)
+    await receive()
+    LOG.append(str(handled_callback()))
+    await text(send, "first")
+    waiting = [asyncio.create_task(receive()) for _ in range(2)]
+    await waiting[0]
+    LOG.append(str(handled_callback()))
 
 
 @case
