@@ -143,7 +143,7 @@ func (k *socket) handle(buf []byte) bool {
 		case websocket.Nothing:
 			k.keep(buf)
 			k.short = true
-			return k.Readable() && !k.in.Waits()
+			return k.Readable() && (k.credit > 0 || !k.in.Waits())
 		case websocket.Again:
 			k.keep(buf)
 			k.short = false
@@ -201,7 +201,7 @@ func (k *socket) grant() {
 // Credit lets the client's messages flow.
 func (k *socket) Credit(n int) {
 	k.credit = n
-	k.short = k.short && !k.in.Waits()
+	k.short = false
 	k.resumeLater()
 }
 
