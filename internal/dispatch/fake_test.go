@@ -315,7 +315,6 @@ type fakeSocket struct {
 	messages    []string
 	closed      exchange.CloseCode
 	reason      string
-	leave       bool // its client leaves while it is accepted
 }
 
 func (c *fakeClient) call() {
@@ -360,7 +359,7 @@ func (c *fakeClient) Accept(a *exchange.Acceptance) exchange.Socket {
 		c.t.Errorf("%s is accepted after its answer", c.name)
 	}
 	c.status = 101
-	leave := c.socket != nil
+	leave := c.socket != nil // before: its client leaves now
 	c.socket = &fakeSocket{c: c, subprotocol: string(a.Subprotocol.Of(a.Buf)), fields: len(a.Fields)}
 	if leave {
 		c.cancel()

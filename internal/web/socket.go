@@ -97,7 +97,7 @@ func (x *httpExchange) Accept(a *exchange.Acceptance) exchange.Socket {
 func (k *socket) Input() {
 	for !k.Closed() && !k.Closing() && !k.later {
 		buf := k.httpConn.in
-		if len(buf) == 0 || k.short {
+		if k.short || len(buf) == 0 && !k.in.Holds() {
 			if buf = k.read(); len(buf) == 0 {
 				return
 			}

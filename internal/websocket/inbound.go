@@ -20,7 +20,7 @@ func (in *Inbound) Reset(limit int64, codec *Codec, d Deflate) {
 // Next looks at buf, and returns the first event in it with the number of bytes that are used up. Of messages it gives at most credit bytes,
 // and none without credit. After an error the connection must be closed with its code.
 func (in *Inbound) Next(buf []byte, credit int) (ev Event, n int, err *Error) {
-	if p := in.packed; p != nil && p.whole {
+	if in.Holds() {
 		ev, err = in.inflate(credit)
 		return ev, 0, err
 	}
@@ -46,8 +46,11 @@ func (in *Inbound) Next(buf []byte, credit int) (ev Event, n int, err *Error) {
 // Idle says whether no message is under way.
 func (in *Inbound) Idle() bool { return in.reader.message == 0 && in.packed == nil }
 
+// Holds says whether a message is here that was not given yet: Next goes on with it, without input.
+func (in *Inbound) Holds() bool { return in.packed != nil && in.packed.whole }
+
 // Waits says whether more input is of no use: a message is here, or begins, that there is no credit for.
-func (in *Inbound) Waits() bool { return in.reader.inFrame || in.packed != nil && in.packed.whole }
+func (in *Inbound) Waits() bool { return in.reader.inFrame || in.Holds() }
 
 // check looks whether text is text.
 func (in *Inbound) check(part Event) *Error {
