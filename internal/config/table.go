@@ -393,7 +393,7 @@ var Table = []Setting{
 		Prose: "Messages (and at most 64 KiB of them) that wait in the worker for `receive()`; with so many the client is not read. " +
 			"0: only their bytes count.",
 		Why:   "uvicorn's number.",
-		Value: func(c *Config) Value { return number{field: &c.WSMaxQueue, max: 1 << 16} },
+		Value: func(c *Config) Value { return number{field: &c.WSMaxQueue, max: 1000} },
 	},
 	{
 		Name: "ws-ping-interval", Key: "websocket.ping_interval", Arg: "TIME", Default: "20s", Unit: "seconds", Group: WebSocket,

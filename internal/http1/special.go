@@ -27,16 +27,10 @@ func AppendInform(dst []byte, h *Head, r *exchange.Response) ([]byte, error) {
 	return append(out, "\r\n"...), nil
 }
 
-// AppendUpgrade appends the response by which the connection goes over to another protocol (RFC 9110 §15.2.2), with that protocol's own
-// fields, lines with their CRLF, and those of an application. What follows is no HTTP.
-func AppendUpgrade(dst []byte, protocol string, own, buf []byte, fields []exchange.Field, o *HeadOptions) ([]byte, error) {
-	g := given{status: 101, length: exchange.UnknownLength}
-	out, err := g.appendFields(appendStatusLine(dst, 101), buf, fields)
-	if err != nil {
-		return dst, err
-	}
-	out = append(append(append(out, "upgrade: "...), protocol...), "\r\nconnection: upgrade\r\n"...)
-	return g.appendOptions(append(out, own...), o), nil
+// AppendUpgrade appends the response by which the connection goes over to another protocol (RFC 9110 §15.2.2). lines are that protocol's
+// fields, and Upgrade and Connection, each with its CRLF. What follows is no HTTP.
+func AppendUpgrade(dst, lines []byte, o *HeadOptions) []byte {
+	return (&given{}).appendOptions(append(appendStatusLine(dst, 101), lines...), o)
 }
 
 // Unread is what is known of a request whose head, which buf begins with, was refused or did not come to its end: whether the

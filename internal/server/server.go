@@ -29,6 +29,7 @@ import (
 	"github.com/awaitd/awaitd/internal/telemetry"
 	"github.com/awaitd/awaitd/internal/upgrade"
 	"github.com/awaitd/awaitd/internal/web"
+	"github.com/awaitd/awaitd/internal/websocket"
 	"github.com/awaitd/awaitd/internal/wire"
 	"github.com/awaitd/awaitd/internal/worker"
 )
@@ -230,12 +231,15 @@ func (s *Server) poolOptions(ring int) pool.Options {
 // socketWindow is the credit that a worker gives for one WebSocket (docs/reference/wire.md).
 const socketWindow = 64<<10 - wire.HeaderSize
 
-// messageCost makes that credit enough for so many messages, however small.
+// leastCost is about what a message takes in the worker besides its bytes.
+const leastCost = 64
+
+// messageCost makes that credit enough for so many messages, however small; 0 for as many as fit.
 func messageCost(queue int) int {
 	if queue == 0 {
-		return 0
+		return leastCost
 	}
-	return socketWindow / queue
+	return max(socketWindow/queue, leastCost)
 }
 
 // headRoom is what an OPEN frame holds besides the bytes of the head: its fixed part and the field table.
@@ -252,8 +256,8 @@ func (s *Server) webConfig(ring int) *web.Config {
 		KeepAlive: c.TimeoutKeepAlive, BufferLimit: int(c.LimitBuffered / int64(c.Reactors)),
 		Trust: s.trusted(c.ProxyHeaders, c.ForwardedAllowIPs), Date: c.DateHeader, Access: s.access, Log: s.log, Refusals: s.refusals,
 		Sockets: web.SocketConfig{
-			Off: c.WS == "none", MaxSize: c.WSMaxSize, PingInterval: c.WSPingInterval, PingTimeout: c.WSPingTimeout,
-			Deflate: c.WSPerMessageDeflate, Takeover: c.WSContextTakeover,
+			Settings: websocket.Settings{MaxSize: c.WSMaxSize, Deflate: c.WSPerMessageDeflate, Takeover: c.WSContextTakeover},
+			Off:      c.WS == "none", PingInterval: c.WSPingInterval, PingTimeout: c.WSPingTimeout,
 		},
 	}
 	if c.ServerHeader {

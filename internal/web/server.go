@@ -44,7 +44,7 @@ type Server struct {
 	cfg      *Config
 	app      exchange.Application
 	packets  *cgi.Parser
-	codec    *websocket.Codec
+	sockets  *websocket.Engine
 	spare    []*httpExchange
 	date     []byte // "date: Mon, 23 Nov 2026 13:15:26 GMT\r\n"
 	dateAt   int64
@@ -57,7 +57,7 @@ type Server struct {
 
 // New makes the HTTP side of a reactor, before it runs.
 func New(r *reactor.Reactor, cfg *Config, app exchange.Application) *Server {
-	return &Server{r: r, cfg: cfg, app: app, packets: cgi.NewParser(&cfg.Limits), codec: websocket.NewCodec(), ids: idSource(rand.Uint64())}
+	return &Server{r: r, cfg: cfg, app: app, packets: cgi.NewParser(&cfg.Limits), sockets: websocket.NewEngine(cfg.Sockets.Settings), ids: idSource(rand.Uint64())}
 }
 
 // Door is one listening socket, and what is spoken behind it.

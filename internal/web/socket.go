@@ -12,54 +12,49 @@ import (
 
 // SocketConfig is how WebSockets are spoken.
 type SocketConfig struct {
+	websocket.Settings
 	Off          bool          // a handshake is a plain request
-	MaxSize      int64         // of a message, decompressed (1009)
 	PingInterval time.Duration // of silence, after which a client is pinged; 0 for never
 	PingTimeout  time.Duration // for its answer; 0 for ever
-	Deflate      bool          // compression is agreed on with clients that offer it
-	Takeover     bool          // and contexts are kept between messages
 }
 
 // socket is a WebSocket on a connection that was HTTP/1.1. While it is idle it holds nothing but itself.
 type socket struct {
 	*httpConn
 	stream exchange.Stream // nil once the application's side is over
-	in     websocket.Inbound
-	out    websocket.Outbound
+	reader websocket.Reader
+	writer websocket.Writer
 	flow
-	credit int       // what the application takes now
-	seen   time.Time // when the client last sent something
-	short  bool      // what is kept of the input is less than a frame: more must be read before it is looked at again
-	pinged bool      // the client was pinged, and has sent nothing since
-	closed bool      // a close frame was sent: nothing follows it
-	later  bool      // it goes on in the next turn
+	credit  int       // what the application takes now
+	seen    time.Time // when the client last sent something
+	starved bool      // what is kept of the input is nothing, or less than a frame: it is looked at again with more
+	blocked bool      // a message waits for credit
+	pinged  bool      // the client was pinged, and has sent nothing since
+	closed  bool      // a close frame was sent: nothing follows it
+	later   bool      // it goes on in the next turn
 }
 
-// Lengths of what is read.
 const (
 	// pausedRead is how much is read of a client whose messages the application does not take: enough to see a control frame.
 	pausedRead = 256
 	// deafCredit is what a client may still send after the application has closed; it is dropped.
 	deafCredit = 1 << 30
+	// closeTime is how long a client has to answer a close frame, and to take what was sent before.
+	closeTime = 10 * time.Second
 )
-
-// closeTime is how long a client has to answer a close frame, and to take what was sent before.
-const closeTime = 10 * time.Second
 
 // upgrade looks whether a request wants a WebSocket, and judges its handshake. It reports false if that was refused.
 func (x *httpExchange) upgrade() bool {
 	c := x.c
-	cfg := &c.s.cfg.Sockets
-	if c.packets != 0 || cfg.Off || !websocket.Wanted(&x.req) || !c.s.app.Takes(exchange.WebSocket) {
+	if c.packets != 0 || c.s.cfg.Sockets.Off || !websocket.Wanted(&x.req) || !c.s.app.Takes(exchange.WebSocket) {
 		return true
 	}
-	offer, refusal := websocket.Check(&x.req, cfg.Deflate, cfg.Takeover)
-	if refusal != nil {
+	offer := &websocket.Offer{}
+	if refusal := c.s.sockets.Check(&x.req, offer); refusal != nil {
 		c.refuse(&http1.Error{Status: refusal.Status, Reason: refusal.Reason})
 		return false
 	}
-	x.req.Kind, x.req.WantsContinue, x.held100 = exchange.WebSocket, false, false
-	x.offer = &offer
+	x.req.Kind, x.offer = exchange.WebSocket, offer
 	return true
 }
 
@@ -67,22 +62,17 @@ func (x *httpExchange) upgrade() bool {
 func (x *httpExchange) Accept(a *exchange.Acceptance) exchange.Socket {
 	c := x.c
 	r := c.Reactor()
-	subprotocol := a.Subprotocol.Of(a.Buf)
-	err := websocket.CheckAcceptance(a)
-	o := c.options(false)
-	out := r.Scratch[:0]
-	if err == nil {
-		own := x.offer.AppendFields(nil, subprotocol)
-		out, err = http1.AppendUpgrade(out, "websocket", own, a.Buf, a.Fields, &o)
-	}
+	lines, err := x.offer.AppendLines(nil, a)
 	if err != nil {
 		x.invalid(err)
 		return nil
 	}
+	o := c.options(false)
+	out := http1.AppendUpgrade(r.Scratch[:0], lines, &o)
 	r.Scratch = out[:0]
 	k := &socket{httpConn: c, stream: x.stream, flow: flow{window: x.window}, seen: r.Now()}
-	k.in.Reset(c.s.cfg.Sockets.MaxSize, c.s.codec, x.offer.Deflate)
-	k.out.Reset(c.s.codec, x.offer.Deflate)
+	k.reader.Reset(c.s.sockets, x.offer.Deflate)
+	k.writer.Reset(c.s.sockets, x.offer.Deflate)
 	x.status, x.responded, x.worker = 101, true, x.stream.Worker()
 	x.stream = nil
 	c.release()
@@ -95,25 +85,23 @@ func (x *httpExchange) Accept(a *exchange.Acceptance) exchange.Socket {
 
 // Input reads and handles what has arrived, until it has to wait for the client or for the application.
 func (k *socket) Input() {
-	for !k.Closed() && !k.Closing() && !k.later {
-		buf := k.httpConn.in
-		if k.short || len(buf) == 0 && !k.in.Holds() {
+	for !k.Closed() && !k.Closing() && !k.later && !k.blocked {
+		buf := k.in
+		if k.starved {
 			if buf = k.read(); len(buf) == 0 {
 				return
 			}
 		}
-		if !k.handle(buf) {
-			return
-		}
+		k.handle(buf)
 	}
 }
 
-// read reads more, behind what is kept. A client that does not take what it is sent, or whose messages the application does not take, is
-// not read.
+// read reads more, behind what is kept. A client that does not take what it is sent is not read, and one whose messages the application
+// does not take, only for control frames.
 func (k *socket) read() []byte {
 	most := reactor.ReadSize
 	if k.credit <= 0 {
-		most = pausedRead - len(k.httpConn.in)
+		most = pausedRead - len(k.in)
 	}
 	if most <= 0 || k.Pending() || !k.Readable() {
 		return nil
@@ -123,48 +111,47 @@ func (k *socket) read() []byte {
 		return nil
 	}
 	k.seen, k.pinged = k.Reactor().Now(), false
-	if len(k.httpConn.in) > 0 {
-		k.httpConn.in = k.Reactor().Append(k.httpConn.in, buf)
-		buf = k.httpConn.in
+	if len(k.in) > 0 {
+		k.in = k.Reactor().Append(k.in, buf)
+		buf = k.in
 	}
 	return buf
 }
 
-// handle acts on what is in buf, and keeps the rest. It reports false when there is nothing more to do for now.
-func (k *socket) handle(buf []byte) bool {
+// handle acts on what is in buf, and keeps the rest.
+func (k *socket) handle(buf []byte) {
+	k.starved = false
 	for !k.Closed() && !k.Closing() {
-		ev, n, err := k.in.Next(buf, k.credit)
+		n, ev, v := k.reader.Next(buf, k.credit)
 		buf = buf[n:]
-		if err != nil {
-			k.violated(err)
-			return false
+		if v != nil {
+			k.violated(v)
+			return
 		}
 		switch ev.Kind {
-		case websocket.Nothing:
+		case websocket.Starved, websocket.Blocked:
+			k.starved, k.blocked = ev.Kind == websocket.Starved, ev.Kind == websocket.Blocked
 			k.keep(buf)
-			k.short = true
-			return k.Readable() && (k.credit > 0 || !k.in.Waits())
-		case websocket.Again:
+			return
+		case websocket.Working:
 			k.keep(buf)
-			k.short = false
 			k.resumeLater()
-			return false
+			return
 		case websocket.Part:
 			k.pass(ev)
 		case websocket.Ping:
-			k.control(websocket.AppendPong(k.Reactor().Scratch[:0], ev.Data))
-		case websocket.Close:
-			k.leaveTo(ev.Code, ev.Data)
-			return false
+			k.control(websocket.AppendPong(k.Reactor().Scratch[:0], ev.Payload))
+		case websocket.Closed:
+			k.leaveTo(ev.Code, ev.Payload)
+			return
 		}
 	}
-	return false
 }
 
 // pass gives a part of a message to the application.
 func (k *socket) pass(ev websocket.Event) {
 	if k.stream != nil {
-		k.credit = k.stream.Message(ev.Data, ev.Message, ev.More)
+		k.credit = k.stream.Message(ev.Payload, ev.Message, ev.More)
 	}
 }
 
@@ -179,12 +166,17 @@ func (k *socket) control(frame []byte) {
 // Message sends a part of a message.
 func (k *socket) Message(p []byte, kind exchange.MessageKind, more bool) {
 	k.owed += len(p)
-	out, payload := k.out.Frame(k.Reactor().Scratch[:0], p, kind, more)
-	if len(payload) <= copyLimit {
-		out, payload = append(out, payload...), nil
+	out := k.Reactor().Scratch[:0]
+	switch {
+	case k.writer.Packs(len(p), more):
+		out, p = k.writer.Append(out, p, kind, more), nil
+	case len(p) <= copyLimit:
+		out, p = append(k.writer.AppendHeader(out, len(p), kind, more), p...), nil
+	default:
+		out = k.writer.AppendHeader(out, len(p), kind, more)
 	}
 	k.Reactor().Scratch = out[:0]
-	k.Send(out, payload, "")
+	k.Send(out, p, "")
 	k.grant()
 }
 
@@ -200,15 +192,14 @@ func (k *socket) grant() {
 
 // Credit lets the client's messages flow.
 func (k *socket) Credit(n int) {
-	k.credit = n
-	k.short = false
+	k.credit, k.blocked = n, false
 	k.resumeLater()
 }
 
 // Close ends the WebSocket for the application.
 func (k *socket) Close(code exchange.CloseCode, reason []byte) {
 	k.stream = nil
-	k.credit = deafCredit
+	k.credit, k.blocked = deafCredit, false
 	k.say(code, reason)
 	k.resumeLater()
 }
@@ -232,11 +223,11 @@ func (k *socket) leaveTo(code exchange.CloseCode, reason []byte) {
 }
 
 // violated ends a WebSocket whose client broke a rule.
-func (k *socket) violated(err *websocket.Error) {
-	k.s.cfg.Log.Debug("a WebSocket client broke a rule", "rule", err.Reason, slog.Int("code", int(err.Code)), k.peer())
-	k.abandon(err.Code, []byte(err.Reason))
+func (k *socket) violated(v *websocket.Violation) {
+	k.s.cfg.Log.Debug("a WebSocket client broke a rule", "rule", v.Reason, slog.Int("code", int(v.Code)), k.peer())
+	k.abandon(v.Code, []byte(v.Reason))
 	if !k.closed {
-		k.say(err.Code, []byte(err.Reason))
+		k.say(v.Code, []byte(v.Reason))
 	}
 	k.Shut(true)
 }
@@ -313,8 +304,7 @@ func (k *socket) Lost() { k.abandon(exchange.CloseAbnormal, nil) }
 // Ended is called when the connection was closed.
 func (k *socket) Ended() {
 	k.abandon(exchange.CloseAbnormal, nil)
-	k.in.Close()
-	k.out.Close()
+	k.reader.Release()
 	k.httpConn.Ended()
 }
 
@@ -324,7 +314,7 @@ func (k *socket) leave() {
 		return
 	}
 	k.abandon(exchange.CloseRestarting, restarting)
-	k.credit = deafCredit
+	k.credit, k.blocked = deafCredit, false
 	k.say(exchange.CloseRestarting, restarting)
 	k.resumeLater()
 }

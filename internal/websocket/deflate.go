@@ -1,95 +1,91 @@
 package websocket
 
-import "strconv"
+import "github.com/klauspost/compress/flate"
 
-// Deflate is what was agreed on about permessage-deflate (RFC 7692 §7.1).
+const (
+	minWindowBits = 8 // RFC 7692 §7.1.2
+	maxWindowBits = 15
+	// sentBits bounds the context that is kept of what was sent: what helps a stream of alike messages is in the last few KiB, and it
+	// is read again for each message.
+	sentBits = 13
+	// minDeflate is the shortest message that is compressed. Below it the frame's bytes are few against a packet's.
+	minDeflate = 64
+)
+
+// Deflate is what a handshake agreed about permessage-deflate (RFC 7692).
 type Deflate struct {
-	On               bool
-	ServerNoTakeover bool  // the server compresses each message on its own
-	ClientNoTakeover bool  // so does the client
-	clientBits       uint8 // the client may use a window of so many bits at most; 0: it did not ask
+	On             bool
+	ServerTakeover bool  // the context of what was sent is kept
+	ClientTakeover bool  // the context of what was received is kept
+	ServerBits     uint8 // the window: 8 to 15
+	ClientBits     uint8
+
+	serverBitsAsked, clientBitsAsked bool // the answer says them, too
 }
 
-// maxBits is the size of the largest window, and the only one that our compressor has.
-const maxBits = 15
+// history is the end of what went through a compressor so far: the context that RFC 7692 §7.1.1 speaks of.
+type history []byte
 
-// negotiate chooses from the offers of a Sec-WebSocket-Extensions field: the first that can be taken.
-func negotiate(list []byte, takeover bool) Deflate {
-	for len(list) > 0 {
-		var offer []byte
-		if offer, list = cutList(list, ','); len(offer) > 0 {
-			if d, ok := take(offer, takeover); ok {
-				return d
-			}
+// add puts p behind it and keeps as much as a window of so many bits has.
+func (h *history) add(p []byte, bits uint8) {
+	window := 1 << bits
+	if len(p) > window {
+		p = p[len(p)-window:]
+	}
+	if excess := len(*h) + len(p) - window; excess > 0 {
+		*h = (*h)[:copy(*h, (*h)[excess:])]
+	}
+	if cap(*h)-len(*h) < len(p) {
+		grown := make([]byte, len(*h), min(window, 2*(len(*h)+len(p))))
+		copy(grown, *h)
+		*h = grown
+	}
+	*h = append(*h, p...)
+}
+
+// deflater is an engine's compressors. Nobody has one for longer than a call: each part of a message ends at a byte (a sync flush), and
+// what follows it either refers to nothing before or to the history that its writer keeps.
+type deflater struct {
+	sink    sink
+	writer  *flate.Writer                                // for windows of 32 KiB
+	windows [maxWindowBits - minWindowBits]*flate.Writer // for smaller ones
+}
+
+// sink is where a compressor writes to.
+type sink struct{ bytes []byte }
+
+// Write appends.
+func (s *sink) Write(p []byte) (int, error) {
+	s.bytes = append(s.bytes, p...)
+	return len(p), nil
+}
+
+// level 1 of this library is about as good as level 3 of zlib, at several times its speed; more cost more than they save here.
+const level = 1
+
+// compressor returns the compressor for data of a size (with its context) and a window.
+func (d *deflater) compressor(bits uint8, size int) *flate.Writer {
+	if bits == maxWindowBits || size <= 1<<bits { // nothing in so little can be too far away
+		if d.writer == nil {
+			d.writer, _ = flate.NewWriter(&d.sink, level) // errors are about the level
 		}
+		return d.writer
 	}
-	return Deflate{}
+	w := &d.windows[bits-minWindowBits]
+	if *w == nil {
+		*w, _ = flate.NewWriterWindow(&d.sink, 1<<bits) // likewise
+	}
+	return *w
 }
 
-// take looks whether an offer can be taken. A parameter that is unknown, given twice or not as it should be makes it void (§7.1).
-func take(offer []byte, takeover bool) (d Deflate, ok bool) {
-	name, rest := cutList(offer, ';')
-	if !isFold(name, "permessage-deflate") {
-		return d, false
-	}
-	d = Deflate{On: true, ServerNoTakeover: !takeover, ClientNoTakeover: !takeover}
-	seen := [4]bool{}
-	for len(rest) > 0 {
-		var parameter []byte
-		parameter, rest = cutList(rest, ';')
-		key, value := cutList(parameter, '=')
-		has := len(key) < len(parameter)
-		which := -1
-		switch {
-		case isFold(key, "server_no_context_takeover"):
-			which, ok = 0, !has
-			d.ServerNoTakeover = true
-		case isFold(key, "client_no_context_takeover"):
-			which, ok = 1, !has
-			d.ClientNoTakeover = true
-		case isFold(key, "server_max_window_bits"):
-			bits, valid := windowBits(value)
-			which, ok = 2, valid && bits == maxBits // a smaller window is not ours to give
-		case isFold(key, "client_max_window_bits"):
-			bits, valid := windowBits(value)
-			which, ok = 3, valid || !has
-			d.clientBits = maxBits
-			if has {
-				d.clientBits = bits
-			}
-		}
-		if which < 0 || !ok || seen[which] {
-			return Deflate{}, false
-		}
-		seen[which] = true
-	}
-	return d, true
-}
-
-// windowBits reads a number from 8 to 15 without leading zeros, quoted or not.
-func windowBits(value []byte) (uint8, bool) {
-	text, _ := cutList(value, ';')
-	if n := len(text); n >= 2 && text[0] == '"' && text[n-1] == '"' {
-		text = text[1 : n-1]
-	}
-	n, err := strconv.ParseUint(string(text), 10, 8)
-	return uint8(n), err == nil && n >= 8 && n <= maxBits && text[0] != '0'
-}
-
-// appendField appends the field that tells the client what was agreed on.
-func (d Deflate) appendField(dst []byte) []byte {
-	if !d.On {
-		return dst
-	}
-	dst = append(dst, "sec-websocket-extensions: permessage-deflate"...)
-	if d.ServerNoTakeover {
-		dst = append(dst, "; server_no_context_takeover"...)
-	}
-	if d.ClientNoTakeover {
-		dst = append(dst, "; client_no_context_takeover"...)
-	}
-	if d.clientBits != 0 && d.clientBits != maxBits {
-		dst = strconv.AppendUint(append(dst, "; client_max_window_bits="...), uint64(d.clientBits), 10)
-	}
-	return append(dst, "\r\n"...)
+// append appends p compressed, up to and with the marker of the sync flush.
+func (d *deflater) append(dst, p []byte, bits uint8, context history) []byte {
+	w := d.compressor(bits, len(p)+len(context))
+	d.sink.bytes = dst
+	w.ResetDict(&d.sink, context)
+	_, _ = w.Write(p) // the sink has no errors
+	_ = w.Flush()
+	dst = d.sink.bytes
+	d.sink.bytes = nil
+	return dst
 }

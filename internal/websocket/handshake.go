@@ -1,206 +1,166 @@
 package websocket
 
 import (
-	"bytes"
 	"crypto/sha1"
 	"encoding/base64"
-	"errors"
-	"fmt"
 
 	"github.com/awaitd/awaitd/internal/exchange"
 )
 
-// Refusal is why a handshake is refused, as a status of HTTP.
+// keyGUID is what RFC 6455 §1.3 has the server put behind the client's key.
+const keyGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+const (
+	keyText    = 24 // 16 bytes in base64
+	acceptText = 28 // a SHA-1 in base64
+)
+
+// Offer is what is to be remembered of a handshake until the application has answered it.
+type Offer struct {
+	Deflate   Deflate // what was agreed; for Reader.Reset and Writer.Reset
+	accept    [acceptText]byte
+	upgrade   bool   // HTTP/1.1, where the answer tells of the upgrade and has the key's answer
+	protocols []byte // a copy of the subprotocols, as the client listed them
+}
+
+// Refusal is a handshake that can't be accepted. It is answered with Status and, if there are any, Lines; the connection lives on.
+// All values are predeclared below.
 type Refusal struct {
 	Status int
 	Reason string
+	Lines  string // more fields of the answer, each "name: value\r\n"
 }
 
-// VersionFields go with status 426: lines with their CRLF (RFC 6455 §4.4).
-const VersionFields = "upgrade: websocket\r\nsec-websocket-version: 13\r\n"
+// Error returns the reason.
+func (r *Refusal) Error() string { return r.Reason }
 
-// Refusals of a handshake (RFC 6455 §4.2.1, §4.4).
+// Refusals (RFC 6455 §4.2.1).
 var (
-	refuseMethod     = &Refusal{400, "A WebSocket is asked for with GET."}
-	refuseVersion11  = &Refusal{400, "A WebSocket needs HTTP/1.1."}
-	refuseConnection = &Refusal{400, "The Connection field does not say upgrade."}
-	refuseKey        = &Refusal{400, "Sec-WebSocket-Key must be given once: 16 bytes in base64."}
-	refuseBody       = &Refusal{400, "The handshake of a WebSocket has no body."}
-	refuseVersion    = &Refusal{426, "Sec-WebSocket-Version must be 13."}
+	ErrMethod     = &Refusal{Status: 400, Reason: "the method of a WebSocket handshake is GET"}
+	ErrContent    = &Refusal{Status: 400, Reason: "a WebSocket handshake has no content"}
+	ErrConnection = &Refusal{Status: 400, Reason: "Connection without upgrade"}
+	ErrKeyMissing = &Refusal{Status: 400, Reason: "Sec-WebSocket-Key is missing"}
+	ErrKeyTwice   = &Refusal{Status: 400, Reason: "more than one Sec-WebSocket-Key"}
+	ErrKey        = &Refusal{Status: 400, Reason: "Sec-WebSocket-Key is not 16 bytes in base64"}
+	ErrExtensions = &Refusal{Status: 400, Reason: "malformed Sec-WebSocket-Extensions"}
+	ErrVersion    = &Refusal{Status: 426, Reason: "the only version of WebSocket known here is 13", Lines: versionLine + upgradeLines}
+	// ErrVersionCONNECT is ErrVersion where there is no Upgrade: HTTP/2 and 3.
+	ErrVersionCONNECT = &Refusal{Status: 400, Reason: "the only version of WebSocket known here is 13", Lines: versionLine}
 )
-
-// Offer is what a client's handshake asks for.
-type Offer struct {
-	accept  [28]byte // base64 of a SHA-1
-	keyed   bool
-	Deflate Deflate
-}
 
 const (
-	keyLength = 24 // base64 of 16 bytes
-	magic     = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+	versionLine  = "sec-websocket-version: 13\r\n"
+	upgradeLines = "upgrade: websocket\r\nconnection: upgrade\r\n"
 )
 
-// Wanted says whether a request of HTTP/1.1 asks for a WebSocket: its Upgrade field names it.
+// Wanted tells whether a request asks for the upgrade to WebSocket. A protocol asks only about requests with an Upgrade field. On
+// HTTP/1.0 there is none, whatever the field says (RFC 9110 §7.8).
 func Wanted(req *exchange.Request) bool {
+	if req.Version != exchange.HTTP11 {
+		return false
+	}
 	for _, f := range req.Fields {
-		if f.Name.Len() == len("upgrade") && isFold(f.Name.Of(req.Buf), "upgrade") && hasToken(f.Value.Of(req.Buf), "websocket") {
+		if f.Name.Len() == len("upgrade") && isFold(f.Name.Of(req.Buf), "upgrade") && lists(f.Value.Of(req.Buf), "websocket") {
 			return true
 		}
 	}
 	return false
 }
 
-// Check judges the handshake of a client that wants a WebSocket by HTTP/1.1 (RFC 6455 §4.2.1). With deflate, compression is agreed on if
-// the client offers it; takeover lets contexts be taken over.
-func Check(req *exchange.Request, deflate, takeover bool) (o Offer, refusal *Refusal) {
-	var connection, version bool
-	keys := 0
+// seen is what a handshake's fields say.
+type seen struct {
+	key, version       []byte
+	keys, versions     int
+	upgrade, malformed bool // Connection has the option; Sec-WebSocket-Extensions breaks the grammar
+}
+
+// Check judges a handshake: on HTTP/1.1 a request that is Wanted (RFC 6455 §4.2.1), on HTTP/2 and 3 an extended CONNECT with the protocol
+// websocket, which has neither key nor upgrade (RFC 8441 §5, RFC 9220). Either the Refusal is nil, or o holds nothing of use. What
+// the request's Origin is worth, the application decides.
+func (e *Engine) Check(req *exchange.Request, o *Offer) *Refusal {
+	*o = Offer{upgrade: req.Version < exchange.HTTP2}
+	var s seen
+	g := negotiation{settings: e.settings}
 	for _, f := range req.Fields {
-		name, value := f.Name.Of(req.Buf), f.Value.Of(req.Buf)
-		switch len(name) {
-		case len("connection"):
-			connection = connection || isFold(name, "connection") && hasToken(value, "upgrade")
-		case len("sec-websocket-key"):
-			if isFold(name, "sec-websocket-key") {
-				keys++
-				o.keyed = o.answer(value)
-			}
-		case len("sec-websocket-version"):
-			version = version || isFold(name, "sec-websocket-version") && string(value) == "13"
-		case len("sec-websocket-extensions"):
-			if deflate && !o.Deflate.On && isFold(name, "sec-websocket-extensions") {
-				o.Deflate = negotiate(value, takeover)
-			}
+		s.note(f.Name.Of(req.Buf), f.Value.Of(req.Buf), &g, o)
+	}
+	if o.upgrade {
+		if r := s.checkUpgrade(req); r != nil {
+			return r
 		}
 	}
 	switch {
-	case string(req.Method.Of(req.Buf)) != "GET":
-		return o, refuseMethod
-	case req.Version != exchange.HTTP11:
-		return o, refuseVersion11
-	case !connection:
-		return o, refuseConnection
-	case !version:
-		return o, refuseVersion
-	case keys != 1 || !o.keyed:
-		return o, refuseKey
-	case !req.End && req.ContentLength != 0:
-		return o, refuseBody
-	}
-	return o, nil
-}
-
-// answer makes the answer to a key. It reports whether the key is one.
-func (o *Offer) answer(key []byte) bool {
-	var raw [18]byte
-	if len(key) != keyLength {
-		return false
-	}
-	if n, err := base64.StdEncoding.Decode(raw[:], key); err != nil || n != 16 {
-		return false
-	}
-	var text [keyLength + len(magic)]byte
-	copy(text[copy(text[:], key):], magic)
-	sum := sha1.Sum(text[:])
-	base64.StdEncoding.Encode(o.accept[:], sum[:])
-	return true
-}
-
-// Errors of an Acceptance.
-var (
-	errSubprotocol = errors.New("the client did not offer the subprotocol")
-	errField       = errors.New("the server's own field")
-)
-
-// ownFields are the server's in the answer to a handshake.
-var ownFields = []string{
-	"connection", "upgrade", "content-length", "transfer-encoding",
-	"sec-websocket-accept", "sec-websocket-extensions", "sec-websocket-protocol", "sec-websocket-version",
-}
-
-// CheckAcceptance judges what an application said.
-func CheckAcceptance(a *exchange.Acceptance) error {
-	for _, f := range a.Fields {
-		name := f.Name.Of(a.Buf)
-		for _, own := range ownFields {
-			if isFold(name, own) {
-				return fmt.Errorf("%w: %s", errField, own)
-			}
+	case s.versions != 1 || string(s.version) != "13":
+		if o.upgrade {
+			return ErrVersion
 		}
+		return ErrVersionCONNECT
+	case s.malformed:
+		return ErrExtensions
+	}
+	if o.upgrade {
+		o.accept = acceptKey(s.key)
+	}
+	o.Deflate = g.agreed
+	return nil
+}
+
+// note takes in a field.
+func (s *seen) note(name, value []byte, g *negotiation, o *Offer) {
+	switch len(name) {
+	case len("connection"):
+		s.upgrade = s.upgrade || isFold(name, "connection") && lists(value, "upgrade")
+	case len("sec-websocket-key"):
+		if isFold(name, "sec-websocket-key") {
+			s.key = value
+			s.keys++
+		}
+	case len("sec-websocket-version"):
+		if isFold(name, "sec-websocket-version") {
+			s.version = value
+			s.versions++
+		}
+	case len("sec-websocket-protocol"):
+		if isFold(name, "sec-websocket-protocol") {
+			o.protocols = append(append(o.protocols, value...), ',')
+		}
+	case len("sec-websocket-extensions"):
+		if isFold(name, "sec-websocket-extensions") {
+			s.malformed = !g.read(value) || s.malformed
+		}
+	}
+}
+
+// checkUpgrade checks what only HTTP/1.1 has.
+func (s *seen) checkUpgrade(req *exchange.Request) *Refusal {
+	switch {
+	case string(req.Method.Of(req.Buf)) != "GET":
+		return ErrMethod
+	case !req.End || len(req.Body) > 0:
+		return ErrContent
+	case !s.upgrade:
+		return ErrConnection
+	case s.keys == 0:
+		return ErrKeyMissing
+	case s.keys > 1:
+		return ErrKeyTwice
+	case !validKey(s.key):
+		return ErrKey
 	}
 	return nil
 }
 
-// CheckSubprotocol finds whether the client of a request offered a subprotocol.
-func CheckSubprotocol(req *exchange.Request, chosen []byte) error {
-	if len(chosen) == 0 {
-		return nil
-	}
-	for _, f := range req.Fields {
-		if !isFold(f.Name.Of(req.Buf), "sec-websocket-protocol") {
-			continue
-		}
-		for rest := f.Value.Of(req.Buf); len(rest) > 0; {
-			var item []byte
-			if item, rest = cutList(rest, ','); bytes.Equal(item, chosen) {
-				return nil
-			}
-		}
-	}
-	return fmt.Errorf("%w: %q", errSubprotocol, chosen)
+// validKey tells whether a key is 16 bytes in base64. The bits that are left over in its last digit may be anything, as everywhere.
+func validKey(key []byte) bool {
+	var b [keyText]byte
+	n, err := base64.StdEncoding.Decode(b[:], key[:min(len(key), keyText)])
+	return err == nil && n == 16 && len(key) == keyText
 }
 
-// AppendFields appends the fields of the answer that are the handshake's own: lines with their CRLF.
-func (o *Offer) AppendFields(dst, subprotocol []byte) []byte {
-	if o.keyed {
-		dst = append(append(append(dst, "sec-websocket-accept: "...), o.accept[:]...), "\r\n"...)
-	}
-	if len(subprotocol) > 0 {
-		dst = append(append(append(dst, "sec-websocket-protocol: "...), subprotocol...), "\r\n"...)
-	}
-	return o.Deflate.appendField(dst)
-}
-
-// isFold compares ASCII without case; lower is in lower case.
-func isFold(b []byte, lower string) bool {
-	if len(b) != len(lower) {
-		return false
-	}
-	for i, c := range b {
-		if c >= 'A' && c <= 'Z' {
-			c |= 0x20
-		}
-		if c != lower[i] {
-			return false
-		}
-	}
-	return true
-}
-
-// hasToken says whether a list has a token.
-func hasToken(list []byte, token string) bool {
-	for len(list) > 0 {
-		var item []byte
-		if item, list = cutList(list, ','); isFold(item, token) {
-			return true
-		}
-	}
-	return false
-}
-
-// cutList cuts the first item off a list, without the blanks around it. What is in quotes is left whole.
-func cutList(list []byte, separator byte) (item, rest []byte) {
-	quoted := false
-	for i := 0; i < len(list); i++ {
-		switch c := list[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case c == separator && !quoted:
-			return bytes.Trim(list[:i], " \t"), list[i+1:]
-		}
-	}
-	return bytes.Trim(list, " \t"), nil
+// acceptKey answers the client's key (RFC 6455 §4.2.2).
+func acceptKey(key []byte) (accept [acceptText]byte) {
+	var both [keyText + len(keyGUID)]byte
+	sum := sha1.Sum(append(append(both[:0], key...), keyGUID...))
+	base64.StdEncoding.Encode(accept[:], sum[:])
+	return accept
 }

@@ -1,224 +1,314 @@
 package websocket
 
 import (
-	"encoding/binary"
-	"unicode/utf8"
+	"math"
 
 	"github.com/awaitd/awaitd/internal/exchange"
 )
 
-// reader takes a client's frames apart. Nothing is kept but numbers: headers and control frames are left in the input until they are
-// whole, and the payload of messages is given away as it comes.
-type reader struct {
-	left    uint64 // of the payload of the current data frame
-	total   int64  // bytes of the message so far, with the frame that has begun
-	limit   int64  // of a message
-	mask    [4]byte
-	turn    uint8                // where in mask the payload goes on
-	message exchange.MessageKind // that is under way; 0 for none
-	inFrame bool                 // a data frame's header was read, and its end is yet to come
-	final   bool                 // that frame is the last of the message
-	packed  bool                 // the message is compressed
-	deflate bool                 // it may be
+// EventKind says what Reader.Next has found.
+type EventKind uint8
+
+// Kinds of events. The first three are reasons why there is nothing yet.
+const (
+	Starved EventKind = iota // more bytes are needed
+	Blocked                  // more credit is needed
+	Working                  // call again, in a later turn: bytes are not needed for it
+	Part                     // a part of a message
+	Ping                     // to be answered with a pong of the same payload
+	Pong
+	Closed // the client closes; whatever comes after it is not looked at
+)
+
+// Event is what Reader.Next has found.
+type Event struct {
+	Kind    EventKind
+	Message exchange.MessageKind // of a Part
+	More    bool                 // of a Part: the message goes on in the next one
+	Code    exchange.CloseCode   // of Closed; exchange.CloseNoCode if the client said none
+	Payload []byte               // of a Part, Ping or Pong; of Closed the reason. Valid until the next call to anything of the Engine
 }
 
-// header is a frame's, read.
-type header struct {
-	length uint64
-	mask   [4]byte
-	size   int // of the header itself
-	op     opcode
-	final  bool
-	packed bool
+// Reader takes the frames of one client apart. Uncompressed payload is passed on as it comes; of a control frame, and of a
+// header, nothing is consumed before all is there, so the Reader itself holds no bytes:
+//
+//	header ─── of a control frame: Ping, Pong, Closed
+//	   └ payload ─── not compressed: Part …
+//	        └ compressed: gathered until the message is whole ─── Working … (its size is found out), Part …
+type Reader struct {
+	engine    *Engine
+	inflation *inflation // of a compressed message, or the context that is kept; else nil
+	left      uint64     // bytes of payload that the frame still has
+	size      uint64     // payload of the message's frames so far
+	key       uint32     // for the next byte of payload
+	text      text
+	message   exchange.MessageKind // 0: between messages
+	deflate   Deflate
+	final     bool // the frame is the message's last
+	packed    bool // the message is compressed
+	inflating bool // it is whole, and on its way to the application
+	over      bool // closed, or failed
 }
 
-// readHeader reads the header that buf begins with; ok is false while it is not whole. What is wrong already is found already.
-func (r *reader) readHeader(buf []byte) (h header, ok bool, err *Error) {
-	if len(buf) == 0 {
-		return h, false, nil
+// Reset makes the reader ready for the first byte after a handshake that negotiated d.
+func (r *Reader) Reset(e *Engine, d Deflate) { *r = Reader{engine: e, deflate: d} }
+
+// Release gives what the reader holds back to the engine. It finds nothing any more.
+func (r *Reader) Release() {
+	if r.inflation != nil {
+		r.inflation.release(r.engine)
+		r.inflation = nil
 	}
-	h.op, h.final, h.packed = opcode(buf[0]&0x0f), buf[0]&finBit != 0, buf[0]&rsv1Bit != 0
-	if err := r.judge(&h, buf[0]&rsvBits); err != nil || len(buf) < 2 {
-		return h, false, err
-	}
-	if buf[1]&maskBit == 0 {
-		return h, false, errUnmasked
-	}
-	h.length, h.size = uint64(buf[1]&^maskBit), 2
-	if h.op.control() && h.length > maxControl {
-		return h, false, errLongControl
-	}
-	if ok, err := h.readLength(buf); !ok || err != nil {
-		return h, false, err
-	}
-	if len(buf) < h.size+len(h.mask) {
-		return h, false, nil
-	}
-	h.size += copy(h.mask[:], buf[h.size:])
-	return h, true, nil
+	r.over = true
 }
 
-// judge checks what the first byte says.
-func (r *reader) judge(h *header, reserved byte) *Error {
+// Idle tells whether nothing of a message is under way.
+func (r *Reader) Idle() bool { return r.message == 0 }
+
+// Next looks at the bytes that have come and not been consumed, and tells what is first in them. The n bytes at their start are
+// consumed; the others are to be given again, with more behind them. Payload is unmasked in place. credit is the most bytes that
+// a Part may have; without any there is no Part, not even an empty one, and no byte of a message is consumed.
+//
+// Call it again until it is Starved or Blocked, or there was a violation, or a Closed.
+func (r *Reader) Next(in []byte, credit int) (n int, ev Event, v *Violation) {
 	switch {
-	case reserved&^rsv1Bit != 0, h.packed && (!r.deflate || h.op.control() || h.op == opContinuation):
-		return errReserved
-	case h.op > opBinary && h.op < opClose, h.op > opPong:
-		return errOpcode
-	case h.op.control() && !h.final:
-		return errSplitControl
-	case h.op.control():
-		return nil
-	case h.op == opContinuation && r.message == 0:
-		return errNoMessage
-	case h.op != opContinuation && r.message != 0:
-		return errInMessage
+	case r.over:
+		return len(in), Event{}, nil
+	case r.inflating:
+		ev, v = r.inflate(credit)
+	default:
+		n, ev, v = r.take(in, credit)
 	}
-	return nil
+	if v != nil {
+		r.Release()
+		return n, Event{}, v
+	}
+	return n, ev, nil
 }
 
-// readLength reads the longer forms of the length.
-func (h *header) readLength(buf []byte) (ok bool, err *Error) {
-	switch h.length {
-	case length16:
-		if len(buf) < 4 {
-			return false, nil
-		}
-		h.length, h.size = uint64(binary.BigEndian.Uint16(buf[2:])), 4
-		if h.length <= tinyMax {
-			return false, errLength
-		}
-	case length64:
-		if len(buf) < 10 {
-			return false, nil
-		}
-		h.length, h.size = binary.BigEndian.Uint64(buf[2:]), 10
-		switch {
-		case h.length>>63 != 0:
-			return false, errHugeLength
-		case h.length <= 0xffff:
-			return false, errLength
-		}
-	}
-	return true, nil
-}
-
-// next reads what buf begins with, and returns how much of it was used. Of a message that is not compressed it gives at most credit
-// bytes. Payload is unmasked in place.
-func (r *reader) next(buf []byte, credit int) (ev Event, n int, err *Error) {
+// take goes on with the frames.
+func (r *Reader) take(in []byte, credit int) (n int, ev Event, v *Violation) {
 	for {
-		if r.inFrame {
-			part, m := r.payload(buf[n:], credit)
-			return part, n + m, nil
-		}
-		h, ok, err := r.readHeader(buf[n:])
-		if !ok || err != nil {
-			return Event{}, n, err
-		}
-		if h.op.control() {
-			size := h.size + int(h.length)
-			if len(buf)-n < size {
-				return Event{}, n, nil
+		if r.left == 0 {
+			m, ev, v := r.next(in[n:], credit)
+			n += m
+			if v != nil || ev.Kind != Working {
+				return n, ev, v
 			}
-			payload := buf[n+h.size : n+size]
-			unmask(payload, h.mask, 0)
-			ev, err := control(h.op, payload)
-			return ev, n + size, err
 		}
-		if err := r.begin(&h); err != nil {
-			return Event{}, n, err
+		switch {
+		case n == len(in) && r.left > 0:
+			return n, Event{}, nil
+		case credit <= 0:
+			return n, Event{Kind: Blocked}, nil
+		case !r.packed && (r.left > 0 || r.final):
+			return r.part(in, n, credit)
+		case r.packed:
+			if n = r.gather(in, n); r.inflating {
+				ev, v := r.inflate(credit)
+				return n, ev, v
+			}
 		}
-		n += h.size
 	}
 }
 
-// begin starts a data frame. A message that gets too big by it is refused before its payload is read.
-func (r *reader) begin(h *header) *Error {
-	if h.op != opContinuation {
-		r.message, r.total, r.packed = exchange.MessageKind(h.op), 0, h.packed
+// next takes the frame that begins in. Of a control frame it makes an event; of another it consumes the header and says Working.
+func (r *Reader) next(in []byte, credit int) (n int, ev Event, v *Violation) {
+	h, size, v := r.header(in)
+	switch {
+	case v != nil || len(in) < 2:
+		return 0, Event{}, v
+	case in[0]&controlBit != 0:
+		if size == 0 || uint64(len(in)-size) < h.length {
+			return 0, Event{}, nil
+		}
+		end := size + int(h.length)
+		ev, v = r.control(h, in[size:end])
+		return end, ev, v
+	case credit <= 0:
+		return 0, Event{Kind: Blocked}, nil
+	case size == 0:
+		return 0, Event{}, nil
 	}
-	limit := r.limit
-	if r.packed {
-		limit += limit>>10 + 64 // what cannot be compressed grows a little
+	r.begin(h)
+	return size, Event{Kind: Working}, nil
+}
+
+// header reads the header at the start of in and checks it against the state. size is 0 if it is not all there.
+func (r *Reader) header(in []byte) (h header, size int, v *Violation) {
+	if len(in) < 2 {
+		return h, 0, nil
 	}
-	if h.length > uint64(limit-r.total) {
-		return errTooBig
+	if v = judge(in[0], in[1]); v == nil {
+		v = r.sequence(in[0])
 	}
-	r.total += int64(h.length)
-	r.left, r.mask, r.turn, r.final, r.inFrame = h.length, h.mask, 0, h.final, true
+	if v != nil {
+		return h, 0, v
+	}
+	h, size, v = parseHeader(in)
+	if v == nil && size > 0 && !h.control() {
+		v = r.measure(h)
+	}
+	return h, size, v
+}
+
+// sequence checks that a frame may come now (RFC 6455 §5.4), and that it is compressed only where that makes sense (RFC 7692 §6).
+func (r *Reader) sequence(first byte) *Violation {
+	op := opcode(first & opcodeBits)
+	switch {
+	case op >= opClose:
+		return nil
+	case op == opContinuation && r.message == 0:
+		return ErrContinuation
+	case op != opContinuation && r.message != 0:
+		return ErrInterleaved
+	case first&rsv1Bit != 0 && (op == opContinuation || !r.deflate.On):
+		return ErrReserved
+	}
 	return nil
 }
 
-// payload gives what has come of the frame.
-func (r *reader) payload(buf []byte, credit int) (Event, int) {
-	if credit <= 0 {
-		return Event{}, 0
+// measure checks what the message has become with a frame against the limit.
+func (r *Reader) measure(h header) *Violation {
+	limit, so := r.engine.limit, r.size
+	if h.op() != opContinuation {
+		so = 0
 	}
-	most := len(buf)
-	if !r.packed {
-		most = min(most, credit)
+	if r.packed && r.message != 0 || h.first&rsv1Bit != 0 {
+		limit += limit/64 + 1024 // what does not compress becomes longer, by far less than that
 	}
-	n := int(min(uint64(most), r.left))
-	if n == 0 && r.left > 0 {
-		return Event{}, 0
+	if h.length > limit || so > limit-h.length {
+		return ErrTooLarge
 	}
-	unmask(buf[:n], r.mask, r.turn)
-	r.turn = (r.turn + uint8(n&3)) & 3
-	r.left -= uint64(n)
-	ev := Event{Kind: Part, Data: buf[:n], Message: r.message, More: true}
-	if r.left == 0 {
-		r.inFrame = false
-		if r.final {
-			r.message, ev.More = 0, false
-		}
-	}
-	return ev, n
+	return nil
 }
 
-// control makes an event of a control frame.
-func control(op opcode, payload []byte) (Event, *Error) {
-	switch op {
+// begin takes in the header of a data frame.
+func (r *Reader) begin(h header) {
+	if op := h.op(); op != opContinuation {
+		r.message = exchange.MessageKind(op)
+		r.packed = h.first&rsv1Bit != 0
+		r.size = 0
+		r.text = text{}
+	}
+	r.left, r.key, r.final = h.length, h.key, h.final()
+	r.size += h.length
+}
+
+// control takes a control frame, whose payload is all there.
+func (r *Reader) control(h header, p []byte) (ev Event, v *Violation) {
+	unmask(p, h.key)
+	switch h.op() {
 	case opPing:
-		return Event{Kind: Ping, Data: payload}, nil
+		return Event{Kind: Ping, Payload: p}, nil
 	case opPong:
-		return Event{Kind: Pong, Data: payload}, nil
+		return Event{Kind: Pong, Payload: p}, nil
 	}
-	ev := Event{Kind: Close, Code: exchange.CloseNoCode}
-	switch {
-	case len(payload) == 0:
-		return ev, nil
-	case len(payload) == 1:
-		return ev, errCloseLength
+	ev.Kind = Closed
+	ev.Code, ev.Payload, v = parseClose(p)
+	if v == nil {
+		r.Release()
 	}
-	ev.Code, ev.Data = exchange.CloseCode(binary.BigEndian.Uint16(payload)), payload[2:]
-	switch {
-	case !ValidCode(ev.Code):
-		return ev, errCloseCode
-	case !utf8.Valid(ev.Data):
-		return ev, errUTF8
+	return ev, v
+}
+
+// payload takes what is there of the frame's payload, up to a number of bytes, from in[n:].
+func (r *Reader) payload(in []byte, n, most int) []byte {
+	p := in[n:]
+	if uint64(len(p)) > r.left {
+		p = p[:r.left]
+	}
+	p = p[:min(len(p), most)]
+	r.key = unmask(p, r.key)
+	r.left -= uint64(len(p))
+	return p
+}
+
+// part passes on payload that is not compressed. Fragments that are there are moved together, so that a message in many small frames
+// makes as few parts as one in a single frame.
+func (r *Reader) part(in []byte, n, credit int) (int, Event, *Violation) {
+	start, end := n, n
+	for {
+		p := r.payload(in, n, credit-(end-start))
+		if n != end {
+			copy(in[end:], p)
+		}
+		n, end = n+len(p), end+len(p)
+		if r.left > 0 || r.final || end-start == credit {
+			break
+		}
+		h, size, v := r.header(in[n:])
+		if v != nil || size == 0 || h.control() {
+			break // it is for the next call
+		}
+		n += size
+		r.begin(h)
+	}
+	ev := Event{Kind: Part, Message: r.message, More: r.left > 0 || !r.final, Payload: in[start:end]}
+	if v := r.pass(ev); v != nil {
+		return n, Event{}, v
+	}
+	if ev.More && start == end {
+		return n, Event{}, nil // all frames so far were empty
+	}
+	return n, ev, nil
+}
+
+// pass does what is to be done with each part before it goes to the application.
+func (r *Reader) pass(ev Event) *Violation {
+	if ev.Message == exchange.Text && (!r.text.add(ev.Payload) || !ev.More && !r.text.whole()) {
+		return ErrText
+	}
+	if !ev.More {
+		r.message = 0
+	}
+	return nil
+}
+
+// gather takes payload of a compressed message, and goes over to its inflation when it is whole.
+func (r *Reader) gather(in []byte, n int) int {
+	if r.inflation == nil {
+		r.inflation = r.engine.takeInflation()
+	}
+	p := r.payload(in, n, math.MaxInt)
+	r.inflation.gathered = append(r.inflation.gathered, p...)
+	if r.left == 0 && r.final {
+		r.inflating = true
+		r.inflation.begin(r.engine)
+	}
+	return n + len(p)
+}
+
+// inflate goes on with a compressed message that is whole.
+func (r *Reader) inflate(credit int) (ev Event, v *Violation) {
+	i := r.inflation
+	if i.counting {
+		return Event{Kind: Working}, i.count(r.engine)
+	}
+	if credit <= 0 {
+		return Event{Kind: Blocked}, nil
+	}
+	p, done, v := i.read(r.engine, credit)
+	if v != nil {
+		return ev, v
+	}
+	if len(p) == 0 && !done {
+		return Event{Kind: Working}, nil
+	}
+	ev = Event{Kind: Part, Message: r.message, More: !done, Payload: p}
+	if v = r.pass(ev); v != nil {
+		return ev, v
+	}
+	if r.deflate.ClientTakeover {
+		i.history.add(p, r.deflate.ClientBits)
+	}
+	if done {
+		r.inflating = false
+		i.end(r.engine)
+		if !r.deflate.ClientTakeover {
+			i.release(r.engine)
+			r.inflation = nil
+		}
 	}
 	return ev, nil
-}
-
-// unmask takes the mask off p, whose first byte has the mask's byte number turn (RFC 6455 §5.3).
-func unmask(p []byte, mask [4]byte, turn uint8) {
-	var key [8]byte
-	for i := range key {
-		key[i] = mask[(int(turn)+i)&3]
-	}
-	k := binary.LittleEndian.Uint64(key[:])
-	for len(p) >= 32 {
-		binary.LittleEndian.PutUint64(p, binary.LittleEndian.Uint64(p)^k)
-		binary.LittleEndian.PutUint64(p[8:], binary.LittleEndian.Uint64(p[8:])^k)
-		binary.LittleEndian.PutUint64(p[16:], binary.LittleEndian.Uint64(p[16:])^k)
-		binary.LittleEndian.PutUint64(p[24:], binary.LittleEndian.Uint64(p[24:])^k)
-		p = p[32:]
-	}
-	for len(p) >= 8 {
-		binary.LittleEndian.PutUint64(p, binary.LittleEndian.Uint64(p)^k)
-		p = p[8:]
-	}
-	for i := range p {
-		p[i] ^= key[i]
-	}
 }

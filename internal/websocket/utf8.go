@@ -2,35 +2,49 @@ package websocket
 
 import "unicode/utf8"
 
-// validator checks UTF-8 that comes in parts. An error shows with the byte that makes it one.
-type validator struct {
-	carry [utf8.UTFMax]byte // the begin of a character
-	n     uint8
+// text checks that a row of parts is UTF-8 (RFC 6455 §8.1, RFC 3629). A part may end inside a character; what can't become one is
+// known at once.
+type text struct {
+	begun  [utf8.UTFMax - 1]byte // the first bytes of a character that is not all there
+	length uint8                 // of them
 }
 
-// write checks the next part.
-func (v *validator) write(p []byte) bool {
-	for v.n > 0 && len(p) > 0 {
-		v.carry[v.n] = p[0]
-		v.n++
-		p = p[1:]
-		if c := v.carry[:v.n]; utf8.FullRune(c) {
-			if !utf8.Valid(c) {
-				return false
-			}
-			v.n = 0
+// add tells whether p, behind what came before it, may still become valid.
+func (t *text) add(p []byte) bool {
+	if t.length > 0 {
+		n, ok := t.complete(p)
+		if !ok || t.length > 0 {
+			return ok
+		}
+		p = p[n:]
+	}
+	whole := len(p) - unfinished(p)
+	t.length = uint8(copy(t.begun[:], p[whole:]))
+	return utf8.Valid(p[:whole])
+}
+
+// complete goes on with the character that was begun, with n bytes of p. If they are too few, t.length stays above 0.
+func (t *text) complete(p []byte) (n int, ok bool) {
+	var c [utf8.UTFMax]byte
+	length := copy(c[:], t.begun[:t.length])
+	for n < len(p) {
+		c[length] = p[n]
+		n, length = n+1, length+1
+		if utf8.FullRune(c[:length]) { // or no rune at all
+			t.length = 0
+			_, size := utf8.DecodeRune(c[:length])
+			return n, size == length
 		}
 	}
-	whole := p[:len(p)-cutOff(p)]
-	v.n += uint8(copy(v.carry[v.n:], p[len(whole):]))
-	return utf8.Valid(whole)
+	t.length = uint8(copy(t.begun[:], c[:length]))
+	return n, true
 }
 
-// cutOff is how many bytes at the end of p begin a character that goes on behind it.
-func cutOff(p []byte) int {
+// unfinished is the number of bytes at the end of p that begin a character, without its end.
+func unfinished(p []byte) int {
 	for n := 1; n < utf8.UTFMax && n <= len(p); n++ {
-		if c := p[len(p)-n:]; utf8.RuneStart(c[0]) {
-			if utf8.FullRune(c) {
+		if c := p[len(p)-n]; utf8.RuneStart(c) {
+			if utf8.FullRune(p[len(p)-n:]) {
 				return 0
 			}
 			return n
@@ -39,9 +53,5 @@ func cutOff(p []byte) int {
 	return 0
 }
 
-// end reports whether the text is complete, and makes v ready for another.
-func (v *validator) end() bool {
-	whole := v.n == 0
-	v.n = 0
-	return whole
-}
+// whole tells whether no character is without its end.
+func (t *text) whole() bool { return t.length == 0 }

@@ -255,17 +255,18 @@ def test_threads_that_live_after_the_import_are_refused(preload: StartServer, tm
     assert f"error: can't preload `threaded_import:app`: {problem}: {name}\nhint: start them" in server.stderr.text()
 
 
-# spec: process 19
 @pytest.mark.parametrize("preloaded", [True, False])
 def test_a_thread_does_not_hold_up_the_end_of_a_failed_import(
     preload: StartServer, run: StartServer, tmp_path: Path, preloaded: bool
 ) -> None:
-    (tmp_path / "half.py").write_text("import threading\nthreading.Thread(target=threading.Event().wait).start()\nraise ValueError('half')\n")
+    thread = "import threading\nthreading.Thread(target=threading.Event().wait).start()\n"
+    (tmp_path / "half.py").write_text(thread + "raise ValueError('half')\n")
     server = (preload if preloaded else run)(target="half:app", app_dir=tmp_path, ready=False)
     assert server.wait() == 3
     assert "ValueError: half" in server.stderr.text()
 
 
+# spec: process 19
 def test_threads_that_have_ended_are_none(preload: StartServer, tmp_path: Path) -> None:
     more = "import threading\nt = threading.Thread(target=int)\nt.start()\nt.join()\n"
     (tmp_path / "joined.py").write_text(USES_ROUTES + "from app import app\n" + more)
