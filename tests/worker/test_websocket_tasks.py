@@ -60,17 +60,18 @@ def test_a_task_that_a_message_wakes_is_itself(worker):
 
 
 def test_a_message_steps_its_task_at_once(start):
-    """Within the callback that the doorbell has called: without another turn of the event loop."""
+    """Within the callback that takes frames from the links, not in one of its own."""
     worker = start("websocket:app").ready()
     socket = Socket(worker, "/called_by").accepted()
+    assert socket.receive() == "ready"
     worker.get("/log")
     socket.send("a")
     assert socket.receive() == "first"
     worker.get("/log")
     socket.send("b")
     alone, among_several = _log(worker, 2)
-    assert "on_doorbell" in alone
-    assert "on_doorbell" not in among_several
+    assert "AsyncLoop" in alone
+    assert "AsyncLoop" not in among_several
 
 
 def test_what_a_task_waits_on(worker):

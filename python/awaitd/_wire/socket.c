@@ -151,10 +151,10 @@ static int finish_assembly(Exchange *x, uint16_t form)
     return result;
 }
 
-/* Grants for an unfinished message that the application waits for. */
+/* Grants for an unfinished message, when the application waits and nothing is queued before it. */
 static void grant_assembly(Exchange *x)
 {
-    if (!x->assembly || x->first_in)
+    if (!x->assembly)
         return;
     uint32_t cost = x->assembly->cost;
     x->assembly->cost = 0;

@@ -301,17 +301,15 @@ async def denies_half(scope, receive, send):
 
 
 @case
-async def accepts_while_denying(scope, receive, send):
-    """An iterator of headers that sends."""
+async def accepts_twice(scope, receive, send):
+    """An iterator of headers that sends, given to the message that the query names."""
 
     def headers():
         send({"type": "websocket.accept"})
         yield (b"x-a", b"1")
 
     await receive()
-    LOG.append(await error_of(lambda: send({"type": "websocket.http.response.start", "status": 200, "headers": headers()})))
-    LOG.append(await error_of(lambda: send({"type": "websocket.accept", "headers": headers()})))
-    await send({"type": "websocket.close"})
+    LOG.append(await refusal(send, {"type": scope["query_string"].decode(), "status": 200, "headers": headers()}))
 
 
 @case
@@ -412,6 +410,9 @@ def handled_callback():
 @case
 async def called_by(scope, receive, send):
     await accept(receive, send)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(receive(), 0.001)  # of which nothing is left
+    await text(send, "ready")
     await receive()
     LOG.append(str(handled_callback()))
     await text(send, "first")
