@@ -75,7 +75,7 @@ func answerByPath(w net.Conn) {
 		body := "hello"
 		if strings.HasPrefix(string(b[:n]), "GET /slow ") {
 			time.Sleep(20 * time.Millisecond)
-			body = "slowy"
+			body = "later"
 		}
 		_, _ = io.WriteString(w, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"+body)
 	}
@@ -83,7 +83,7 @@ func answerByPath(w net.Conn) {
 
 func TestAMixHasLatenciesByPathAndChecksEachReply(t *testing.T) {
 	slow := filepath.Join(t.TempDir(), "slow")
-	if err := os.WriteFile(slow, []byte("slowy"), 0o600); err != nil {
+	if err := os.WriteFile(slow, []byte("later"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	r := runPlan(t, mixed(t), "-connections", "8", "-count", "200", "-also", "/slow,0.1,"+slow, "-seed", "3")
