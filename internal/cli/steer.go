@@ -133,7 +133,7 @@ func statusText(s *control.Status) string {
 		refused = append(refused, fmt.Sprintf("%d %s", s.Refused[kind], kind))
 	}
 	fmt.Fprintf(&b, "refused  %s\n\n", cmp.Or(strings.Join(refused, ", "), "nothing"))
-	rows := [][]string{{"worker", "pid", "state", "for", "interface", "python", "requests", "running", "late", "memory"}}
+	rows := [][]string{{"worker", "pid", "state", "for", "interface", "python", "requests", "running", "late", "sockets", "memory"}}
 	now := s.Started.Add(time.Duration(s.Uptime * float64(time.Second))) // by the server's clock
 	for _, w := range s.Workers {
 		kind := w.Interface
@@ -142,7 +142,8 @@ func statusText(s *control.Status) string {
 		}
 		rows = append(rows, []string{
 			w.Name, strconv.Itoa(w.PID), w.State, span(now.Sub(w.Started).Seconds()), cmp.Or(kind, "-"), cmp.Or(w.Python, "-"),
-			strconv.FormatInt(w.Requests, 10), strconv.FormatInt(w.Running, 10), strconv.FormatInt(w.Late, 10), bytesText(w.Memory),
+			strconv.FormatInt(w.Requests, 10), strconv.FormatInt(w.Running, 10), strconv.FormatInt(w.Late, 10),
+			strconv.FormatInt(w.Sockets, 10), bytesText(w.Memory),
 		})
 	}
 	writeColumns(&b, rows)

@@ -67,6 +67,7 @@ type Worker struct {
 	Requests  int64     `json:"requests"` // it was given
 	Running   int64     `json:"running"`  // requests it has
 	Late      int64     `json:"late"`     // of these, past their deadline
+	Sockets   int64     `json:"sockets"`  // WebSockets it has, besides
 	Started   time.Time `json:"started"`
 	Memory    int64     `json:"memory"`
 }

@@ -182,6 +182,7 @@ type Status struct {
 	Served  int64 // requests it was given
 	Running int64 // of these, those it has
 	Late    int64 // of these, past their deadline
+	Sockets int64 // WebSockets it has, besides
 	Since   time.Time
 }
 
@@ -191,7 +192,8 @@ func (p *Pool) Status() []Status {
 	for _, i := range p.roster.instances() {
 		all = append(all, Status{
 			Name: i.target.Name, PID: i.process.PID(), State: i.process.State(), Info: i.process.Info(),
-			Served: i.target.Served(), Running: i.target.Running(), Late: i.target.Late(), Since: i.since,
+			Served: i.target.Served(), Running: i.target.Running(), Late: i.target.Late(),
+			Sockets: i.target.Sockets(), Since: i.since,
 		})
 	}
 	return all
