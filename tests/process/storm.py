@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import time
+from bisect import bisect
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -152,6 +153,17 @@ def deaths(server: Server, hits: dict[int, list[float]]) -> dict[int, list[float
     for when, pid in _DEATH.findall(server.stderr.text()):
         times[int(pid)].append(datetime.fromisoformat(when).timestamp())
     return times
+
+
+def overtaken(requests: list[Request]) -> list[int]:
+    """Of each request, how many were sent after it and had ended before it."""
+    ended: list[float] = []  # when those were sent that have ended, in order
+    counts = []
+    for r in sorted(requests, key=lambda r: r.ended):
+        at = bisect(ended, r.sent)
+        counts.append(len(ended) - at)
+        ended.insert(at, r.sent)
+    return counts
 
 
 def audit(

@@ -1,6 +1,7 @@
 """An application whose requests are told apart, over ASGI and WSGI: what internal/tools/ledger asks for.
 
 Before it does anything for a request it writes the request's id, its own process id and the time to the file that STARTS names.
+While there is a file `HELD.hold`, its import meets the test at the named pipe HELD.
 """
 
 import asyncio
@@ -10,6 +11,8 @@ import zlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
+
+from app import meet
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -99,3 +102,7 @@ def wsgi(environ: dict[str, Any], start_response: Callable[..., object]) -> Iter
             answer = pieces(query["id"], int(query["n"]))
     start_response("200 OK", [("content-type", "text/plain")])
     return answer
+
+
+if (pipe := os.environ.get("HELD")) and os.path.exists(pipe + ".hold"):
+    meet(pipe)

@@ -19,6 +19,8 @@ import pytest
 
 import storm
 from harness import ROOT, Server, StartServer, alive, cpu_seconds, descriptors, eventually, family, resident
+from meeting import blocked, release
+from test_control import tell
 
 SECONDS = float(os.environ.get("FAULT_SECONDS", "10"))
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "1"))
@@ -43,8 +45,8 @@ def storm_run(run: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """`storm_run("asgi", "--workers", "2")` starts stormy.py; every line of the log is kept."""
     monkeypatch.setattr("harness.KEEP_LINES", 1_000_000)
 
-    def start(interface: str, *options: str) -> Server:
-        return run("--no-access-log", *options, target=f"stormy:{interface}", STARTS=str(tmp_path / "starts"))
+    def start(interface: str, *options: str, **env: str) -> Server:
+        return run("--no-access-log", *options, target=f"stormy:{interface}", STARTS=str(tmp_path / "starts"), **env)
 
     return start
 
@@ -173,6 +175,55 @@ def test_no_request_fails_while_workers_are_replaced_again_and_again(
     assert reloads >= 3
     assert summary["outcomes"] == {"200": 50000}, summary
     assert not storm.audit(generator.requests(), storm.read_starts(tmp_path / "starts"), {}, 0, "")
+    assert server.stop() == 0
+
+
+# spec: process 5
+@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
+def test_no_request_waits_for_the_worker_that_replaces_a_dead_one(
+    storm_run: StartServer, ledger: Path, tmp_path: Path, pipe: Path, interface: str
+) -> None:
+    """The p99, without a clock: by how many requests one is overtaken. The new worker is held up in its import until thousands
+    have been answered: whoever waited for it would be overtaken by all of them. When it is ready it takes its share."""
+    file, control, connections, held = tmp_path / "starts", tmp_path / "control", 16, 5000
+    options = ["--workers", "2", "--control", str(control), *(["--threads", "4"] if interface == "wsgi" else [])]
+    server = storm_run(interface, *options, HELD=str(pipe))
+    generator = storm.Generator(ledger, server, tmp_path, "-connections", str(connections), "-closing", "0", "-mix", "hello=1")
+
+    def answered(more: int) -> None:
+        """Waits for more requests to be started; most of those before are answered then."""
+        enough = file.read_bytes().count(b"\n") + more if file.exists() else more
+        eventually(lambda: file.exists() and file.read_bytes().count(b"\n") >= enough, 60)
+
+    answered(2000)
+    victim, other = family(server.pid)[1:]
+    Path(f"{pipe}.hold").touch()
+    killed = time.time()
+    os.kill(victim, signal.SIGKILL)
+    blocked(pipe)
+    answered(held)
+    assert sorted(worker["state"] for worker in tell(control)["workers"]) == ["booting", "ready"]
+    release(pipe)
+    new = eventually(lambda: {w["pid"] for w in tell(control)["workers"] if w["state"] == "ready"} - {other}, 60).pop()
+    ready = time.time()
+    answered(4000)
+    generator.process.terminate()
+    summary = generator.finish(60)
+    eventually(lambda: tell(control)["queue"] == 0)
+
+    starts, requests = storm.read_starts(file), generator.requests()
+    claimed = 4 if interface == "wsgi" else 1
+    assert not storm.audit(requests, starts, {victim: [killed]}, claimed, "")
+    assert summary["outcomes"].get("502", 0) <= connections
+    assert max(storm.overtaken(requests)) < held
+    for begin, end, pids in ((0, killed, {victim, other}), (killed, ready, {other}), (ready, time.time(), {other, new})):
+        phase = [r for r in requests if r.outcome == "200" and begin < r.sent and r.ended < end]
+        overtaken = sorted(storm.overtaken(phase))
+        p99 = overtaken[len(overtaken) * 99 // 100]
+        print(len(phase), "requests, overtaken by", overtaken[len(overtaken) // 2], p99, overtaken[-1])
+        assert len(phase) > 1000
+        assert p99 <= 16 * connections
+        assert pids <= {start.pid for r in phase for start in starts[r.id]}
     assert server.stop() == 0
 
 
