@@ -17,11 +17,11 @@ unit: .venv/test develop  ## Go's tests, the accelerator's, the build's
 	python -m pytest -q tests/worker tests/packaging tests/launch
 	python -m pytest -q bench/tests
 
-e2e: .venv/test develop  ## the real binary with real workers and a browser
+e2e: .venv/test develop  ## the real binary with real workers and a browser; FAULT_ROUNDS=10: ten storms, ten seeds
 	tests/debian.sh chromium chromium-driver nginx
 	python -m pytest -q tests/http tests/process tests/listen tests/proxies tests/e2e
 
-fault: .venv/test develop  ## workers that die, stop and hang under load, for FAULT_SECONDS; FAULT_SEED repeats a run
+fault: .venv/test develop  ## workers that die, stop and hang under load for FAULT_SECONDS, FAULT_ROUNDS times, from FAULT_SEED on
 	FAULT_SECONDS=$(or $(FAULT_SECONDS),60) python -m pytest -q -s tests/process/test_fault.py
 
 frameworks: .venv/test develop  ## the same assertions over 17 frameworks, in an environment of their own

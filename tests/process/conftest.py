@@ -31,3 +31,10 @@ def run(launch: StartServer, tmp_path: Path) -> StartServer:
         return server
 
     return start
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What came of each storm, and how to have it again."""
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.getreports(outcome)]
+    for line in (value for report in reports for name, value in report.user_properties if name == "storm"):
+        terminalreporter.write_line(line)

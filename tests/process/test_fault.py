@@ -12,6 +12,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -79,7 +80,12 @@ def rests(pid: int) -> bool:
 @pytest.mark.parametrize("round_", range(ROUNDS))
 @pytest.mark.parametrize("interface", ["asgi", "wsgi"])
 def test_every_request_ends_once_and_for_a_reason(
-    storm_run: StartServer, ledger: Path, tmp_path: Path, interface: str, round_: int
+    storm_run: StartServer,
+    ledger: Path,
+    tmp_path: Path,
+    interface: str,
+    round_: int,
+    record_property: Callable[[str, object], None],
 ) -> None:
     seed = SEED + round_
     print(f"FAULT_SEED={seed} FAULT_SECONDS={SECONDS:g}")
@@ -100,7 +106,9 @@ def test_every_request_ends_once_and_for_a_reason(
         chaos.rage(SECONDS)
     finally:
         summary = generator.finish(60)
-    print(workers, "workers", reactors, "reactors", dict(chaos.done), summary["outcomes"], summary["notes"])
+    books = f"{workers} workers, {reactors} reactors, {dict(sorted(chaos.done.items()))}, {summary['outcomes']}"
+    print(books, summary["notes"])
+    record_property("storm", f"FAULT_SEED={seed} FAULT_SECONDS={SECONDS:g} {interface}: {books}")
     assert summary["open"] == 0
     assert sum(summary["outcomes"].values()) == summary["sent"]
 

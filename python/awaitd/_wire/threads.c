@@ -348,10 +348,8 @@ static int serve_one(ThreadLoop *l, int extra, PyObject *on_extra)
     Call *c = take(l);
     if (c)
         return run(l, c);
-    if (PyErr_Occurred())
+    if (PyErr_Occurred() || (l->on_idle && check_idle(l) < 0)) /* what was left may have been revoked: nobody runs it */
         return -1;
-    if (l->on_idle && check_idle(l) < 0) /* all that lay in the rings may have been revoked requests, which nobody runs */
-        PyErr_WriteUnraisable((PyObject *)l);
     bool interrupted;
     Py_BEGIN_ALLOW_THREADS interrupted = wait_request(l, extra);
     Py_END_ALLOW_THREADS return interrupted ? attend(on_extra) : 0;
