@@ -21,7 +21,7 @@ e2e: .venv/test develop  ## the real binary with real workers and a browser; FAU
 	tests/debian.sh chromium chromium-driver nginx
 	python -m pytest -q tests/http tests/process tests/listen tests/proxies tests/e2e
 
-fault: .venv/test develop  ## workers that die, stop and hang under load for FAULT_SECONDS, FAULT_ROUNDS times, from FAULT_SEED on
+fault: .venv/test develop  ## workers that die, stop and hang under load, FAULT_SECONDS long, FAULT_ROUNDS times
 	FAULT_SECONDS=$(or $(FAULT_SECONDS),60) python -m pytest -q -s tests/process/test_fault.py
 
 frameworks: .venv/test develop  ## the same assertions over 17 frameworks, in an environment of their own

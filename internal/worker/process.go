@@ -173,7 +173,7 @@ func (p *Process) hear(m *message) error {
 	case "hello":
 		return p.hearHello(&m.hello)
 	case "ready":
-		if !p.enter(Ready) {
+		if !p.enter(saidReady) {
 			return errors.New("it said ready out of turn")
 		}
 		p.mu.Lock()
@@ -227,7 +227,7 @@ func (p *Process) drained() {
 
 // hearHello checks the versions and sends the setup.
 func (p *Process) hearHello(h *hello) error {
-	if !p.enter(Booting) {
+	if !p.enter(saidHello) {
 		return errors.New("it said hello twice")
 	}
 	p.early.Open()
@@ -303,24 +303,14 @@ func (p *Process) wait(heard <-chan struct{}) {
 	_ = p.stacks.r.Close()
 	p.mu.Lock()
 	p.status = how
-	if p.killed == "" && how.clean() && p.report == nil && p.state == Draining {
-		p.state = Stopped
-	} else {
-		p.state = Failed
-	}
+	well := p.killed == "" && how.clean() && p.report == nil
 	p.mu.Unlock()
-	close(p.Done)
-}
-
-// enter changes the state, if the table of states allows it.
-func (p *Process) enter(s State) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.state.may(s) {
-		return false
+	if well {
+		p.enter(endedWell)
+	} else {
+		p.enter(endedOtherwise)
 	}
-	p.state = s
-	return true
+	close(p.Done)
 }
 
 // State returns the worker's state.
@@ -342,14 +332,14 @@ func (p *Process) PID() int { return p.child.pid }
 
 // Drain tells the worker that nothing new will come.
 func (p *Process) Drain() {
-	if p.enter(Draining) {
+	if p.enter(toldToEnd) {
 		_ = p.control.simple("drain")
 	}
 }
 
 // Stop has the worker run the lifespan shutdown and exit. What still runs in it is cancelled.
 func (p *Process) Stop() {
-	p.enter(Draining)
+	p.enter(toldToEnd)
 	_ = p.control.simple("stop")
 }
 

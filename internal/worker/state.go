@@ -36,22 +36,39 @@ func (s State) String() string {
 	return "unknown"
 }
 
-// next holds the states that may follow each state.
-var next = [...][]State{
-	Starting: {Booting, Stopped, Failed},
-	Booting:  {Ready, Stopped, Failed},
-	Ready:    {Draining, Stopped, Failed},
-	Draining: {Stopped, Failed},
-	Stopped:  {},
-	Failed:   {},
+// event is what changes a worker's state.
+type event uint8
+
+const (
+	saidHello event = iota
+	saidReady
+	toldToEnd // that nothing new comes, or to stop
+	endedWell // by itself, and without a complaint
+	endedOtherwise
+	events
+)
+
+// never: an event that may not happen in a state.
+const never = State(0xff)
+
+// next is what each event makes of each state.
+var next = [...][events]State{
+	//         saidHello, saidReady, toldToEnd, endedWell, endedOtherwise
+	Starting: {Booting, never, never, Failed, Failed},
+	Booting:  {never, Ready, never, Failed, Failed},
+	Ready:    {never, never, Draining, Failed, Failed},
+	Draining: {never, never, never, Stopped, Failed},
+	Stopped:  {never, never, never, never, never},
+	Failed:   {never, never, never, never, never},
 }
 
-// may says whether to may follow s.
-func (s State) may(to State) bool {
-	for _, n := range next[s] {
-		if n == to {
-			return true
-		}
+// enter changes the state as an event does. It reports false if that may not happen now.
+func (p *Process) enter(e event) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	to := next[p.state][e]
+	if to != never {
+		p.state = to
 	}
-	return false
+	return to != never
 }

@@ -16,42 +16,6 @@ import (
 	"github.com/awaitd/awaitd/internal/fault"
 )
 
-func TestEveryStateHasANameAndARowInTheTable(t *testing.T) {
-	names := map[string]bool{}
-	for s := range State(len(next)) {
-		if s.String() == "unknown" || names[s.String()] {
-			t.Errorf("state %d is called %q", s, s)
-		}
-		names[s.String()] = true
-	}
-	if State(len(next)).String() != "unknown" {
-		t.Error("a state has a name but no row in the table")
-	}
-}
-
-func TestAWorkersLifeGoesForwardOnly(t *testing.T) {
-	for from := range State(len(next)) {
-		for to := range State(len(next)) {
-			if from.may(to) && to <= from {
-				t.Errorf("%v may become %v", from, to)
-			}
-		}
-		if ended := from == Stopped || from == Failed; from.may(Failed) == ended {
-			t.Errorf("%v may become failed: %v", from, !ended)
-		}
-	}
-	for _, life := range [][]State{{Starting, Booting, Ready, Draining, Stopped}, {Booting, Failed}, {Ready, Failed}, {Draining, Failed}} {
-		for i := range life[1:] {
-			if !life[i].may(life[i+1]) {
-				t.Errorf("%v can't become %v", life[i], life[i+1])
-			}
-		}
-	}
-	if Starting.may(Ready) || Booting.may(Draining) {
-		t.Error("a state can be left out")
-	}
-}
-
 // pieces is a reader that gives one piece at each read.
 type pieces struct{ left []string }
 

@@ -90,7 +90,7 @@ func (p *Process) hearZygote(m *message) error {
 	case "hello":
 		return p.hearHello(&m.hello)
 	case "preloaded":
-		if !p.enter(Ready) {
+		if !p.enter(saidReady) {
 			return errors.New("it said preloaded out of turn")
 		}
 		close(p.Ready)
