@@ -169,11 +169,26 @@ async def ws_pour(s: Socket) -> None:
     """Sends `messages` of `size` bytes; its count is how many `await send` have returned."""
     await s.accept()
     block = bytes(int(s.query["size"]))
-    for n in range(int(s.query["messages"])):
-        await s.send(n.to_bytes(4) + block)
-        s.count()
+    try:
+        for n in range(int(s.query["messages"])):
+            await s.send(n.to_bytes(4) + block)
+            s.count()
+    except OSError as error:
+        s.note(type(error).__name__)
     async for _ in s.messages():
         pass
+
+
+async def ws_tick(s: Socket) -> None:
+    """Sends, every 50 ms."""
+    await s.accept()
+    try:
+        while True:
+            await s.send("tick")
+            await asyncio.sleep(0.05)
+    except OSError:
+        message = await s.receive()
+        s.note(f"{message['code']} {message['reason']!r}")
 
 
 async def ws_both(s: Socket) -> None:
