@@ -22,6 +22,10 @@ def packed(*parts: bytes) -> bytes:
     return (whole + packer.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
 
+def unpacked(payload: bytes, bits: int = 15) -> bytes:
+    return zlib.decompressobj(wbits=-bits).decompress(payload + b"\0\0\xff\xff")
+
+
 @pytest.fixture(scope="module")
 def with_takeover(start_server: StartServer) -> Server:
     return start_server("app:app", HERE, "--no-access-log", "--ws-context-takeover")
@@ -38,7 +42,7 @@ def test_without_takeover_by_default(server: Server) -> None:
             found = s.frame()
             assert found.packed
             assert len(found.payload) < 200
-            assert zlib.decompress(found.payload + b"\0\0\xff\xff", wbits=-15) == text
+            assert unpacked(found.payload) == text
 
 
 # spec: websocket 2
@@ -71,7 +75,7 @@ def test_the_parameters_that_are_asked_for(with_takeover: Server, offer: str, pa
         while not found.fin:
             found = s.frame()
             whole += found.payload
-        assert zlib.decompress(whole + b"\0\0\xff\xff", wbits=-bits) == text
+        assert unpacked(whole, bits) == text
 
 
 # spec: websocket 2

@@ -1,0 +1,166 @@
+"""WebSockets and the lives of workers: stop, reload, recycling, a crash, and who gets the next one."""
+
+import os
+import re
+import signal
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from harness import Server, StartServer, eventually, family
+from rawhttp import Connection, fetch
+from rawsocket import PING, WebSocket
+
+HERE = Path(__file__).parent
+RESTART = (1012, "service restart")
+
+
+def opened(stack: ExitStack, server: Server, n: int, target: str = "/echo") -> list[WebSocket]:
+    found = []
+    for i in range(n):
+        s = stack.enter_context(WebSocket(server, f"{target}?note=s{i}"))
+        assert s.send("in").receive() == "in"
+        found.append(s)
+    return found
+
+
+# spec: websocket 7
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("answers", [True, False])
+def test_stop(run: StartServer, workers: int, answers: bool) -> None:
+    server = run("--workers", str(workers), "--timeout-graceful-shutdown", "4")
+    with ExitStack() as stack:
+        sockets = opened(stack, server, 6)
+        server.process.send_signal(signal.SIGTERM)
+        for s in sockets:
+            assert s.closed() == RESTART
+            if answers:
+                s.close(1012)
+                assert s.ended()
+        assert server.wait(8) == 0
+    said = server.stderr.text()
+    for i in range(6):
+        assert f"s{i}: 1012 'service restart'" in said
+    assert said.count("lifespan: shutdown") == workers
+    if workers == 1:
+        assert said.rindex("1012") < said.index("lifespan: shutdown")
+    assert "killed" not in said
+
+
+# spec: websocket 7
+def test_an_application_that_does_not_leave_at_stop(run: StartServer) -> None:
+    server = run("--timeout-graceful-shutdown", "1")
+    with WebSocket(server, "/slow?note=stays&gate=never") as s:
+        server.wait_for("stays: accepted")
+        server.process.send_signal(signal.SIGTERM)
+        assert s.closed() == RESTART
+        server.wait(8)
+
+
+# spec: websocket 7
+def test_a_handshake_that_waits_at_stop(run: StartServer) -> None:
+    """It is a request: the application may still answer it, within the grace, and is then closed."""
+    server = run("--timeout-graceful-shutdown", "5")
+    with Connection(server) as connection, Connection(server) as other:
+        other.get("/hello")
+        from rawsocket import handshake
+
+        connection.send(handshake("/late?note=late&gate=late"))
+        server.wait_for("late: waits")
+        server.process.send_signal(signal.SIGTERM)
+        server.wait_for("stopping")
+        assert connection.rest()[:12] in (b"", b"HTTP/1.1 101", b"HTTP/1.1 503")
+        server.wait(10)
+
+
+# spec: websocket 7
+@pytest.mark.parametrize("workers", [1, 2])
+def test_reload(run: StartServer, workers: int) -> None:
+    server = run("--workers", str(workers))
+    with ExitStack() as stack:
+        sockets = opened(stack, server, 4, "/echo")
+        server.process.send_signal(signal.SIGHUP)
+        for s in sockets:
+            assert s.closed() == RESTART
+            s.close(1012)
+            assert s.ended()
+        server.wait_for("reloaded after=")
+        for i in range(4):
+            server.wait_for(f"s{i}: 1012 'service restart'")
+        opened(stack, server, 2)
+    assert server.stop() == 0
+    assert "killed" not in server.stderr.text()
+
+
+# spec: websocket 7
+def test_recycling(run: StartServer) -> None:
+    server = run("--max-requests", "10", "--max-requests-jitter", "0")
+    with ExitStack() as stack:
+        (s,) = opened(stack, server, 1)
+        first = fetch(server, "/pid").text
+        eventually(lambda: fetch(server, "/pid").text != first)
+        assert s.closed() == RESTART
+        s.close(1012)
+        assert s.ended()
+        server.wait_for("s0: 1012 'service restart'")
+        opened(stack, server, 1)
+    assert server.stop() == 0
+    assert "killed" not in server.stderr.text()
+
+
+# spec: websocket 5
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_that_is_killed(run: StartServer, workers: int) -> None:
+    server = run("--workers", str(workers))
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(WebSocket(server, "/pid")) for _ in range(6)]
+        pids = [str(s.receive()) for s in sockets]
+        os.kill(int(pids[0]), signal.SIGKILL)
+        for s, pid in zip(sockets, pids, strict=True):
+            if pid == pids[0]:
+                assert s.closed()[0] == 1011
+                s.close(1011)
+                assert s.ended()
+            else:
+                assert s.send("still here").receive() == "still here"
+        eventually(lambda: len(family(server.pid)) == 1 + workers and fetch(server, "/hello").status == 200)
+        opened(stack, server, 2)
+    assert server.stop() == 0
+
+
+def test_several_workers_share_them_evenly(run: StartServer) -> None:
+    server = run("--workers", "2")
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(WebSocket(server, "/pid")) for _ in range(40)]
+        shares = Counter(s.receive() for s in sockets)
+        assert sorted(shares.values()) == [20, 20]
+        gone = next(iter(shares))
+        assert server.stop() == 0, gone
+
+
+def test_accepted_ones_do_not_count_as_requests_at_once(run: StartServer) -> None:
+    server = run("--limit-concurrency", "2")
+    with ExitStack() as stack:
+        sockets = opened(stack, server, 20)
+        with Connection(server) as a, Connection(server) as b:
+            assert a.get("/hello").text == b.get("/hello").text == "hello"
+        for s in sockets:
+            assert s.send("still").receive() == "still"
+            s.close()
+            assert s.closed() == (1000, "")
+        assert fetch(server, "/hello").text == "hello"
+    assert server.stop() == 0
+
+
+def test_an_idle_one_is_not_a_request_that_takes_too_long(run: StartServer) -> None:
+    """--timeout-request, --timeout-keep-alive and --timeout-body end at the handshake; the access log has it with 101."""
+    server = run("--timeout-request", "0.3", "--timeout-keep-alive", "0.3", "--timeout-body", "0.3", "--ws-ping-interval", "1", "--access-log")
+    with WebSocket(server, "/echo") as s:
+        assert s.frame().opcode == PING
+        assert s.send("a").receive() == "a"
+        s.close()
+        assert s.closed() == (1000, "")
+    assert server.stop() == 0
+    assert re.search(r'"GET /echo[^"]*" 101 ', server.stdout.text()), server.stdout.text()
