@@ -3,41 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import gc
 import json
 import sys
 import threading
 import time
 
+import asgi_tasks  # noqa: F401 (its functions are cases, too)
+from cases import CASES, GATES, LOG, case, error_of, new_gate, reply
+
 import awaitd
-
-CASES = {}
-LOG = []
-VARIABLE = contextvars.ContextVar("variable", default="unset")
-
-
-def case(function):
-    CASES["/" + function.__name__] = function
-    return function
 
 
 async def app(scope, receive, send):
     if scope["type"] == "http":
         await CASES[scope["path"]](scope, receive, send)
-
-
-async def reply(send, value, status=200):
-    await send({"type": "http.response.start", "status": status})
-    await send({"type": "http.response.body", "body": value if isinstance(value, bytes) else json.dumps(value).encode()})
-
-
-async def error_of(awaitable_maker):
-    try:
-        await awaitable_maker()
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return "nothing raised"
 
 
 @case
@@ -76,8 +55,7 @@ async def lengths(scope, receive, send):
 @case
 async def gated_read(scope, receive, send):
     """Reads one message for each request to /gate."""
-    global gate
-    gate = asyncio.Event()
+    gate = new_gate()
     await send({"type": "http.response.start", "status": 200})
     more = True
     while more:
@@ -89,12 +67,9 @@ async def gated_read(scope, receive, send):
     await send({"type": "http.response.body"})
 
 
-gate = None
-
-
 @case
 async def open_gate(scope, receive, send):
-    gate.set()
+    GATES[0].set()
     await reply(send, b"")
 
 
@@ -359,148 +334,6 @@ async def scope_of(scope, receive, send):
 
 
 CASES["/caf\u00e9/a b"] = CASES["//..//\ufffd"] = CASES["/a/b%2Fc"] = CASES["/api/scope_of"] = scope_of
-
-
-@case
-async def task(scope, receive, send):
-    """What kind of task runs this, and whether it starts in its own context."""
-    current = asyncio.current_task()
-    before = VARIABLE.get()
-    VARIABLE.set("leaked")
-    async with asyncio.timeout(5):
-        await asyncio.sleep(0)
-    frame = getattr(current.get_coro(), "cr_frame", None)
-    await reply(send, [isinstance(current, asyncio.Task), before, frame and frame.f_code.co_name])
-
-
-@case
-async def eager(scope, receive, send):
-    """Turns of the event loop between the start of the request and its first callback: 0 if it started eagerly."""
-    turns = []
-    asyncio.get_running_loop().call_soon(turns.append, 1)
-    await send({"type": "http.response.start", "status": 200})
-    await send({"type": "http.response.body", "body": b"%d" % len(turns)})
-    LOG.append("call_soon" in vars(asyncio.get_running_loop()))
-
-
-WAITING = []
-
-
-@case
-async def among_tasks(scope, receive, send):
-    """Is this task among all tasks, before and after it has waited? Is asyncio's set as it was?"""
-    me = asyncio.current_task()
-    seen = [me in asyncio.all_tasks()]
-    await asyncio.sleep(0)
-    seen.append(me in asyncio.all_tasks())
-    await reply(send, json.dumps([*seen, "add" in vars(getattr(asyncio.tasks, "_all_tasks", asyncio))]).encode())
-
-
-@case
-async def tasks_while_iterated(scope, receive, send):
-    """Holds the set of all tasks in an iteration that later requests happen in."""
-    if not WAITING:
-        WAITING.append(iter(asyncio.tasks._all_tasks))
-        next(WAITING[0])
-        await reply(send, b"")
-    else:
-        WAITING.pop().close()
-        gc.collect()
-        await asyncio.sleep(0)
-        done = [t for t in asyncio.tasks._all_tasks if t.done() and t.get_name() != "lifespan"]
-        await reply(send, b"%d" % len(done))
-
-
-class Garbage:
-    """Schedules tasks and callbacks when it is collected."""
-
-    def __init__(self):
-        self.me = self
-
-    def __del__(self):
-        loop = asyncio.get_running_loop()
-        loop.call_soon(LOG.append, "callback")
-        loop.create_task(Garbage.work())  # noqa: RUF006 (garbage, on purpose)
-
-    @staticmethod
-    async def work():
-        LOG.append("task")
-
-
-@case
-async def garbage(scope, receive, send):
-    """Makes garbage whose finalizers use the loop, and a collector that runs at every allocation."""
-    for _ in range(20):
-        Garbage()
-    gc.set_threshold(1)
-    await reply(send, b"")
-
-
-@case
-async def cancelled(scope, receive, send):
-    try:
-        await asyncio.sleep(60)
-    except asyncio.CancelledError:
-        LOG.append("cancelled")
-        raise
-
-
-@case
-async def cleans_up(scope, receive, send):
-    """Takes its time to end, and an exception that is not quiet either."""
-    global gate
-    gate = asyncio.Event()
-    try:
-        await asyncio.sleep(60)
-    except asyncio.CancelledError:
-        await gate.wait()
-        try:
-            await send({"type": "http.response.start", "status": 200})
-        except OSError as error:
-            LOG.append(str(error))
-        LOG.append("cleaned up")
-
-
-@case
-async def background(scope, receive, send):
-    """Goes on after the response until /open_gate."""
-    global gate
-    gate = asyncio.Event()
-    await reply(send, b"early")
-    await gate.wait()
-    LOG.append("background done")
-
-
-@case
-async def collectable(scope, receive, send):
-    """Only the server holds this task: a collection must not take it."""
-    await asyncio.get_running_loop().create_future()
-
-
-@case
-async def collect(scope, receive, send):
-    gc.collect()
-    await reply(send, b"")
-
-
-@case
-async def exit(scope, receive, send):
-    sys.exit(7)
-
-
-@case
-async def exit_later(scope, receive, send):
-    await asyncio.sleep(0)
-    sys.exit(7)
-
-
-class Ending(BaseException):
-    """What neither asyncio nor an application's `except Exception` catches."""
-
-
-@case
-async def raise_base(scope, receive, send):
-    raise Ending("of all")
 
 
 @case
