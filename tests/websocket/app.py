@@ -104,6 +104,14 @@ async def ws_late(s: Socket) -> None:
     await ws_echo(s)
 
 
+async def ws_file(s: Socket) -> None:
+    """Accepts once there is a file, then echoes."""
+    s.note("waits")
+    while not os.path.exists(s.query["file"]):
+        await asyncio.sleep(0.02)
+    await ws_echo(s)
+
+
 async def ws_left(s: Socket) -> None:
     """Waits for the end of a client that it has not accepted; then accepts."""
     await s.receive()
