@@ -30,6 +30,9 @@ func (l *link) handleAccept(s *stream, f wire.Frame) error {
 	s.socket = noSocket{}
 	if socket := s.responder.(exchange.Upgrader).Accept(&e.acceptance); s.state != over { // the client may have left just now
 		s.socket, s.responder = socket, nil
+		if l.target.draining.Load() {
+			l.closeSocket(s)
+		}
 	}
 	e.freed()
 	return nil
@@ -163,10 +166,14 @@ var restarting = []byte("service restart")
 func (l *link) closeSockets() {
 	for i := range l.slots {
 		if s := l.slots[i].s; s != nil && s.accepted() {
-			l.send(wire.Header{
-				Stream: s.id, Type: wire.Close, Aux: uint16(exchange.CloseRestarting), Length: uint32(len(restarting)),
-			}, restarting)
-			s.shut(exchange.CloseRestarting, restarting)
+			l.closeSocket(s)
 		}
 	}
+}
+
+func (l *link) closeSocket(s *stream) {
+	l.send(wire.Header{
+		Stream: s.id, Type: wire.Close, Aux: uint16(exchange.CloseRestarting), Length: uint32(len(restarting)),
+	}, restarting)
+	s.shut(exchange.CloseRestarting, restarting)
 }

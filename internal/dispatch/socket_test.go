@@ -175,6 +175,25 @@ func TestWebSocketsEndWithTheirWorker(t *testing.T) {
 	}
 }
 
+func TestAWebSocketThatIsAcceptedByAWorkerThatIsAboutToGo(t *testing.T) {
+	s := newSetting(t, 1)
+	w := s.worker("w", 10)
+	c := s.openAs(0, "ws", exchange.WebSocket)
+	s.turn()
+	r := w.ends[0].take()
+	w.target.draining.Store(true)
+	s.endpoints[0].withdraw(w.ends[0].link)
+	w.ends[0].send(acceptFrame(r.id, ""))
+	s.turn()
+	if w.ends[0].take(); c.socket.closed != exchange.CloseRestarting || r.closed != exchange.CloseRestarting {
+		t.Errorf("the client is told %d, the application %d", c.socket.closed, r.closed)
+	}
+	s.atRest()
+	if n := w.target.Sockets(); n != 0 {
+		t.Errorf("%d sockets", n)
+	}
+}
+
 func TestAClientMayLeaveWhileItsWebSocketIsAccepted(t *testing.T) {
 	s := newSetting(t, 1)
 	w := s.worker("w", 10)

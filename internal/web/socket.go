@@ -78,6 +78,10 @@ func (x *httpExchange) Accept(a *exchange.Acceptance) exchange.Socket {
 	c.release()
 	c.Speak(k)
 	c.Send(out, nil, "")
+	if c.s.draining {
+		k.leave()
+		return k
+	}
 	k.pingTimer()
 	k.resumeLater() // the client may have gone on without waiting for the answer
 	return k
