@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from harness import ROOT, Server, StartServer, eventually
 from rawhttp import Connection, fetch
@@ -41,7 +43,6 @@ def blocks() -> dict[str, str]:
 
 BLOCKS = blocks()
 ALONE = {"asgi_2"}  # has a server of its own
-WORKER_ONLY = {"websocket", "websocket_http_response"}  # run by tests/worker/test_websocket.py, until servers speak WebSocket
 Check = Callable[[Server], None]
 checks: dict[str, Check] = {}
 
@@ -62,13 +63,13 @@ def server(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) 
 
 
 # spec: http 20
-@pytest.mark.parametrize("name", sorted(BLOCKS.keys() - ALONE - WORKER_ONLY))
+@pytest.mark.parametrize("name", sorted(BLOCKS.keys() - ALONE))
 def test_an_example(server: Server, name: str) -> None:
     checks[name](server)
 
 
 def test_every_check_has_its_example() -> None:
-    assert checks.keys() | ALONE | WORKER_ONLY == BLOCKS.keys()
+    assert checks.keys() | ALONE == BLOCKS.keys()
 
 
 def shape(value: Any) -> Any:
@@ -151,6 +152,25 @@ def http_response_zerocopysend(server: Server) -> None:
 def http_response_debug(server: Server) -> None:
     assert fetch(server, "/http_response_debug").text == "hello"
     server.wait_for(r"debug: from ASGI application \[id \w{16}\]: \{'template': 'index.html', 'context': \{'user': 7\}\}$")
+
+
+# spec: websocket 10
+@check
+def websocket(server: Server) -> None:
+    with connect(server.url.replace("http", "ws") + "/websocket", subprotocols=["chat", "other"]) as client:
+        assert client.subprotocol == "chat"
+        for message in ("hello", b"hello"):
+            client.send(message)
+            assert client.recv() == message
+
+
+# spec: websocket 4
+@check
+def websocket_http_response(server: Server) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        connect(server.url.replace("http", "ws") + "/websocket_http_response")
+    answer = refused.value.response
+    assert (answer.status_code, answer.headers["www-authenticate"], answer.body) == (401, 'Basic realm="chat"', b"who are you?")
 
 
 # spec: http 21
