@@ -114,12 +114,23 @@ func (k *socket) read() []byte {
 	if len(buf) == 0 {
 		return nil
 	}
-	k.seen, k.pinged = k.Reactor().Now(), false
+	k.alive()
 	if len(k.in) > 0 {
 		k.in = k.Reactor().Append(k.in, buf)
 		buf = k.in
 	}
 	return buf
+}
+
+// alive takes note of a sign of life. The timer is set anew only after a ping: it may have been for longer than the interval, or not at all.
+func (k *socket) alive() {
+	k.seen = k.Reactor().Now()
+	if k.pinged {
+		k.pinged = false
+		if !k.closed {
+			k.pingTimer()
+		}
+	}
 }
 
 // handle acts on what is in buf, and keeps the rest.

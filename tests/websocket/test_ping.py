@@ -4,6 +4,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from harness import Server, StartServer, family
 from rawhttp import fetch
 from rawsocket import PING, PONG, TEXT, WebSocket, frame
@@ -36,6 +38,19 @@ def test_a_client_that_answers_stays_and_python_sleeps(run: StartServer) -> None
         s.close()
         assert s.closed() == (1000, "")
     server.wait_for("alive: 1000 ''")
+    assert server.stop() == 0
+
+
+# spec: websocket 6
+@pytest.mark.parametrize("timeout", ["0", "20"])
+def test_the_interval_holds_whatever_the_time_for_answers(run: StartServer, timeout: str) -> None:
+    server = run("--ws-ping-interval", "0.2", "--ws-ping-timeout", timeout)
+    with WebSocket(server, "/echo", timeout=5) as s:
+        for _ in range(4):
+            assert s.frame().opcode == PING
+            s.raw(frame(PONG))
+        s.close()
+        assert s.closed() == (1000, "")
     assert server.stop() == 0
 
 
