@@ -26,12 +26,13 @@ const direction = `
 	config < cli;
 	server, cli < cmd/awaitd;
 	config < tools/gendocs;
+	wscases < tools/wscases;
 `
 
 const module = "github.com/awaitd/awaitd/"
 
 // standAlone are packages that import nothing of ours: clients that load a server are programs of their own.
-var standAlone = []string{"exchange", "fault", "account", "systemd", "upgrade", "bench/load", "tools/ledger", "policy"}
+var standAlone = []string{"exchange", "fault", "account", "systemd", "upgrade", "bench/load", "tools/ledger", "wscases", "policy"}
 
 // order is direction, parsed: what each package may import.
 type order map[string]map[string]bool
