@@ -8,8 +8,6 @@ import (
 	"io"
 	"strings"
 	"testing"
-
-	"github.com/awaitd/awaitd/internal/exchange"
 )
 
 // masked is a client's frame.
@@ -128,5 +126,3 @@ func (c *echo) feed(in []byte, credit int) (rest []byte, over bool) {
 		}
 	}
 }
-
-var _ = exchange.Text

@@ -55,6 +55,15 @@ func (e *Engine) takeInflation() *inflation {
 	return &inflation{}
 }
 
+// gather takes in a part of the message, as it came.
+func (i *inflation) gather(e *Engine, p []byte) {
+	if n := len(e.gathers); n > 0 && i.gathered == nil {
+		i.gathered = e.gathers[n-1]
+		e.gathers = e.gathers[:n-1]
+	}
+	i.gathered = append(i.gathered, p...)
+}
+
 // begin prepares for reading: the message is whole. An empty one should have an empty block (RFC 7692 §7.2.3.6), but there are
 // clients that send nothing, and it can't mean anything else.
 func (i *inflation) begin(e *Engine) {
@@ -91,9 +100,10 @@ func (i *inflation) end(e *Engine) {
 		e.inflaters = append(e.inflaters, i.inflater)
 	}
 	i.inflater = nil
-	if i.gathered = i.gathered[:0]; cap(i.gathered) > maxKept || i.history != nil {
-		i.gathered = nil
+	if cap(i.gathered) > 0 && cap(i.gathered) <= maxKept && len(e.gathers) < maxSpare {
+		e.gathers = append(e.gathers, i.gathered[:0])
 	}
+	i.gathered = nil
 }
 
 // release gives everything back.

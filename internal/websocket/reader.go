@@ -59,7 +59,7 @@ func (r *Reader) Release() {
 		r.inflation.release(r.engine)
 		r.inflation = nil
 	}
-	r.over = true
+	r.over, r.inflating = true, false
 }
 
 // Idle tells whether nothing of a message is under way.
@@ -271,7 +271,7 @@ func (r *Reader) gather(in []byte, n int) int {
 		r.inflation = r.engine.takeInflation()
 	}
 	p := r.payload(in, n, math.MaxInt)
-	r.inflation.gathered = append(r.inflation.gathered, p...)
+	r.inflation.gather(r.engine, p)
 	if r.left == 0 && r.final {
 		r.inflating = true
 		r.inflation.begin(r.engine)

@@ -42,6 +42,7 @@ type Engine struct {
 	limit      uint64 // settings.MaxSize, or more than there can be
 	deflater   deflater
 	inflations []*inflation // to be used again
+	gathers    [][]byte     // likewise
 	inflaters  []*inflater  // likewise; 36 KiB each
 	output     []byte       // of inflating: valid until the next call
 }

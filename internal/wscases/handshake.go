@@ -16,11 +16,12 @@ import (
 
 // handshake is what a case asks for, and what it expects.
 type handshake struct {
-	method string
-	fields [][2]string // the case's own
-	status int         // 0: 101
-	answer [][2]string
-	agreed *string
+	method  string
+	fields  [][2]string // the case's own
+	status  int         // 0: 101
+	refused bool        // any status but that
+	answer  [][2]string
+	agreed  *string
 }
 
 // agreement is what an answer says about permessage-deflate.
@@ -70,7 +71,7 @@ func (h *handshake) shake(conn io.Writer, in *bufio.Reader, host, path string) (
 	if want == 0 {
 		want = http.StatusSwitchingProtocols
 	}
-	if answer.StatusCode != want {
+	if (answer.StatusCode == want) == h.refused {
 		return a, false, fmt.Errorf("the handshake is answered with %s", answer.Status)
 	}
 	for _, f := range h.answer {
@@ -78,7 +79,7 @@ func (h *handshake) shake(conn io.Writer, in *bufio.Reader, host, path string) (
 			return a, false, fmt.Errorf("the answer has %s: %q", f[0], got)
 		}
 	}
-	if want != http.StatusSwitchingProtocols {
+	if want != http.StatusSwitchingProtocols || h.refused {
 		return a, false, nil
 	}
 	a, err = h.checkAnswer(answer.Header, key)

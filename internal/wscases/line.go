@@ -68,6 +68,10 @@ func (c *Case) parseLine(line string, limit int) error {
 		name, value, _ := strings.Cut(rest, ":")
 		c.handshake.answer = append(c.handshake.answer, [2]string{strings.ToLower(name), strings.TrimSpace(value)})
 	case "status", "repeat", "chop":
+		if rest == "other" {
+			rest = "0"
+			c.handshake.refused = true
+		}
 		n, err := number(rest, limit)
 		switch word {
 		case "status":

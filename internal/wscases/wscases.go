@@ -18,7 +18,7 @@
 //	method NAME           of the handshake, instead of GET
 //	offer VALUE           Sec-WebSocket-Extensions
 //	agreed VALUE          the answer's Sec-WebSocket-Extensions; empty: it has none
-//	status N              the handshake is answered with N, and there is no WebSocket
+//	status N              the handshake is answered with N, and there is no WebSocket; "other": with anything but 101
 //	answer NAME: VALUE    a field that the answer has
 //	each X A B C          the case is one for each value; "$" in the number counts them, "$X" is the value
 //	repeat N              what follows is done so often
