@@ -130,6 +130,15 @@ def open_loop(port: int, request: Request, connections: int, rate: int, seconds:
     return parse_client(done.stdout)
 
 
+def sockets(port: int, request: Request, connections: int, seconds: int) -> Load:
+    """Keeps one message on its way on each WebSocket for `seconds`, each checked."""
+    command = client(port, request, connections, "-duration", f"{seconds}s")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + GRACE, check=False)
+    if done.returncode != 0:
+        raise LoadFailed(done.stderr.strip())
+    return parse_client(done.stdout)
+
+
 def verify(port: int, request: Request, connections: int, count: int, closing: bool = False) -> Load:
     """Sends `count` requests on `connections` and checks each reply; `closing` if each has to end its connection."""
     command = client(port, request, connections, "-count", str(count), *(["-closing"] if closing else []))
@@ -154,9 +163,16 @@ def dripping(port: int, request: Request, connections: int) -> Iterator["Drippin
 
 
 @contextmanager
-def opening(port: int, request: Request, connections: int, then: str) -> Iterator[subprocess.Popen[str]]:
+def told(port: int, request: Request, connections: int, size: int, seconds: int) -> Iterator["Told"]:
+    """Opens WebSockets as held() does; then one of them says things of `size` bytes to all, for `seconds`."""
+    with opening(port, request, connections, "-broadcast", str(size), "-duration", f"{seconds}s") as process:
+        yield Told(process)
+
+
+@contextmanager
+def opening(port: int, request: Request, connections: int, *then: str) -> Iterator[subprocess.Popen[str]]:
     """A client that uses each connection once, prints that, and after a line on its input prints what came of them."""
-    command = client(port, request, connections, "-count", str(connections), "-in-flight", "64", then)
+    command = client(port, request, connections, "-count", str(connections), "-in-flight", "64", *then)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process
@@ -195,6 +211,14 @@ class Held(Opened):
         return parse_client(self.go_on())
 
 
+class Told(Opened):
+    """WebSockets that are told what one of them says."""
+
+    def told(self) -> Load:
+        """Has it said, and returns what was heard."""
+        return parse_client(self.go_on())
+
+
 class Dripping(Opened):
     """Connections of slow senders."""
 
@@ -207,6 +231,8 @@ def client(port: int, request: Request, connections: int, *arguments: str) -> li
     """The command line of bench/load."""
     command = [str(LOAD), "-addr", f"127.0.0.1:{port}", "-method", request.method, "-path", request.path]
     command += ["-connections", str(connections), *arguments]
+    if request.socket:
+        command += ["-socket"]
     if request.fields:
         command += ["-fields", str(request.fields)]
     for also in request.also:

@@ -23,6 +23,7 @@ from rows import CONNECTIONS, Row
 from running import NotAvailable, Running
 from samples import Sample, Turn, Void, right
 from servers import FRONT, SERVERS
+from rooms import broadcast_sample, idle_sockets_sample
 from start import start_sample
 
 BURNING = 0.01  # of one core while nobody asks anything
@@ -31,6 +32,7 @@ FRESH_ROUNDS = 3  # rounds of rows that start their servers afresh, at most
 FRESH: dict[str, Callable[[Turn], Sample]] = {
     "idle": idle_sample, "start": start_sample, "slow": slow_sample, "mixed": mixed_sample, "reload": reload_sample,
     "stuck": stuck_sample, "preload": preload_sample,
+    "ws_idle": idle_sockets_sample, "ws_broadcast": broadcast_sample,
 }  # fmt: skip
 
 
@@ -149,7 +151,7 @@ class Field(ExitStack):
         used, machine_after = procs.cpu_between(before, server.usage(), server.role), machine.busy()
         idle_us = sum(procs.growth(b, s.usage()) for b, s in zip(others_before, others, strict=True))
         right(answer)
-        if not self.row.rate and (wrong := load.check_bytes(answer, self.bytes_each[name], connections)):
+        if not self.row.rate and not self.row.request.socket and (wrong := load.check_bytes(answer, self.bytes_each[name], connections)):
             raise Void("; ".join(wrong))
         memory = procs.total(server.memory())
         if name in self.solo:
@@ -174,6 +176,8 @@ class Field(ExitStack):
     def drive(self, server: Running, connections: int, seconds: int) -> Load:
         if self.row.rate:
             return load.open_loop(server.port, self.row.request, connections, self.row.rate, seconds)
+        if self.row.request.socket:
+            return load.sockets(server.port, self.row.request, connections, seconds)
         return load.wrk(server.port, self.row.request, connections, seconds)
 
 

@@ -88,6 +88,33 @@ VIEWS = {
             ("rate", PEER, "requests/s × uwsgi"),
         ),
     ),
+    "socket": View(
+        "cpu_us",
+        (("cpu_us", "CPU µs/message"), ("rate", "messages/s"), *LATENCIES, ("p999", "p99.9 µs"), *MEMORY),
+        frozenset({"cpu_us"}),
+        split="cpu_us",
+        ratios=(("cpu_us", "awaitd", "× awaitd"),),
+    ),
+    "ws_idle": View(
+        "pss_each",
+        (("pss_each", "bytes each"), ("rss_each", "RSS"), ("private_dirty_each", "Private_Dirty"), ("pss_mb", "PSS MB")),
+        frozenset({"pss_each"}),
+        split="pss_each",
+    ),
+    "ws_broadcast": View(
+        "per_cpu_second",
+        (
+            ("per_cpu_second", "messages per CPU-second"),
+            ("cpu_us", "CPU µs/message"),
+            ("rate", "messages/s"),
+            ("p50", "p50 ms"),
+            ("p99", "p99 ms"),
+        ),
+        frozenset({"per_cpu_second"}),
+        split="cpu_us",
+        highest=True,
+        ratios=(("per_cpu_second", "awaitd", "× awaitd"),),
+    ),
     "idle": View(
         "largest_each",
         (("largest_each", "bytes each"), ("rss_each", "RSS"), ("pss_each", "PSS"), ("private_dirty_each", "Private_Dirty")),

@@ -15,6 +15,8 @@ MEGABYTE_SERVERS = ("awaitd", "uvicorn", "granian", "hypercorn")
 HEADERS_SERVERS = ("nginx", "awaitd", "uvicorn", "granian")
 SLOW_SERVERS = ("awaitd", "uvicorn", "granian")
 MIXED_SERVERS = ("awaitd", "uvicorn", "granian", "gunicorn", "hypercorn")
+SOCKET_SERVERS = ("awaitd", "uvicorn", "uvicorn-wsproto", "granian", "hypercorn")
+IDLE_SOCKET_SERVERS = ("awaitd", "uvicorn", "granian")
 RELOAD_SERVERS = ("awaitd", "granian", "gunicorn", "uvicorn")
 SECONDS = 5  # of a row that doesn't say otherwise; `--seconds` changes it for all
 CONNECTIONS = 64  # of a row that doesn't say otherwise; `--connections` changes it
@@ -34,7 +36,7 @@ class Request:
     """One request and the body that must come back; `also` is what is asked for besides.
 
     With `echo` so many random bytes go out and must come back; wrk, which has one body, repeats `body` up to that length.
-    `fields` is how many header fields are sent besides Host.
+    `fields` is how many header fields are sent besides Host. A `socket` is a WebSocket: `echo` is the length of its messages.
     """
 
     path: str = "/"
@@ -45,6 +47,7 @@ class Request:
     echo: int = 0
     fields: int = 0
     also: tuple[Also, ...] = ()
+    socket: bool = False
 
     @cached_property
     def body_file(self) -> str:
@@ -83,6 +86,7 @@ DATA = BENCH / "apps" / "data"
 ECHO = Request("/echo", "POST", "application/octet-stream", "1k.txt", "1k.txt", echo=1024)
 ECHO_1M = Request("/echo", "POST", "application/octet-stream", "1k.txt", "1k.txt", echo=2**20)
 HEADERS = Request(fields=99)  # and Host: a hundred is the most that awaitd and gunicorn take by default, and hyper ever
+SOCKET = Request(echo=64, socket=True)
 TEN_K = Request("/10k", expect="10k.txt")
 FILE = Request(expect="100k.txt")
 ORDER = Request("/orders/7", "POST", "application/json", "order.json", "receipt.json")
@@ -96,6 +100,18 @@ MIXED_REMARKS = (
     "Round n draws with the seed above plus n - 1, so all servers are asked the same in the same order.",
     "Latency counts from when a request was due. A server that accepts a connection in one worker keeps it there: what is "
     "asked on it waits for whatever that worker does.",
+)
+SOCKET_REMARKS = (
+    "One text of 64 random characters at a time on each connection, without compression and without pings. uvicorn is "
+    "`--ws websockets-sansio`, uvicorn-wsproto `--ws wsproto`.",
+)
+IDLE_SOCKET_REMARKS = (
+    "PSS that each WebSocket adds, with no timer or task of the application's. Each had one echo before; at the end each has "
+    "another.",
+)
+BROADCAST_REMARKS = (
+    "The application gets 1,024 bytes from one of 1,000 connections, and sends them to all in a loop; the next follow when all "
+    "have arrived. Latency counts to each arrival.",
 )
 STUCK_REMARKS = (
     "A worker of two runs `while True: pass`; `--timeout-request 1s`. *Replaced* is when a new worker is ready, as `awaitd "
@@ -181,6 +197,35 @@ ROWS = {
             kind="mixed",
             seconds=60,
             remarks=MIXED_REMARKS,
+        ),
+        Row(
+            "ws_echo",
+            "WebSocket, echo of 64 bytes",
+            SOCKET_SERVERS,
+            "sockets:app",
+            SOCKET,
+            view="socket",
+            remarks=SOCKET_REMARKS,
+        ),
+        Row(
+            "ws_idle",
+            "15,000 idle WebSockets",
+            IDLE_SOCKET_SERVERS,
+            "sockets:app",
+            SOCKET,
+            connections=15_000,
+            kind="ws_idle",
+            remarks=IDLE_SOCKET_REMARKS,
+        ),
+        Row(
+            "ws_broadcast",
+            "1 KB to 1,000 WebSockets of one worker",
+            SOCKET_SERVERS,
+            "sockets:app",
+            SOCKET,
+            connections=1000,
+            kind="ws_broadcast",
+            remarks=BROADCAST_REMARKS,
         ),
         Row("stuck", "a worker in an endless loop", ("awaitd",), "busy:app", workers=2, kind="stuck", remarks=STUCK_REMARKS),
         Row(

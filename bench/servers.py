@@ -61,14 +61,21 @@ def awaitd(launch: Launch) -> list[str]:
         command += ["--host", "127.0.0.1", "--port", str(launch.port)]
     command += ["--workers", str(launch.workers), "--backlog", BACKLOG, "--control", launch.control]
     command += ["--no-access-log", "--log-level", "warning", "--timeout-keep-alive", KEEP_ALIVE]
-    return [*command, "--threads", str(launch.threads)] if launch.wsgi else [*command, "--loop", "uvloop"]
+    if launch.wsgi:
+        return [*command, "--threads", str(launch.threads)]
+    return [*command, "--loop", "uvloop", "--ws-ping-interval", KEEP_ALIVE]
 
 
 def uvicorn(launch: Launch) -> list[str]:
     command = [str(VENV / "bin" / "uvicorn"), launch.target, "--host", "127.0.0.1", "--port", str(launch.port)]
     command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
     command += ["--workers", str(launch.workers)]
+    command += ["--ws", "websockets-sansio", "--ws-ping-interval", KEEP_ALIVE]
     return [*command, "--backlog", BACKLOG, "--timeout-keep-alive", KEEP_ALIVE]
+
+
+def uvicorn_wsproto(launch: Launch) -> list[str]:
+    return ["wsproto" if word == "websockets-sansio" else word for word in uvicorn(launch)]
 
 
 def granian(launch: Launch) -> list[str]:
@@ -158,6 +165,7 @@ DIRECT = (
     Server("nginx", nginx.floor, "master", "worker"),
     Server("awaitd", awaitd, "server", "worker"),
     Server("uvicorn", uvicorn),
+    Server("uvicorn-wsproto", uvicorn_wsproto, package="uvicorn"),
     Server("granian", granian, "master", "worker"),
     Server("gunicorn", gunicorn, "master", "worker"),
     Server("hypercorn", hypercorn, "master", "worker"),

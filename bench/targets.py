@@ -72,6 +72,9 @@ START_TEXT = "hello: first reply after the start, less 1.2 × `python -c 'import
 START_FASTAPI_TEXT = "the same with FastAPI, less 1.2 × `python -c 'import fastapi_app'`"
 MIXED_TEXT = "300 requests/s, 1 % wait, 1 % burn CPU, 2 workers: p99 of the others to the best peer"
 TWO_WORKERS = ("uvicorn", "granian", "gunicorn", "hypercorn")
+ECHO_SOCKET_TEXT = "WebSocket echo: CPU per message to the best peer"
+BROADCAST_TEXT = "1 KB to 1,000 WebSockets: messages per CPU-second to the best peer"
+SOCKET_PEERS = ("uvicorn", "uvicorn-wsproto", "granian", "hypercorn")
 CPU, BEST_ASGI = "cpu_us", ("uvicorn", "granian", "pyvoy")
 
 TARGETS = (
@@ -100,6 +103,10 @@ TARGETS = (
     Target("5 reloads under 5,000 requests/s: requests that fail", "reload", "failed", 0, unit="requests"),
     Target("Django by WSGI: PSS of zygote and 4 preloaded workers to one without", "preload", "growth", 2.1),
     Target("the same by ASGI", "preload_asgi", "growth", 2.1),
+    Target(ECHO_SOCKET_TEXT, "ws_echo", CPU, 0.6, SOCKET_PEERS),
+    Target("one idle WebSocket, of 15,000: the server's share", "ws_idle", "role:server", 1536, unit="bytes"),
+    Target("the same, in the whole tree", "ws_idle", "pss_each", 4096, unit="bytes"),
+    Target(BROADCAST_TEXT, "ws_broadcast", "per_cpu_second", 2.0, SOCKET_PEERS, at_least=True),
     Target("one idle keep-alive connection", "idle", "largest_each", 512, unit="bytes"),
 )
 

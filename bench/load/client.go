@@ -25,8 +25,11 @@ type plan struct {
 	inFlight    int
 	rate        float64
 	count       int
-	seed        uint64 // of the draws of a mix
-	hold, drip  bool   // what the connections do once the requests are answered
+	length      time.Duration // of a closed loop without a count; 0 otherwise
+	seed        uint64        // of the draws of a mix
+	hold, drip  bool          // what the connections do once the requests are answered
+	broadcast   int           // bytes of the messages they are told instead
+	lasting     time.Duration // how long
 }
 
 // conn is one connection; it is opened right before its first request (with closing, before each). expect is non-nil while a
@@ -40,6 +43,7 @@ type conn struct {
 	out    []byte // that request
 	sent   int    // how much of out the socket has taken
 	in     []byte // an incomplete reply
+	speaks bool   // a WebSocket whose handshake was answered
 }
 
 // client runs a plan on one epoll. Connections take turns: free is a FIFO, so that all of them are used.
@@ -49,7 +53,7 @@ type client struct {
 	conns   []conn
 	free    []int
 	buf     []byte
-	drawn   []uint8 // the kind of each request
+	drawn   []uint8 // the kind of each request; nil without a mix
 	start   time.Time
 	heard   time.Duration // when the last reply was complete
 	started int           // requests sent, or given up, since start
@@ -63,7 +67,9 @@ func newClient(p plan) (*client, error) {
 		return nil, err
 	}
 	c := &client{plan: p, poll: poll, conns: make([]conn, p.connections), buf: make([]byte, readBuffer)}
-	c.drawn = draws(p.count, p.exchange.kinds, p.seed)
+	if len(p.exchange.kinds) > 1 {
+		c.drawn = draws(p.count, p.exchange.kinds, p.seed)
+	}
 	for i := range c.conns {
 		c.conns[i].fd = -1
 		c.free = append(c.free, i)
@@ -91,6 +97,9 @@ func (c *client) run() (result, error) {
 	c.start = time.Now()
 	for c.started < c.count || c.pending > 0 {
 		now := time.Since(c.start)
+		if c.length > 0 && now >= c.length {
+			c.count = c.started
+		}
 		c.sendDue(now)
 		if err := c.poll.wait(c.timeout(now), c.ready); err != nil {
 			return result{}, err
@@ -98,6 +107,9 @@ func (c *client) run() (result, error) {
 		if c.sample.failures > maxFailures && !c.exchange.reconnect || time.Since(c.start) > max(c.dueAt(c.count), c.heard)+grace {
 			break
 		}
+	}
+	if c.length > 0 {
+		c.count = c.started
 	}
 	r := c.sample.result(time.Since(c.start), cpuTime()-before)
 	r.Failures += c.pending + c.count - c.started
@@ -124,7 +136,10 @@ func (c *client) sendDue(now time.Duration) {
 		}
 		i := c.free[0]
 		c.free = c.free[1:]
-		of := c.drawn[c.started]
+		var of uint8
+		if c.drawn != nil {
+			of = c.drawn[c.started]
+		}
 		c.started++
 		if err := c.send(i, of, due); err != nil {
 			c.fail(i, err)
@@ -157,6 +172,9 @@ func (c *client) send(i int, of uint8, due time.Duration) (err error) {
 		if err = c.poll.add(k.fd, i); err != nil {
 			return err
 		}
+	}
+	if c.exchange.socket {
+		k.out = c.exchange.say(k)
 	}
 	return c.flush(k)
 }
@@ -224,6 +242,9 @@ func (c *client) take(i int, b []byte) error {
 	if k.expect == nil {
 		return fmt.Errorf("%d bytes that nobody asked for", len(b))
 	}
+	if c.exchange.socket {
+		return c.takeMessage(i, b)
+	}
 	r, n, err := parseResponse(b)
 	if errors.Is(err, errIncomplete) {
 		if len(k.in) == 0 {
@@ -240,16 +261,21 @@ func (c *client) take(i int, b []byte) error {
 	if err != nil {
 		return err
 	}
+	c.answered(k, i)
+	if r.closing {
+		c.end(k)
+	}
+	return nil
+}
+
+// answered notes that the reply on connection i was right.
+func (c *client) answered(k *conn, i int) {
 	k.idleAt = time.Since(c.start)
 	c.heard = k.idleAt
 	c.sample.add(k.kind, k.idleAt-k.due)
 	k.expect, k.in = nil, nil
 	c.pending--
 	c.free = append(c.free, i)
-	if r.closing {
-		c.end(k)
-	}
-	return nil
 }
 
 // end closes a connection that the server has ended, or said that it would.

@@ -21,7 +21,7 @@ const echoPool = 1 << 20
 type exchangeFlags struct {
 	addr, method, path, contentType, bodyFile, expectFile string
 	fields, echo                                          int
-	closing, reconnect                                    bool
+	closing, reconnect, socket                            bool
 	also                                                  []kind
 }
 
@@ -35,6 +35,9 @@ type exchange struct {
 
 	closing   bool // each reply must end its connection, instead of must not
 	reconnect bool // the server may end a connection, with a reply or between two requests
+
+	socket bool // WebSockets: the head is their handshake, echo bodies are messages
+	op     byte // of these
 }
 
 func newExchange(f exchangeFlags) (*exchange, error) {
@@ -44,6 +47,7 @@ func newExchange(f exchangeFlags) (*exchange, error) {
 	}
 	x := &exchange{addr: syscall.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}}
 	x.echo, x.closing, x.reconnect = f.echo, f.closing, f.reconnect
+	x.socket, x.op = f.socket, opText
 	x.kinds = append([]kind{{path: f.path}}, f.also...)
 	if len(x.kinds) > maxKinds || f.echo > 0 && len(f.also) > 0 {
 		return nil, fmt.Errorf("-also: at most %d, and not with -echo", maxKinds-1)
@@ -52,6 +56,9 @@ func newExchange(f exchangeFlags) (*exchange, error) {
 		if x.body, err = os.ReadFile(f.bodyFile); err != nil {
 			return nil, err
 		}
+	}
+	if f.socket {
+		return x, x.prepare(f)
 	}
 	if f.echo > 0 {
 		x.pool = make([]byte, echoPool+f.echo)
@@ -68,6 +75,30 @@ func newExchange(f exchangeFlags) (*exchange, error) {
 		x.kinds[i].head = head(f, max(len(x.body), f.echo))
 	}
 	return x, nil
+}
+
+// prepare makes what is said on WebSockets: printable, for what is no UTF-8 is no text.
+func (x *exchange) prepare(f exchangeFlags) error {
+	if f.echo <= 0 || f.echo > largest16 || len(f.also) > 0 {
+		return fmt.Errorf("-socket: want -echo of at most %d, and no -also", largest16)
+	}
+	x.kinds[0].head = handshake(f)
+	x.pool = make([]byte, echoPool+largest16)
+	if _, err := rand.Read(x.pool); err != nil {
+		return err
+	}
+	for i, c := range x.pool {
+		x.pool[i] = ' ' + c%('~'-' '+1)
+	}
+	return nil
+}
+
+// say writes the message that a connection is to send, or before its first one the handshake.
+func (x *exchange) say(k *conn) []byte {
+	if !k.speaks {
+		return append(k.out[:0], x.kinds[0].head...)
+	}
+	return appendMessage(k.out[:0], x.op, k.expect)
 }
 
 // head writes what wrk would: the request line, Host, more fields, and for a body its type and length.
@@ -88,6 +119,10 @@ func head(f exchangeFlags, length int) []byte {
 // next appends one request of a kind to out; expect is the body its reply must have.
 func (x *exchange) next(out []byte, of uint8) (request, expect []byte) {
 	k := &x.kinds[of]
+	if x.socket {
+		at := mrand.IntN(echoPool)
+		return out, x.pool[at : at+x.echo]
+	}
 	out = append(out, k.head...)
 	if x.echo == 0 {
 		return append(out, x.body...), k.expect

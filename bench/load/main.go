@@ -11,6 +11,10 @@
 // With -also it asks for other paths too, drawn by -seed, and says the latencies of each path. With -reconnect, for reloads,
 // a server may end connections as HTTP allows it to, and failures are counted to the end of the run.
 //
+// With -socket it speaks WebSocket: a handshake without extensions, then random texts of -echo bytes that have to come back; without
+// -count, for -duration. With -broadcast, after a line on standard input, the first connection says something again and again, and
+// each time all of them have to hear it.
+//
 // The result is one JSON object per line on standard output.
 //
 // One thread, one epoll, no goroutines: its own CPU is part of the machine that the server runs on, and is reported.
@@ -21,6 +25,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -54,7 +59,9 @@ func parseFlags(args []string) (p plan, err error) {
 	f.IntVar(&p.inFlight, "in-flight", 0, "requests under way at once (0: one on each connection)")
 	f.Float64Var(&p.rate, "rate", 0, "requests per second, open loop (0: closed loop)")
 	f.IntVar(&p.count, "count", 0, "requests to send (with -rate: rate × duration)")
-	duration := f.Duration("duration", 5*time.Second, "length of an open loop")
+	duration := f.Duration("duration", 5*time.Second, "length of an open loop, of a closed one without -count, and of a broadcast")
+	socket := f.Bool("socket", false, "speak WebSocket: send texts of -echo bytes, and expect them back")
+	f.IntVar(&p.broadcast, "broadcast", 0, "after a line on standard input, have all connections told messages of `N` bytes")
 	reconnect := f.Bool("reconnect", false, "the server may end a connection with a reply, or idle; failures don't end the run")
 	var also []kind
 	f.Func("also", "`PATH,SHARE,FILE`: of all requests this share goes to PATH, and is answered with FILE; may be repeated",
@@ -69,14 +76,21 @@ func parseFlags(args []string) (p plan, err error) {
 	if err = f.Parse(args); err != nil {
 		return p, err
 	}
-	if p.rate > 0 {
+	switch {
+	case p.rate > 0:
 		p.count = int(p.rate * duration.Seconds())
+	case p.count == 0:
+		p.count, p.length = math.MaxInt, *duration
+	}
+	p.lasting = *duration
+	if p.broadcast < 0 || p.broadcast > largest16 || p.broadcast > 0 && !*socket || p.length > 0 && len(also) > 0 {
+		return p, fmt.Errorf("-broadcast: want at most %d bytes, with -socket; -also: want -rate or -count", largest16)
 	}
 	if p.inFlight == 0 {
 		p.inFlight = p.connections
 	}
 	p.exchange, err = newExchange(exchangeFlags{
-		*addr, *method, *path, *contentType, *bodyFile, *expectFile, *fields, *echo, *closing, *reconnect, also,
+		*addr, *method, *path, *contentType, *bodyFile, *expectFile, *fields, *echo, *closing, *reconnect, *socket, also,
 	})
 	return p, err
 }
@@ -91,7 +105,7 @@ func run(p plan) error {
 	}
 	defer c.close()
 	out := json.NewEncoder(os.Stdout)
-	if err := report(out, c); err != nil || !p.hold && !p.drip {
+	if err := report(out, c); err != nil || !p.hold && !p.drip && p.broadcast == 0 {
 		return err
 	}
 	if p.drip {
@@ -103,6 +117,13 @@ func run(p plan) error {
 	}
 	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
 		return fmt.Errorf("hold: %w", err)
+	}
+	if p.broadcast > 0 {
+		r, err := newBroadcast(c).run(p.lasting)
+		if err != nil {
+			return err
+		}
+		return out.Encode(r)
 	}
 	return report(out, c)
 }

@@ -10,6 +10,9 @@ import (
 // keptReasons is how many different failures are told apart.
 const keptReasons = 5
 
+// preallocated is how many samples there is room for from the start.
+const preallocated = 1 << 22
+
 // sample collects one run. Every latency is kept: exact percentiles, no histogram.
 type sample struct {
 	latency  []time.Duration // since due, of each right answer
@@ -57,6 +60,7 @@ type quantiles struct {
 }
 
 func newSample(n int, kinds []kind) sample {
+	n = min(n, preallocated)
 	s := sample{latency: make([]time.Duration, 0, n), late: make([]time.Duration, 0, n), reasons: []string{}}
 	if len(kinds) > 1 {
 		for _, k := range kinds {
