@@ -19,11 +19,11 @@ from life import mixed_sample, reload_sample, stuck_sample
 from load import Load, LoadFailed
 from preload import preload_sample
 from provision import say
+from rooms import broadcast_sample, idle_sockets_sample
 from rows import CONNECTIONS, Row
 from running import NotAvailable, Running
 from samples import Sample, Turn, Void, right
 from servers import FRONT, SERVERS
-from rooms import broadcast_sample, idle_sockets_sample
 from start import start_sample
 
 BURNING = 0.01  # of one core while nobody asks anything
@@ -151,7 +151,8 @@ class Field(ExitStack):
         used, machine_after = procs.cpu_between(before, server.usage(), server.role), machine.busy()
         idle_us = sum(procs.growth(b, s.usage()) for b, s in zip(others_before, others, strict=True))
         right(answer)
-        if not self.row.rate and not self.row.request.socket and (wrong := load.check_bytes(answer, self.bytes_each[name], connections)):
+        by_wrk = not self.row.rate and not self.row.request.socket
+        if by_wrk and (wrong := load.check_bytes(answer, self.bytes_each[name], connections)):
             raise Void("; ".join(wrong))
         memory = procs.total(server.memory())
         if name in self.solo:

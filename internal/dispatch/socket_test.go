@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/awaitd/awaitd/internal/exchange"
 	"github.com/awaitd/awaitd/internal/wire"
@@ -302,5 +303,14 @@ func TestAWorkerThatBreaksTheRulesOfWebSocketsIsFound(t *testing.T) {
 				t.Error("not found")
 			}
 		})
+	}
+}
+
+// socketBudget is what an idle WebSocket may take on this side, in bytes.
+const socketBudget = 192
+
+func TestAWebSocketsStreamIsSmall(t *testing.T) {
+	if n := unsafe.Sizeof(stream{}) + unsafe.Sizeof(linkSlot{}); n > socketBudget {
+		t.Errorf("%d bytes, want at most %d", n, socketBudget)
 	}
 }
