@@ -133,6 +133,11 @@ def fastpysgi(launch: Launch) -> list[str]:
     return [str(PYTHON), "-c", code]
 
 
+def socketify(launch: Launch) -> list[str]:
+    command = [str(PYTHON), "-m", "socketify", launch.target, "--host", "127.0.0.1", "--port", str(launch.port)]
+    return [*command, "--ws", "auto", "--disable-listen-log"]
+
+
 def uwsgi(launch: Launch) -> list[str]:
     """uWSGI as one runs it in earnest: a master, one interpreter, no request log."""
     backlog = min(int(BACKLOG), int(Path(SOMAXCONN).read_text()))  # it refuses to start with more than the kernel allows
@@ -172,6 +177,7 @@ DIRECT = (
     Server("pyvoy", pyvoy, "launcher", "envoy"),
     Server("bjoern", bjoern),
     Server("fastpysgi", fastpysgi),
+    Server("socketify", socketify),
     Server("uwsgi", uwsgi, "master", "worker", closing=True, remark=UWSGI_CLOSES),
     Server("uwsgi-http", uwsgi_http, "master", "router and worker", "uwsgi", remark=UWSGI_ROUTER),
 )

@@ -74,7 +74,7 @@ MIXED_TEXT = "300 requests/s, 1 % wait, 1 % burn CPU, 2 workers: p99 of the othe
 TWO_WORKERS = ("uvicorn", "granian", "gunicorn", "hypercorn")
 ECHO_SOCKET_TEXT = "WebSocket echo: CPU per message to the best peer"
 BROADCAST_TEXT = "1 KB to 1,000 WebSockets: messages per CPU-second to the best peer"
-SOCKET_PEERS = ("uvicorn", "uvicorn-wsproto", "granian", "hypercorn")
+SOCKET_PEERS = ("uvicorn", "uvicorn-wsproto", "granian", "hypercorn", "socketify")
 CPU, BEST_ASGI = "cpu_us", ("uvicorn", "granian", "pyvoy")
 
 TARGETS = (
