@@ -1,7 +1,7 @@
 """The application of tests/websocket: /NAME runs the function ws_NAME for a WebSocket and http_NAME for a request.
 
-What happens to a WebSocket is a line on standard error, `NAME: what`, NAME being its `note`; tests wait for it. A gate is a name
-that applications wait for and `/open?gate=NAME` opens.
+What happens to a WebSocket is a line on standard error, `NAME: what`, NAME being its `note`; tests wait for it. A gate is
+a name that applications wait for and `/open?gate=NAME` opens.
 """
 
 import asyncio
@@ -57,7 +57,8 @@ async def ws_echo(s: Socket) -> None:
 async def ws_scope(s: Socket) -> None:
     await s.accept()
     known = {"headers": [[a.decode("latin-1"), b.decode("latin-1")] for a, b in s.scope["headers"]]}
-    known |= {key: s.scope[key] for key in ("type", "scheme", "path", "subprotocols", "http_version", "extensions", "root_path")}
+    keys = ("type", "scheme", "path", "subprotocols", "http_version", "extensions", "root_path")
+    known |= {key: s.scope[key] for key in keys}
     await s.send(json.dumps(known))
 
 

@@ -17,13 +17,15 @@ SEEDS = range(4)
 
 def size(random_: random.Random) -> int:
     """Mostly small, some around the borders of frames, windows and rings, a few large."""
-    return random_.choice([
-        random_.randrange(200),
-        random_.randrange(200),
-        random_.randrange(5000),
-        random_.choice([125, 126, 127, 4096, 65_519, 65_520, 65_535, 65_536, 65_537]),
-        random_.randrange(300_000),
-    ])
+    return random_.choice(
+        [
+            random_.randrange(200),
+            random_.randrange(200),
+            random_.randrange(5000),
+            random_.choice([125, 126, 127, 4096, 65_519, 65_520, 65_535, 65_536, 65_537]),
+            random_.randrange(300_000),
+        ]
+    )
 
 
 def body(random_: random.Random, n: int, length: int) -> str | bytes:
@@ -125,7 +127,9 @@ async def both_ways(client: ClientConnection, seed: int, n: int, most: int) -> N
 
 # spec: websocket 3
 # spec: websocket 10
-@pytest.mark.parametrize("options", [(), ("--ws-context-takeover", "--workers", "2"), ("--ws-max-queue", "1", "--reactors", "2")])
+@pytest.mark.parametrize(
+    "options", [(), ("--ws-context-takeover", "--workers", "2"), ("--ws-max-queue", "1", "--reactors", "2")]
+)
 def test_many_real_clients_both_ways(start_server: StartServer, options: tuple[str, ...]) -> None:
     server = start_server("app:app", HERE, "--no-access-log", *options)
 
