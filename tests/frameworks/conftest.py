@@ -11,7 +11,7 @@ from frameworks import FRAMEWORKS, Framework
 from harness import Server, serve
 
 APPS = Path(__file__).parent / "apps"
-WEBSOCKET = "websocket"  # a column without tests: awaitd has no WebSocket yet
+WEBSOCKET = "websocket"  # a column without tests yet
 
 _outcomes: dict[str, dict[str, bool]] = {}  # framework → assertion → did it pass?
 

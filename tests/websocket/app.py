@@ -57,8 +57,9 @@ async def ws_echo(s: Socket) -> None:
 async def ws_scope(s: Socket) -> None:
     await s.accept()
     known = {"headers": [[a.decode("latin-1"), b.decode("latin-1")] for a, b in s.scope["headers"]]}
-    keys = ("type", "scheme", "path", "subprotocols", "http_version", "extensions", "root_path")
-    known |= {key: s.scope[key] for key in keys}
+    known |= {
+        key: s.scope[key] for key in ("type", "scheme", "path", "subprotocols", "http_version", "extensions", "root_path")
+    }
     await s.send(json.dumps(known))
 
 
