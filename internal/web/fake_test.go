@@ -25,6 +25,7 @@ type fakeApp struct {
 	cancelled chan *fakeExchange
 	refuse    exchange.Reason // not None: Open takes nothing
 	take      int             // how much of a body that came with the head Open takes
+	sockets   bool            // it takes WebSockets, too
 }
 
 func newFakeApp() *fakeApp {
@@ -45,7 +46,7 @@ func (a *fakeApp) Open(req *exchange.Request, r exchange.Responder) (exchange.St
 	return x, exchange.None
 }
 
-func (a *fakeApp) Takes(kind exchange.Kind) bool { return kind == exchange.HTTP }
+func (a *fakeApp) Takes(kind exchange.Kind) bool { return kind == exchange.HTTP || a.sockets }
 
 // fakeExchange is one exchange as the application sees it.
 type fakeExchange struct {
@@ -61,6 +62,9 @@ type fakeExchange struct {
 	granted      int
 	window       int // granted at first
 	cancels      int
+	socket       exchange.Socket // accepted
+	messages     []string        // parts
+	closed       exchange.CloseCode
 }
 
 func (x *fakeExchange) Data(p []byte, end bool) {
@@ -74,10 +78,16 @@ func (x *fakeExchange) Data(p []byte, end bool) {
 		x.ends++
 	}
 }
-func (x *fakeExchange) Grant(n int)                                    { x.granted += n }
-func (x *fakeExchange) Message([]byte, exchange.MessageKind, bool) int { return 0 }
-func (x *fakeExchange) Close(exchange.CloseCode, []byte)               {}
-func (x *fakeExchange) Worker() string                                 { return "worker-7" }
+func (x *fakeExchange) Grant(n int)                             { x.granted += n }
+func (x *fakeExchange) Close(code exchange.CloseCode, _ []byte) { x.closed = code }
+func (x *fakeExchange) Worker() string                          { return "worker-7" }
+
+func (x *fakeExchange) Message(p []byte, _ exchange.MessageKind, _ bool) int {
+	x.messages = append(x.messages, string(p))
+	x.credit -= len(p)
+	return x.credit
+}
+
 func (x *fakeExchange) Cancel() {
 	x.cancels++
 	x.app.cancelled <- x

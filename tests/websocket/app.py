@@ -1,7 +1,7 @@
 """The application of tests/websocket: /NAME runs the function ws_NAME for a WebSocket and http_NAME for a request.
 
-What happens to a WebSocket is a line on standard error, `NAME: what`, NAME being its `note`; tests wait for it. A gate is
-a name that applications wait for and `/open?gate=NAME` opens.
+What happens to a WebSocket is a line on standard error, `NAME: what`, NAME being its `note`; tests wait for it. A gate is a
+name that applications wait for and `/open?gate=NAME` opens.
 """
 
 import asyncio

@@ -101,11 +101,11 @@ def test_what_a_client_sends_before_it_is_accepted_is_kept(server: Server) -> No
     with Connection(server) as connection:
         connection.send(handshake("/late?note=late&gate=late"))
         server.wait_for("late: waits")
-        connection.send(frame(TEXT, b"first") + frame(TEXT, b"se", fin=False))
+        connection.send(frame(TEXT, b"first") + frame(TEXT, b"one-", fin=False))
         fetch(server, "/open?gate=late")
         assert connection.head().status == 101
-        connection.send(frame(0, b"cond"))
-        assert connection.read(15) == b"\x81\x05first" + b"\x81\x06second"
+        connection.send(frame(0, b"two"))
+        assert connection.read(16) == b"\x81\x05first" + b"\x81\x07one-two"
 
 
 # spec: websocket 4

@@ -1,0 +1,93 @@
+package web
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/awaitd/awaitd/internal/exchange"
+)
+
+const (
+	handshake = "GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+	switching = "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n" +
+		"sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+	unmasked  = "\x00\x00\x00\x00" // a client's mask that changes nothing
+	restarted = "\x88\x11\x03\xf4service restart"
+	ping      = "\x89\x00"
+	pong      = "\x8a\x80" + unmasked
+)
+
+// socketSite is a site that takes WebSockets.
+func socketSite(t *testing.T, interval, timeout time.Duration) *site {
+	s := startSite(t, func(c *Config) { c.Sockets.PingInterval, c.Sockets.PingTimeout = interval, timeout })
+	s.do(func() { s.app.sockets = true })
+	return s
+}
+
+// shake has a client ask for a WebSocket.
+func (s *site) shake() (*client, *fakeExchange) {
+	s.t.Helper()
+	c := s.dial()
+	c.write(handshake)
+	return c, s.next()
+}
+
+// accept has the application accept it, and take n bytes of messages.
+func (s *site) accept(x *fakeExchange, n int) {
+	s.do(func() {
+		x.socket = x.r.(exchange.Upgrader).Accept(&exchange.Acceptance{})
+		if x.closed == 0 && n > 0 {
+			x.credit = n
+			x.socket.Credit(n)
+		}
+	})
+}
+
+func TestAWebSocketCarriesMessagesBothWays(t *testing.T) {
+	s := socketSite(t, 0, 0)
+	c, x := s.shake()
+	c.write("\x81\x82" + unmasked + "hi")
+	s.accept(x, 100)
+	c.want(switching)
+	s.do(func() { x.socket.Message([]byte("hello"), exchange.Text, false) })
+	c.want("\x81\x05hello")
+	c.write("\x88\x82" + unmasked + "\x03\xe8")
+	c.want("\x88\x02\x03\xe8")
+	s.do(func() {
+		if x.closed != 1000 || !slices.Equal(x.messages, []string{"hi"}) {
+			t.Errorf("%d, %q", x.closed, x.messages)
+		}
+	})
+}
+
+func TestAWebSocketThatIsAcceptedByAServerThatStops(t *testing.T) {
+	s := socketSite(t, 0, 0)
+	c, x := s.shake()
+	idle := make(chan struct{})
+	s.do(func() { s.web.Drain(func() { close(idle) }) })
+	s.accept(x, 0)
+	c.want(switching + restarted)
+	c.write("\x88\x82" + unmasked + "\x03\xf4")
+	<-idle
+	if x.closed != exchange.CloseRestarting {
+		t.Errorf("the application is told %d", x.closed)
+	}
+}
+
+// spec: websocket 6
+func TestAWebSocketIsPingedAtItsIntervalWhateverTheTimeForAnswers(t *testing.T) {
+	for name, timeout := range map[string]time.Duration{"longer": time.Minute, "none": 0} {
+		t.Run(name, func(t *testing.T) {
+			s := socketSite(t, 100*time.Millisecond, timeout)
+			c, x := s.shake()
+			s.accept(x, 100)
+			c.want(switching)
+			for range 3 {
+				c.want(ping)
+				c.write(pong)
+			}
+		})
+	}
+}
