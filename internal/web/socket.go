@@ -122,8 +122,8 @@ func (k *socket) read() []byte {
 	return buf
 }
 
-// alive takes note of a sign of life. The timer is set anew only after a ping: then it was for the answer, which may have more time
-// than there is between pings, or all the time in the world.
+// alive takes note of a sign of life. The timer is set anew only after a ping: then it was for the answer, which may have more
+// time than there is between pings, or all the time in the world.
 func (k *socket) alive() {
 	k.seen = k.Reactor().Now()
 	if k.pinged {
