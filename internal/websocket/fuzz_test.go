@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,8 +28,12 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// finished leaves out what was passed on of a message that did not end.
+// finished leaves out what was passed on of a message that did not end, and which of two things was wrong with one: compressed data
+// that is no UTF-8 first, and no deflate later, fails by what credit lets see first.
 func finished(out []string) []string {
+	if n := len(out) - 1; n >= 0 && strings.HasPrefix(out[n], "1007 invalid ") {
+		out[n] = "1007"
+	}
 	return slices.DeleteFunc(out, func(s string) bool { return strings.HasPrefix(s, "begun") })
 }
 
@@ -36,8 +41,8 @@ func finished(out []string) []string {
 func FuzzRoundTrip(f *testing.F) {
 	f.Add([]byte("hello hello hello hello hello hello hello hello hello hello hello hello"), uint16(3), uint32(1), uint8(1))
 	f.Add(bytes.Repeat([]byte("0123456789"), 7000), uint16(60000), uint32(0xdeadbeef), uint8(2))
+	e := NewEngine(Settings{Deflate: true, Takeover: true}) // used again, as by the messages of a server
 	f.Fuzz(func(t *testing.T, p []byte, cut uint16, key uint32, how uint8) {
-		e := NewEngine(Settings{Deflate: true, Takeover: true})
 		d := Deflate{On: how&1 != 0, ServerTakeover: how&2 != 0, ServerBits: 8 + how>>2&7}
 		d.ClientTakeover, d.ClientBits = d.ServerTakeover, d.ServerBits // the Reader has the client's part
 		var w Writer
@@ -53,7 +58,7 @@ func FuzzRoundTrip(f *testing.F) {
 		out = w.Append(out, p, exchange.Binary, false)
 		whole := fmt.Sprintf("2 %q", p)
 		want := []string{whole, fmt.Sprintf("1 %q", string(p)+string(p)), whole, whole}
-		in := asClient(t, out)
+		in := asClient(t, out, [4]byte(binary.BigEndian.AppendUint32(nil, key)))
 		got := outcome(t, e, d, in, 1000, 1<<20)
 		if !slices.Equal(got, want) && !(len(got) == 2 && got[1] == "1007 invalid UTF-8 in a text message") {
 			t.Fatalf("%.300q\nof %.300q", got, want)
@@ -65,8 +70,8 @@ func FuzzRoundTrip(f *testing.F) {
 func FuzzInflate(f *testing.F) {
 	f.Add([]byte("\xf3\x48\xcd\xc9\xc9\x07\x00\x00"), []byte("abc"))
 	f.Add([]byte(packed(strings.Repeat("abc", 100))), []byte(strings.Repeat("abcd", 1000)))
+	e := NewEngine(Settings{MaxSize: 1 << 17, Deflate: true})
 	f.Fuzz(func(t *testing.T, raw, payload []byte) {
-		e := NewEngine(Settings{MaxSize: 1 << 17, Deflate: true})
 		in := slices.Concat(frame(0xc2, packed(string(payload))), frame(0xc2, string(raw)), frame(0x81, "end"))
 		got := outcome(t, e, fresh, in, len(in), 1<<20)
 		if len(payload) <= 1<<17 && (len(got) < 2 || got[0] != fmt.Sprintf("2 %q", payload)) {

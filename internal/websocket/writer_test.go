@@ -11,7 +11,7 @@ import (
 )
 
 // asClient makes frames of a server into frames of a client, so that a Reader can look at them.
-func asClient(t testing.TB, frames []byte) (out []byte) {
+func asClient(t testing.TB, frames []byte, key [4]byte) (out []byte) {
 	t.Helper()
 	for len(frames) > 0 {
 		if frames[1]&maskBit != 0 {
@@ -23,7 +23,7 @@ func asClient(t testing.TB, frames []byte) (out []byte) {
 		}
 		n -= keySize
 		end := n + int(h.length)
-		out = append(out, masked(frames[0], frames[n:end], someKey)...)
+		out = append(out, masked(frames[0], frames[n:end], key)...)
 		frames = frames[end:]
 	}
 	return out
@@ -61,7 +61,7 @@ func TestWriterIsReadAgain(t *testing.T) {
 				}
 				want = append(want, fmt.Sprintf("2 %q", text))
 			}
-			if got := outcome(t, e, d, asClient(t, out), 1<<20, 1<<20); !slices.Equal(got, want) {
+			if got := outcome(t, e, d, asClient(t, out, someKey), 1<<20, 1<<20); !slices.Equal(got, want) {
 				t.Fatalf("%.300q", got)
 			}
 		})
