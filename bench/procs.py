@@ -30,6 +30,7 @@ class Process:
     session: int
     waited_us: float
     started: int
+    user_us: float = 0.0  # of cpu_us, what was not spent in the kernel; in ticks
 
     @property
     def key(self) -> tuple[int, int]:
@@ -76,6 +77,7 @@ def parse_stat(text: str) -> Process:
         session=int(field[3]),
         waited_us=(int(field[13]) + int(field[14])) * TICK_US,
         started=int(field[19]),
+        user_us=int(field[11]) * TICK_US,
     )
 
 
@@ -119,6 +121,11 @@ def cpu_between(before: Snapshot, after: Snapshot, role: Role) -> dict[str, floa
         name = role(usage.process)
         used[name] = used.get(name, 0.0) + spent
     return used
+
+
+def user_between(before: Snapshot, after: Snapshot) -> float:
+    """CPU µs that the processes of both snapshots used outside the kernel in between; good to a tick of 10 ms for each."""
+    return sum(after[key].process.user_us - usage.process.user_us for key, usage in before.items() if key in after)
 
 
 def growth(before: Snapshot, after: Snapshot) -> float:

@@ -106,6 +106,7 @@ VIEWS = {
         (
             ("per_cpu_second", "messages per CPU-second"),
             ("cpu_us", "CPU µs/message"),
+            ("user_us", "not in the kernel"),
             ("rate", "messages/s"),
             ("p50", "p50 ms"),
             ("p99", "p99 ms"),

@@ -50,10 +50,11 @@ def broadcast_sample(turn: Turn) -> Sample:
             right(room.opened())
             before = server.usage()
             heard = right(room.told())
-            used = procs.cpu_between(before, server.usage(), server.role)
+            after = server.usage()
+            used = procs.cpu_between(before, after, server.role)
     finally:
         server.stop()
-    figures = delivered(sum(used.values()), heard)
+    figures = delivered(sum(used.values()), procs.user_between(before, after), heard)
     say(f"  round {turn.number + 1} {turn.server}: {figures['per_cpu_second']:.0f} messages per CPU-second")
     return Sample(turn.number, figures, {role: us / heard.requests for role, us in used.items()})
 
@@ -64,10 +65,11 @@ def warm(server: Running, turn: Turn) -> None:
         right(room.told())
 
 
-def delivered(used_us: float, heard: Load) -> dict[str, float]:
+def delivered(used_us: float, user_us: float, heard: Load) -> dict[str, float]:
     return {
         "per_cpu_second": heard.requests * 1e6 / used_us,
         "cpu_us": used_us / heard.requests,
+        "user_us": user_us / heard.requests,
         "rate": heard.rate,
         "p50": heard.latency_us["p50"] / 1000,
         "p99": heard.latency_us["p99"] / 1000,

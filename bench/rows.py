@@ -112,6 +112,8 @@ IDLE_SOCKET_REMARKS = (
 BROADCAST_REMARKS = (
     "The application gets 1,024 bytes from one of 1,000 connections, and sends them to all in a loop; the next follow when all "
     "have arrived. Latency counts to each arrival.",
+    "Each message is a write of its own for every server, and most of its cost is the kernel's: *not in the kernel* is what a "
+    "server itself adds.",
 )
 STUCK_REMARKS = (
     "A worker of two runs `while True: pass`; `--timeout-request 1s`. *Replaced* is when a new worker is ready, as `awaitd "

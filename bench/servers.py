@@ -135,7 +135,7 @@ def fastpysgi(launch: Launch) -> list[str]:
 
 def socketify(launch: Launch) -> list[str]:
     command = [str(PYTHON), "-m", "socketify", launch.target, "--host", "127.0.0.1", "--port", str(launch.port)]
-    return [*command, "--ws", "auto", "--disable-listen-log"]
+    return [*command, "--ws", "auto", "--ws-idle-timeout", "960", "--disable-listen-log"]
 
 
 def uwsgi(launch: Launch) -> list[str]:
