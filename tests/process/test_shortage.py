@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from conftest import HERE
 from harness import Server, StartServer, binary, eventually, family
 from rawhttp import Connection
 from test_control import tell
+
+HERE = Path(__file__).parent
 
 # A file system of 64 KiB, in a mount namespace of its own, that the server's output goes to.
 SMALL_DISK = 'mount -t tmpfs -o size=64k small "$0" && exec "$@" >"$0/access" 2>"$0/log"'
