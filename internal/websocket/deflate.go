@@ -10,6 +10,10 @@ const (
 	sentBits = 13
 	// minDeflate is the shortest message that is compressed. Below it the frame's bytes are few against a packet's.
 	minDeflate = 64
+	// primer is up to what length a message is compressed though nothing is gained, where the context is kept: it may help the next.
+	primer = 1 << 10
+	// minMatched is what the compressor must have at least to look for matches.
+	minMatched = 128
 )
 
 // Deflate is what a handshake agreed about permessage-deflate (RFC 7692).
@@ -80,11 +84,16 @@ func (d *deflater) compressor(bits uint8, size int) *flate.Writer {
 
 // append appends p compressed, up to and with the marker of the sync flush.
 func (d *deflater) append(dst, p []byte, bits uint8, context history) []byte {
-	w := d.compressor(bits, len(p)+len(context))
 	d.sink.bytes = dst
-	w.ResetDict(&d.sink, context)
-	_, _ = w.Write(p) // the sink has no errors
-	_ = w.Flush()
+	if len(p) < minMatched && len(context) > 0 {
+		context = context[max(0, len(context)+len(p)-1<<bits):]
+		_ = flate.StatelessDeflate(&d.sink, p, false, context) // the sink has no errors
+	} else {
+		w := d.compressor(bits, len(p)+len(context))
+		w.ResetDict(&d.sink, context)
+		_, _ = w.Write(p)
+		_ = w.Flush()
+	}
 	dst = d.sink.bytes
 	d.sink.bytes = nil
 	return dst

@@ -16,6 +16,8 @@ const (
 	maxInput = 64 << 10
 	// maxRatio is the most that deflate can shrink: 258 bytes to two bits.
 	maxRatio = 1032
+	// lookAhead is how few bytes of input may be left for a look whether they are the end, when all that was asked for is there.
+	lookAhead = 64
 	// maxKept is the largest buffer that is kept for the next message.
 	maxKept = 64 << 10
 	// maxSpare is the most of each thing that an engine keeps when nobody uses it.
@@ -24,9 +26,8 @@ const (
 
 // tail is what RFC 7692 §7.2.2 has the receiver append, and an empty last block, so that the decompressor finds an end.
 const (
-	marker    = "\x00\x00\xff\xff"
-	tail      = marker + "\x01\x00\x00\xff\xff"
-	lastBlock = len(tail) - len(marker)
+	marker = "\x00\x00\xff\xff"
+	tail   = marker + "\x01\x00\x00\xff\xff"
 )
 
 // inflation is a compressed message from a client, as long as it is under way, with the context if that is kept.
@@ -134,7 +135,7 @@ func (i *inflation) read(e *Engine, n int) (p []byte, done bool, v *Violation) {
 	p, n = e.output[:0], min(n, maxOutput)
 	for begun, full := i.taken, false; !done && !full && i.taken-begun < maxInput; {
 		m, err := i.step(e.output[len(p):n])
-		full = len(p) == n || len(p)+m == n && i.taken < len(i.gathered)-lastBlock
+		full = len(p) == n || len(p)+m == n && len(i.gathered)-i.taken > lookAhead
 		p = p[:len(p)+m]
 		switch {
 		case errors.Is(err, io.EOF):

@@ -196,3 +196,14 @@ func TestNothingButAMessageTakesCredit(t *testing.T) {
 		t.Errorf("%d, %+v, %v", n, ev, v)
 	}
 }
+
+func TestAMessageThatFitsItsCreditIsOnePart(t *testing.T) {
+	e := NewEngine(Settings{Deflate: true})
+	for _, size := range []int{1, 100, 5000, maxOutput} {
+		var r Reader
+		r.Reset(e, fresh)
+		if _, ev, v := r.Next(frame(0xc2, packed(strings.Repeat("a", size))), size); len(ev.Payload) != size || ev.More || v != nil {
+			t.Errorf("%d bytes: %d, more: %v, %v", size, len(ev.Payload), ev.More, v)
+		}
+	}
+}

@@ -189,7 +189,6 @@ func (r *Reader) begin(h header) {
 		r.message = exchange.MessageKind(op)
 		r.packed = h.first&rsv1Bit != 0
 		r.size = 0
-		r.text = text{}
 	}
 	r.left, r.key, r.final = h.length, h.key, h.final()
 	r.size += h.length

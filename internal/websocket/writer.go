@@ -59,7 +59,7 @@ func (w *Writer) Append(dst, p []byte, kind exchange.MessageKind, more bool) []b
 	first := w.first(kind, true, more)
 	start := len(dst)
 	dst, length := w.engine.appendPacked(dst, p, first, w.deflate.ServerBits, w.context())
-	if whole && length >= len(p) {
+	if whole && length >= len(p) && (!w.deflate.ServerTakeover || len(p) > primer) {
 		return append(appendHeader(dst[:start], first&^rsv1Bit, len(p)), p...)
 	}
 	w.remember(p)

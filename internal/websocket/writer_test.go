@@ -67,3 +67,56 @@ func TestWriterIsReadAgain(t *testing.T) {
 		})
 	}
 }
+
+// spec: websocket 2
+func TestAContextIsUsedAndKeptInStep(t *testing.T) {
+	e := NewEngine(Settings{Deflate: true, Takeover: true})
+	var w Writer
+	w.Reset(e, kept)
+	one := []byte(`{"event":"greeting","from":"the first of the messages","number":1234567890,"more":"nothing at all"}`)
+	two := []byte(strings.Repeat("something else, which is said again. ", 20))
+	first := w.Append(nil, one, exchange.Text, false)
+	again := w.Append(nil, one, exchange.Text, false)
+	if len(again) > len(first)/3 {
+		t.Errorf("%d bytes, then %d", len(first), len(again))
+	}
+	var m Prepared
+	m.Reset(e, two, exchange.Text)
+	out := append(first, again...)
+	out = append(out, w.Frame(&m)...)
+	last := w.Append(nil, append(one, two...), exchange.Text, false)
+	if len(last) > 40 {
+		t.Errorf("%d bytes for what was sent before", len(last))
+	}
+	want := []string{fmt.Sprintf("1 %q", one), fmt.Sprintf("1 %q", one), fmt.Sprintf("1 %q", two), fmt.Sprintf("1 %q", append(one, two...))}
+	if got := outcome(t, e, kept, asClient(t, append(out, last...), someKey), 1<<20, 1<<20); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}
+
+// spec: websocket 11
+func TestAPreparedMessageIsFramedOnceForEachState(t *testing.T) {
+	e := NewEngine(Settings{Deflate: true})
+	long := []byte(strings.Repeat("0123456789", 100))
+	var m Prepared
+	m.Reset(e, long, exchange.Binary)
+	for range 3 {
+		for name, d := range map[string]Deflate{"plain": plain, "fresh": fresh, "kept": kept, "narrow": narrow} {
+			var w Writer
+			w.Reset(e, d)
+			f := w.Frame(&m)
+			if got, want := outcome(t, e, d, asClient(t, f, someKey), 1<<20, 1<<20), []string{fmt.Sprintf("2 %q", long)}; !slices.Equal(got, want) {
+				t.Fatalf("%s: %.100q", name, got)
+			}
+		}
+	}
+	size := len(m.frames)
+	var w Writer
+	w.Reset(e, fresh)
+	if w.Frame(&m); len(m.frames) != size {
+		t.Error("framed again")
+	}
+	if n := len(m.frames); n > len(long)+100 {
+		t.Errorf("%d bytes of frames", n)
+	}
+}

@@ -23,6 +23,7 @@ import (
 type plan struct {
 	addr, path, run string
 	limit, parallel int
+	most            int
 	timeout         time.Duration
 	verbose         bool
 }
@@ -33,12 +34,12 @@ func main() {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(2)
 	}
-	failed, err := p.all(os.Stdout)
+	cases, err := wscases.All(p.limit)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(2)
 	}
-	if failed > 0 {
+	if p.all(cases, os.Stdout) > 0 {
 		os.Exit(1)
 	}
 }
@@ -50,6 +51,7 @@ func parseFlags(args []string, complaints io.Writer) (p plan, err error) {
 	f.StringVar(&p.path, "path", "/", "target of the handshake")
 	f.StringVar(&p.run, "run", "", "take the cases whose `number` begins so")
 	f.IntVar(&p.limit, "limit", 16<<20, "the server's limit of a message, in `bytes`")
+	f.IntVar(&p.most, "most", 1<<40, "leave out cases that send more than so many `bytes`")
 	f.IntVar(&p.parallel, "parallel", 4, "cases at once")
 	f.DurationVar(&p.timeout, "timeout", time.Minute, "for one case")
 	f.BoolVar(&p.verbose, "v", false, "name the cases that pass, too")
@@ -62,18 +64,19 @@ func parseFlags(args []string, complaints io.Writer) (p plan, err error) {
 	return p, nil
 }
 
+// takes tells whether a case is to be run.
+func (p plan) takes(c *wscases.Case) bool {
+	return strings.HasPrefix(c.Number, p.run) && c.Bytes() <= p.most
+}
+
 // all runs the cases and prints what fails, and the families.
-func (p plan) all(out io.Writer) (failed int, err error) {
-	cases, err := wscases.All(p.limit)
-	if err != nil {
-		return 0, err
-	}
+func (p plan) all(cases []*wscases.Case, out io.Writer) (failed int) {
 	passed, total := map[string]int{}, map[string]int{}
 	outcomes := make([]error, len(cases))
 	var running sync.WaitGroup
 	places := make(chan struct{}, p.parallel)
 	for i, c := range cases {
-		if !strings.HasPrefix(c.Number, p.run) {
+		if !p.takes(c) {
 			continue
 		}
 		total[c.Family()]++
@@ -85,7 +88,7 @@ func (p plan) all(out io.Writer) (failed int, err error) {
 	}
 	running.Wait()
 	for i, c := range cases {
-		if !strings.HasPrefix(c.Number, p.run) {
+		if !p.takes(c) {
 			continue
 		}
 		switch {
@@ -104,5 +107,5 @@ func (p plan) all(out io.Writer) (failed int, err error) {
 			fmt.Fprintf(out, "%2s %-50s %d/%d\n", f[0], f[1], passed[f[0]], total[f[0]])
 		}
 	}
-	return failed, nil
+	return failed
 }
