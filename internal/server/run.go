@@ -17,6 +17,7 @@ func (s *Server) run(ctx context.Context) error {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGUSR2)
 	defer signal.Stop(signals)
+	reserveThreads(spareThreads)
 	for _, st := range s.stations {
 		s.running.Go(st.reactor.Run) // ends by close
 	}

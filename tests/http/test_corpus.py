@@ -19,7 +19,7 @@ OTHERWISE = {"request head too large", "trailer fields too large"}
 
 @pytest.fixture(scope="module")
 def server(start_server: StartServer) -> Server:
-    return start_server("corpus:app", HERE, "--no-access-log", "--log-level", "warning", *LIMITS)
+    return start_server("corpus:app", HERE, "--no-access-log", "--log-level", "warning", "--ws", "none", *LIMITS)
 
 
 def files(kind: str) -> Iterator[object]:

@@ -26,7 +26,7 @@ def corpus(kind: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def server(start_server: StartServer) -> Server:
-    return start_server("app:mirror", HERE, "--no-access-log", *LIMITS)
+    return start_server("app:mirror", HERE, "--no-access-log", "--ws", "none", *LIMITS)
 
 
 # spec: http 1
