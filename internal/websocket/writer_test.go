@@ -94,7 +94,6 @@ func TestAContextIsUsedAndKeptInStep(t *testing.T) {
 	}
 }
 
-// spec: websocket 11
 func TestAPreparedMessageIsFramedOnceForEachState(t *testing.T) {
 	e := NewEngine(Settings{Deflate: true})
 	long := []byte(strings.Repeat("0123456789", 100))

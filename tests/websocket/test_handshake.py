@@ -152,7 +152,6 @@ def test_a_plain_request_is_none(server: Server) -> None:
         assert connection.send(handshake("/plain").replace(b"HTTP/1.1", b"HTTP/1.0")).rest_or_response().status == 200
 
 
-# spec: websocket 8
 def test_to_a_wsgi_application_it_is_a_plain_request(run: StartServer, tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(WSGI)
     server = run(target="main:app", app_dir=tmp_path)
