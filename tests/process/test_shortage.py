@@ -140,6 +140,7 @@ def test_who_connects_when_no_descriptor_is_free_waits_until_one_is(run: StartSe
 def test_a_worker_that_dies_when_no_descriptor_is_free_is_replaced_when_one_is(run: StartServer, options: list[str]) -> None:
     server = run("--workers", "2", *options)
     with Connection(server) as connection, ExitStack() as shortage:
+        assert connection.get("/pid").status == 200  # the server has accepted it
         shortage.enter_context(without_descriptors(server))
         server.process.send_signal(signal.SIGHUP)
         server.wait_for("the reload failed; the old workers stay error=.*too many open files")
