@@ -27,6 +27,6 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
 
 
 async def tell(said: bytes) -> None:
-    """Sends the same to everyone, one after the other."""
+    """Sends the same to everyone: at once where the server can do that, else one after the other."""
     for send in list(ROOM):
         await send({"type": "websocket.send", "bytes": said})

@@ -42,6 +42,7 @@ type Endpoint struct {
 	threaded   bool                // the workers know plain requests only
 	spare      []*stream
 	frames     [][]byte // memory for frames that wait for room in a ring
+	broadcasts uint64   // so far
 	ticket     uint64   // counts dispatches: the higher, the more recent
 }
 

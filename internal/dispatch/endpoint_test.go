@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"testing"
@@ -341,6 +342,15 @@ func TestViolationsKill(t *testing.T) {
 		{"a frame that only the server sends", func(e *workerEnd, id uint32) { e.say(wire.Header{Stream: id, Type: wire.Open}, make([]byte, 100)) }},
 		{"a file before the head", func(e *workerEnd, id uint32) {
 			e.say(wire.Header{Stream: id, Type: wire.File, Flags: wire.EndStream, Length: 1}, append(make([]byte, 16), '/'))
+		}},
+		{"a broadcast to one that is no WebSocket", func(e *workerEnd, id uint32) { e.send(broadcastFrame(exchange.Text, "a", id)) }},
+		{"a broadcast to nobody", func(e *workerEnd, _ uint32) { e.send(broadcastFrame(exchange.Text, "a")) }},
+		{"a broadcast that is neither text nor binary", func(e *workerEnd, id uint32) { e.send(broadcastFrame(3, "a", id)) }},
+		{"a broadcast to more than there are", func(e *workerEnd, id uint32) {
+			e.say(wire.Header{Type: wire.Broadcast, Aux: 1}, binary.LittleEndian.AppendUint32(make([]byte, 0, 8), 1<<31))
+		}},
+		{"a broadcast longer than its frame", func(e *workerEnd, id uint32) {
+			e.say(wire.Header{Type: wire.Broadcast, Aux: 1, Length: 1 << 31}, recipients("a", id))
 		}},
 		{"a frame of no size", func(e *workerEnd, _ uint32) { e.written += 16; e.word(384).Store(e.written) }},
 	} {

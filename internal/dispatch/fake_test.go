@@ -313,6 +313,7 @@ type fakeSocket struct {
 	subprotocol string
 	fields      int
 	messages    []string
+	broadcasts  []uint64 // their IDs
 	closed      exchange.CloseCode
 	reason      string
 }
@@ -374,6 +375,11 @@ func (s *fakeSocket) Message(p []byte, kind exchange.MessageKind, more bool) {
 		part += "…"
 	}
 	s.messages = append(s.messages, part)
+}
+
+func (s *fakeSocket) Broadcast(b *exchange.Broadcast) {
+	s.broadcasts = append(s.broadcasts, b.ID)
+	s.Message(b.Payload, b.Kind, false)
 }
 
 func (s *fakeSocket) Close(code exchange.CloseCode, reason []byte) {

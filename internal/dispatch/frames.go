@@ -7,8 +7,11 @@ import (
 
 // handle acts on one frame from a worker. An error is a violation: the worker is killed for it.
 func (l *link) handle(f wire.Frame) error {
-	if f.Type == wire.Pong {
+	switch f.Type {
+	case wire.Pong:
 		return nil // that it came is all that counts
+	case wire.Broadcast:
+		return l.handleBroadcast(f)
 	}
 	s := l.find(f.Stream)
 	if s == nil {

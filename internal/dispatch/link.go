@@ -23,6 +23,7 @@ type link struct {
 	still    standstill
 	pulse    pulse
 	withdrew bool // offers were taken back to make room: the worker must be told
+	telling  telling
 	broken   bool // the worker broke the wire's rules, and is being killed
 }
 
@@ -229,10 +230,14 @@ func (l *link) writeWaiting(frame []byte) bool {
 	}
 }
 
-// poll handles at most max frames from the worker, and returns how many there were.
+// poll handles at most max frames from the worker, and returns how many there were. A broadcast counts for each that it is for.
 func (l *link) poll(max int) int {
 	n := 0
 	for n < max && !l.broken {
+		if l.telling.left() {
+			n += l.tell(max - n)
+			continue
+		}
 		f, ok, err := l.wire.In.Next()
 		if l.check(err) || !ok {
 			break
@@ -241,7 +246,7 @@ func (l *link) poll(max int) int {
 		l.heard++
 		n++
 	}
-	if n > 0 && !l.broken {
+	if n > 0 && !l.broken && !l.telling.left() {
 		l.wire.Release()
 	}
 	return n

@@ -42,6 +42,7 @@ func (l *link) handleAccept(s *stream, f wire.Frame) error {
 type noSocket struct{}
 
 func (noSocket) Message([]byte, exchange.MessageKind, bool) {}
+func (noSocket) Broadcast(*exchange.Broadcast)              {}
 func (noSocket) Close(exchange.CloseCode, []byte)           {}
 func (noSocket) Credit(int)                                 {}
 

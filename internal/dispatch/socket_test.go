@@ -314,3 +314,88 @@ func TestAWebSocketsStreamIsSmall(t *testing.T) {
 		t.Errorf("%d bytes, want at most %d", n, socketBudget)
 	}
 }
+
+// recipients is the payload of a BROADCAST.
+func recipients(message string, ids ...uint32) []byte {
+	b := binary.LittleEndian.AppendUint32(nil, uint32(len(ids)))
+	b = append(b, 0, 0, 0, 0)
+	for _, id := range ids {
+		b = binary.LittleEndian.AppendUint32(b, id)
+	}
+	return append(b, message...)
+}
+
+func broadcastFrame(kind exchange.MessageKind, message string, ids ...uint32) []byte {
+	h := wire.Header{Type: wire.Broadcast, Aux: uint16(kind), Length: uint32(len(message))}
+	return wire.AppendFrame(nil, h, recipients(message, ids...))
+}
+
+// spec: websocket 11
+func TestABroadcastReachesAllThatItNames(t *testing.T) {
+	s := newSetting(t, 1)
+	w := s.worker("w", 10)
+	var clients []*fakeClient
+	var ids []uint32
+	for range 3 {
+		c, r := s.socket(w)
+		clients, ids = append(clients, c), append(ids, r.id)
+	}
+	end := w.ends[0]
+	end.say(wire.Header{Stream: ids[1], Type: wire.Close, Aux: 1000}, nil)
+	end.send(broadcastFrame(exchange.Text, "all", append(ids, 12345, ids[0])...))
+	end.say(wire.Header{Stream: ids[2], Type: wire.Message, Aux: 2, Length: 4}, []byte("next"))
+	s.turn()
+	for i, want := range [][]string{{"1 all", "1 all"}, nil, {"1 all", "2 next"}} {
+		if got := clients[i].socket.messages; !slices.Equal(got, want) {
+			t.Errorf("%d: %q", i, got)
+		}
+	}
+	if a, b := clients[0].socket.broadcasts, clients[2].socket.broadcasts; len(a) != 2 || a[0] != a[1] || a[0] != b[0] {
+		t.Errorf("one message, but %v and %v", a, b)
+	}
+	if w.violated != nil {
+		t.Error(w.violated)
+	}
+}
+
+// spec: websocket 11
+func TestABroadcastToMoreThanATurnTakesSeveral(t *testing.T) {
+	s := newSetting(t, 1)
+	w := s.worker("w", 10)
+	c, r := s.socket(w)
+	end := w.ends[0]
+	end.send(broadcastFrame(exchange.Text, "", slices.Repeat([]uint32{r.id}, 2*framesPerTurn+1)...))
+	end.say(wire.Header{Stream: r.id, Type: wire.Close, Aux: 1000}, nil)
+	for turn, want := range []int{framesPerTurn - 1, 2*framesPerTurn - 1, 2*framesPerTurn + 1} { // the frame counts, too
+		if n := s.endpoints[0].Poll(); len(c.socket.messages) != want || n == 0 {
+			t.Fatalf("turn %d: %d told, %d", turn, len(c.socket.messages), n)
+		}
+	}
+	if !c.ended {
+		t.Error("what came behind is not handled")
+	}
+	s.atRest()
+}
+
+func TestABroadcastTakesCreditAndWaitsForTheEndOfAMessage(t *testing.T) {
+	for name, violate := range map[string]func(e *workerEnd, id uint32){
+		"credit": func(e *workerEnd, id uint32) {
+			e.send(broadcastFrame(exchange.Text, strings.Repeat("x", 1000), id))
+			e.send(broadcastFrame(exchange.Text, "x", id))
+		},
+		"message": func(e *workerEnd, id uint32) {
+			e.say(wire.Header{Stream: id, Type: wire.Message, Aux: 1, Flags: wire.More, Length: 2}, []byte("he"))
+			e.send(broadcastFrame(exchange.Text, "x", id))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSetting(t, 1)
+			w := s.worker("w", 10)
+			c, r := s.socket(w)
+			violate(w.ends[0], r.id)
+			if s.turn(); w.violated == nil || len(c.socket.messages) != 1 {
+				t.Errorf("%v, %d messages", w.violated, len(c.socket.messages))
+			}
+		})
+	}
+}

@@ -230,10 +230,20 @@ type Upgrader interface {
 type Socket interface {
 	// Message sends a part of a message; more: it goes on in the next part, which has the same kind.
 	Message(p []byte, kind MessageKind, more bool)
+	// Broadcast sends a whole message that others are sent, too. No message is under way.
+	Broadcast(b *Broadcast)
 	// Close ends the WebSocket: behind what was sent the client is told the code and reason.
 	Close(code CloseCode, reason []byte)
 	// Credit lets the protocol pass on n more bytes of messages.
 	Credit(n int)
+}
+
+// Broadcast is one message for many WebSockets.
+type Broadcast struct {
+	Payload []byte
+	Kind    MessageKind
+	// ID tells it from others, so that what the protocol makes of it for the first can serve the next.
+	ID uint64
 }
 
 // File is a part of a regular file to send. The Responder closes the descriptor.

@@ -40,19 +40,21 @@ type Config struct {
 // Server speaks HTTP/1.1, and uwsgi and SCGI with web servers in front, on one reactor: it owns all its connections, whatever
 // listener they came from, and hands their requests to an application.
 type Server struct {
-	r        *reactor.Reactor
-	cfg      *Config
-	app      exchange.Application
-	packets  *cgi.Parser
-	sockets  *websocket.Engine
-	spare    []*httpExchange
-	date     []byte // "date: Mon, 23 Nov 2026 13:15:26 GMT\r\n"
-	dateAt   int64
-	ids      idSource
-	live     int // open connections
-	hinted   int // see httpExchange.hint
-	draining bool
-	idle     func() // called once, when draining and no connection is left
+	r          *reactor.Reactor
+	cfg        *Config
+	app        exchange.Application
+	packets    *cgi.Parser
+	sockets    *websocket.Engine
+	prepared   websocket.Prepared // what many are told, and the broadcast that it is for
+	preparedID uint64
+	spare      []*httpExchange
+	date       []byte // "date: Mon, 23 Nov 2026 13:15:26 GMT\r\n"
+	dateAt     int64
+	ids        idSource
+	live       int // open connections
+	hinted     int // see httpExchange.hint
+	draining   bool
+	idle       func() // called once, when draining and no connection is left
 }
 
 // New makes the HTTP side of a reactor, before it runs.

@@ -196,6 +196,18 @@ func (k *socket) Message(p []byte, kind exchange.MessageKind, more bool) {
 	k.grant()
 }
 
+// Broadcast sends a message that others are sent, too: it is framed, and compressed, once for all who get it alike.
+func (k *socket) Broadcast(b *exchange.Broadcast) {
+	s := k.s
+	if s.preparedID != b.ID {
+		s.preparedID = b.ID
+		s.prepared.Reset(s.sockets, b.Payload, b.Kind)
+	}
+	k.owed += len(b.Payload)
+	k.Send(k.writer.Frame(&s.prepared), nil, "")
+	k.grant()
+}
+
 // grant lets the application send as much again as has left.
 func (k *socket) grant() {
 	if k.owed == 0 || k.stream == nil || k.Pending() {

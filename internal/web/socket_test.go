@@ -1,7 +1,13 @@
 package web
 
 import (
+	"bytes"
+	"compress/flate"
+	"encoding/binary"
+	"io"
+	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,4 +96,69 @@ func TestAWebSocketIsPingedAtItsIntervalWhateverTheTimeForAnswers(t *testing.T) 
 			}
 		})
 	}
+}
+
+// spec: websocket 11
+func TestABroadcastIsFramedForEachClientsTerms(t *testing.T) {
+	s := startSite(t, func(c *Config) { c.Sockets.Deflate = true })
+	s.do(func() { s.app.sockets = true })
+	var clients []*client
+	var sockets []exchange.Socket
+	for _, offer := range []string{"", "", "permessage-deflate", "permessage-deflate"} {
+		c := s.dial()
+		line := ""
+		if offer != "" {
+			line = "Sec-WebSocket-Extensions: " + offer + "\r\n"
+		}
+		c.write(strings.Replace(handshake, "\r\n\r\n", "\r\n"+line+"\r\n", 1))
+		x := s.next()
+		s.accept(x, 0)
+		if r, err := http.ReadResponse(c.r, nil); err != nil || r.StatusCode != 101 {
+			t.Fatal(r, err)
+		}
+		clients, sockets = append(clients, c), append(sockets, x.socket)
+	}
+	one, two := strings.Repeat("a", 1000), strings.Repeat("b", 1000)
+	s.do(func() { // two at once, as from two workers
+		a := exchange.Broadcast{Payload: []byte(one), Kind: exchange.Text, ID: 1}
+		b := exchange.Broadcast{Payload: []byte(two), Kind: exchange.Text, ID: 2}
+		for _, k := range sockets {
+			k.Broadcast(&a)
+			k.Broadcast(&b)
+		}
+	})
+	for i, c := range clients {
+		for _, want := range []string{one, two} {
+			if got, packed := c.message(); got != want || packed != (i >= 2) {
+				t.Errorf("client %d: %.20q, compressed: %v", i, got, packed)
+			}
+		}
+	}
+}
+
+// message reads a short message in one frame, and undoes its compression.
+func (c *client) message() (text string, packed bool) {
+	c.t.Helper()
+	head := make([]byte, 2)
+	if _, err := io.ReadFull(c.r, head); err != nil {
+		c.t.Fatal(err)
+	}
+	n := int(head[1])
+	if n == 126 {
+		var long [2]byte
+		_, _ = io.ReadFull(c.r, long[:])
+		n = int(binary.BigEndian.Uint16(long[:]))
+	}
+	b := make([]byte, n)
+	if _, err := io.ReadFull(c.r, b); err != nil {
+		c.t.Fatal(err)
+	}
+	if head[0] != 0xC1 {
+		return string(b), false
+	}
+	b, err := io.ReadAll(flate.NewReader(io.MultiReader(bytes.NewReader(b), strings.NewReader("\x00\x00\xff\xff\x01\x00\x00\xff\xff"))))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return string(b), true
 }

@@ -47,13 +47,14 @@ type vectorFrame struct {
 	Offset, Count int64
 	Token         string
 	Subprotocol   string
+	Streams       []uint32
 	Phrase        string
 }
 
 var typeNames = map[string]Type{
 	"OPEN": Open, "DATA": Data, "END": End, "RESET": Reset, "WINDOW": Window, "HEAD": Head, "INFORM": Inform, "FILE": File,
 	"ACCEPT": Accept, "MESSAGE": Message, "CLOSE": Close, "DATAGRAM": Datagram, "COMMAND": Command, "REPLY": Reply, "PING": Ping,
-	"PONG": Pong, "DEBUG": Debug,
+	"PONG": Pong, "DEBUG": Debug, "BROADCAST": Broadcast,
 }
 
 func latin1(s string) []byte {
@@ -127,6 +128,16 @@ func checkContent(t *testing.T, f Frame, raw []byte, want vectorFrame) {
 		token, _ := strconv.ParseUint(want.Token, 16, 64)
 		if err != nil || r != (FileRequest{token, want.Offset, want.Count}) {
 			t.Fatalf("%+v, %v", r, err)
+		}
+	case Broadcast:
+		ids, message, err := Recipients(f)
+		if err != nil || !bytes.Equal(message, latin1(want.Body)) || len(ids) != 4*len(want.Streams) {
+			t.Fatalf("%x, %q, %v", ids, message, err)
+		}
+		for i, id := range want.Streams {
+			if le.Uint32(ids[4*i:]) != id {
+				t.Errorf("stream %d: %x", i, ids)
+			}
 		}
 	case Data, Reset, Message, Close, Command, Reply, Debug:
 		if !bytes.Equal(f.Payload[:f.Length], latin1(want.Body)) {

@@ -54,23 +54,24 @@ type Type uint8
 
 // Frame types.
 const (
-	Open     Type = 1
-	Data     Type = 2
-	End      Type = 3
-	Reset    Type = 4
-	Window   Type = 5
-	Head     Type = 6
-	Inform   Type = 7
-	File     Type = 8
-	Accept   Type = 9
-	Message  Type = 10
-	Close    Type = 11
-	Datagram Type = 12
-	Command  Type = 13
-	Reply    Type = 14
-	Ping     Type = 15
-	Pong     Type = 16
-	Debug    Type = 17
+	Open      Type = 1
+	Data      Type = 2
+	End       Type = 3
+	Reset     Type = 4
+	Window    Type = 5
+	Head      Type = 6
+	Inform    Type = 7
+	File      Type = 8
+	Accept    Type = 9
+	Message   Type = 10
+	Close     Type = 11
+	Datagram  Type = 12
+	Command   Type = 13
+	Reply     Type = 14
+	Ping      Type = 15
+	Pong      Type = 16
+	Debug     Type = 17
+	Broadcast Type = 18
 )
 
 // Flags of a frame.

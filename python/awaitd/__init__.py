@@ -15,16 +15,18 @@ if TYPE_CHECKING:
     from ._errors import ClientDisconnected
     from ._hooks import after_fork, before_fork
     from ._run import run
+    from ._wire import broadcast
 
     __version__: str
 
-__all__ = ["ClientDisconnected", "__version__", "after_fork", "before_fork", "run"]
+__all__ = ["ClientDisconnected", "__version__", "after_fork", "before_fork", "broadcast", "run"]
 
 _HOMES = {
     "ClientDisconnected": "._errors",
     "__version__": "._version",
     "after_fork": "._hooks",
     "before_fork": "._hooks",
+    "broadcast": "._wire",
     "run": "._run",
 }
 

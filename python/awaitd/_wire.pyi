@@ -1,8 +1,8 @@
 """The worker's side of the wire (python/awaitd/_wire/*.c)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Protocol, TypeVar
 
 #: Of the wire, as docs/reference/wire.md has it.
 VERSION: int
@@ -12,6 +12,20 @@ def watchdog(fd: int, /) -> None:
 
 def pass_descriptors(control: int, links: int, /) -> None:
     """Pass descriptors over the control socket, for ``links`` links of all worker loops together."""
+
+class _HasScope(Protocol):
+    @property
+    def scope(self) -> Any: ...
+
+_Connection = TypeVar("_Connection", bound=dict[str, Any] | MutableMapping[str, Any] | _HasScope)
+
+def broadcast(connections: Iterable[_Connection], message: str | bytes | bytearray | memoryview, /) -> list[_Connection]:
+    """Send a message to many WebSockets of this worker at once, without waiting for anybody.
+
+    ``connections``: ASGI scopes of WebSockets, or objects that have one as their attribute ``scope``, such as Starlette's
+    ``WebSocket`` and Channels' consumers. Who is not accepted, or gone, is passed over. Who has not yet been sent what was sent
+    before is not sent this; a list of these connections is returned.
+    """
 
 class AsyncLoop:
     """A worker loop on an event loop: takes requests from its links and runs an ASGI application in eager tasks."""

@@ -60,6 +60,7 @@ async def ws_scope(s: Socket) -> None:
     known |= {
         key: s.scope[key] for key in ("type", "scheme", "path", "subprotocols", "http_version", "extensions", "root_path")
     }
+    known["extensions"].pop("awaitd.broadcast")  # no JSON
     await s.send(json.dumps(known))
 
 

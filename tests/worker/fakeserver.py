@@ -314,6 +314,11 @@ class Worker:
             self._frames[id(link), frame["stream"]].append(frame)
         return queue.popleft()
 
+    def earlier(self, link: Link, stream: int) -> list[Frame]:
+        """The frames for a stream that were read already, while others were waited for."""
+        frames = self._frames.pop((id(link), stream), deque())
+        return list(frames)
+
     def output(self) -> str:
         """What the worker has written to stdout and stderr."""
         self.stderr_file.seek(0)

@@ -12,7 +12,7 @@ from typing import Any
 
 TYPES = {
     1: "OPEN", 2: "DATA", 3: "END", 4: "RESET", 5: "WINDOW", 6: "HEAD", 7: "INFORM", 8: "FILE", 9: "ACCEPT", 10: "MESSAGE",
-    11: "CLOSE", 12: "DATAGRAM", 13: "COMMAND", 14: "REPLY", 15: "PING", 16: "PONG", 17: "DEBUG",
+    11: "CLOSE", 12: "DATAGRAM", 13: "COMMAND", 14: "REPLY", 15: "PING", 16: "PONG", 17: "DEBUG", 18: "BROADCAST",
 }  # fmt: skip
 NUMBERS = {name: number for number, name in TYPES.items()}
 
@@ -89,6 +89,11 @@ def _datagram_payload(f: Frame) -> bytes:
     return out
 
 
+def _broadcast_payload(f: Frame) -> bytes:
+    streams = f["streams"]
+    return struct.pack(f"<II{len(streams)}I", len(streams), 0, *streams) + _latin(f["body"])
+
+
 _PAYLOADS = {
     "OPEN": _open_payload,
     "END": lambda f: _table(f["fields"]),
@@ -98,6 +103,7 @@ _PAYLOADS = {
     "FILE": _file_payload,
     "ACCEPT": _accept_payload,
     "DATAGRAM": _datagram_payload,
+    "BROADCAST": _broadcast_payload,
     "PING": lambda f: struct.pack("<Q", int(f["token"], 16)),
     "PONG": lambda f: struct.pack("<Q", int(f["token"], 16)),
 }
@@ -107,7 +113,7 @@ def _length(f: Frame, payload: bytes) -> int:
     kind = f["type"]
     if kind == "WINDOW":
         return int(f["length"])
-    if kind in ("OPEN", "HEAD", "INFORM"):
+    if kind in ("OPEN", "HEAD", "INFORM", "BROADCAST"):
         return len(_latin(f.get("body", "")))
     if kind == "FILE":
         return len(payload) - 16
@@ -198,6 +204,15 @@ def _read_datagrams(data: bytes, f: Frame) -> Frame:
     return {"datagrams": datagrams}
 
 
+def _read_broadcast(data: bytes, f: Frame) -> Frame:
+    count = struct.unpack_from("<I", data, 16)[0]
+    at = 24 + 4 * count
+    return {
+        "streams": list(struct.unpack_from(f"<{count}I", data, 24)),
+        "body": data[at : at + f["length"]].decode("latin-1"),
+    }
+
+
 _READERS = {
     "OPEN": _read_open,
     "END": lambda data, f: {"fields": _read_fields(data, f["aux"], 16, 16 + 4 * f["aux"])[0]},
@@ -207,6 +222,7 @@ _READERS = {
     "FILE": _read_file,
     "ACCEPT": _read_accept,
     "DATAGRAM": _read_datagrams,
+    "BROADCAST": _read_broadcast,
     "PING": lambda data, f: {"token": f"{struct.unpack_from('<Q', data, 16)[0]:016x}"},
     "PONG": lambda data, f: {"token": f"{struct.unpack_from('<Q', data, 16)[0]:016x}"},
 }

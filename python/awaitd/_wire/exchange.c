@@ -58,10 +58,12 @@ static int add_body(Exchange *x, const uint8_t *bytes, uint32_t length)
 /* What the OPEN has for receive() and send(). */
 static int take_in(Exchange *x, const struct open *o)
 {
+    struct state_strings *str = &x->loop->state->str;
     if (!x->socket)
         return add_body(x, o->body.start, o->body.length);
-    x->subprotocols = Py_XNewRef(PyDict_GetItemWithError(x->scope, x->loop->state->str.subprotocols));
-    return x->subprotocols ? 0 : -1;
+    x->subprotocols = Py_XNewRef(PyDict_GetItemWithError(x->scope, str->subprotocols));
+    PyObject *extensions = PyDict_GetItemWithError(x->scope, str->extensions);
+    return x->subprotocols && extensions ? PyDict_SetItem(extensions, str->broadcast, (PyObject *)x) : -1;
 }
 
 /* What was not received. */

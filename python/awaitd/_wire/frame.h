@@ -32,6 +32,7 @@ enum frame_type {
     FRAME_CLOSE = 11,
     FRAME_PING = 15,
     FRAME_PONG = 16,
+    FRAME_BROADCAST = 18,
 };
 
 enum frame_flag {

@@ -1,4 +1,5 @@
 /* awaitd._wire: the worker's side of the wire. */
+#include "broadcast.h"
 #include "call.h"
 #include "exchange.h"
 
@@ -165,6 +166,7 @@ static PyObject *pass_descriptors(PyObject *module, PyObject *args)
 }
 
 static PyMethodDef module_methods[] = {
+    {"broadcast", (PyCFunction)(void (*)(void))broadcast, METH_FASTCALL, BROADCAST_DOC},
     {"pass_descriptors", pass_descriptors, METH_VARARGS, "Pass descriptors over the socket control, for as many links in all."},
     {"watchdog", watchdog_start, METH_O, "Kill the process group when the other end of fd closes."},
     {NULL, NULL, 0, NULL},

@@ -47,13 +47,11 @@ static bool find_room(struct ring *r, uint64_t need)
     r->read = atomic_load_explicit(r->head, memory_order_acquire);
     if (has_room(r, need))
         return true;
-    /* What waits unpublished can't be consumed, so nobody would ring: the caller publishes after a failure. */
+    /* What waits unpublished can't be consumed, so nobody would ring: the caller publishes after a failure. If there is room now,
+     * the flag stays up all the same: others may wait for more of it, and a bell too many does no harm. */
     atomic_store(r->producer_waiting, 1);
     r->read = atomic_load(r->head);
-    if (!has_room(r, need))
-        return false;
-    atomic_store(r->producer_waiting, 0);
-    return true;
+    return has_room(r, need);
 }
 
 uint8_t *ring_reserve(struct ring *r, uint32_t size)
@@ -78,9 +76,6 @@ bool ring_taken(struct ring *r, uint64_t position)
 {
     if (atomic_load_explicit(r->head, memory_order_acquire) >= position)
         return true;
-    atomic_store(r->producer_waiting, 1);
-    if (atomic_load(r->head) < position)
-        return false;
-    atomic_store(r->producer_waiting, 0);
-    return true;
+    atomic_store(r->producer_waiting, 1); /* and it stays, as in find_room */
+    return atomic_load(r->head) >= position;
 }

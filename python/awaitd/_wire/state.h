@@ -27,6 +27,7 @@
     STRING(state, "state")                                \
     STRING(extensions, "extensions")                      \
     STRING(cgi, "awaitd.cgi")                             \
+    STRING(broadcast, "awaitd.broadcast")                 \
     STRING(variables, "variables")                        \
     STRING(status, "status")                              \
     STRING(trailers, "trailers")                          \

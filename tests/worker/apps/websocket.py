@@ -88,6 +88,7 @@ async def bare(scope, receive, send):
 async def scope_of(scope, receive, send):
     await accept(receive, send)
     shown = {key: value for key, value in scope.items() if key not in ("raw_path", "query_string", "headers")}
+    shown["extensions"] = {name: value for name, value in scope["extensions"].items() if name != "awaitd.broadcast"}
     shown["bytes"] = [scope["raw_path"].decode(), scope["query_string"].decode()]
     shown["headers"] = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in scope["headers"]]
     await text(send, shown)
