@@ -110,8 +110,9 @@ IDLE_SOCKET_REMARKS = (
     "another.",
 )
 BROADCAST_REMARKS = (
-    "The application gets 1,024 bytes from one of 1,000 connections, and sends them to all in a loop; the next follow when all "
-    "have arrived. Latency counts to each arrival.",
+    "The application gets 1,024 bytes from one of 1,000 connections, and sends them to all; the next follow when all have "
+    "arrived. Latency counts to each arrival. With awaitd it calls `awaitd.broadcast`; the others have nothing like it, and it "
+    "sends to one after the other.",
     "Each message is a write of its own for every server, and most of its cost is the kernel's: *not in the kernel* is what a "
     "server itself adds.",
 )

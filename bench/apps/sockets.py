@@ -2,10 +2,15 @@
 
 from typing import Any
 
+try:
+    from awaitd import broadcast
+except ImportError:  # another server's environment
+    broadcast = None
+
 from hello import Receive, Send
 from hello import app as hello
 
-ROOM: set[Send] = set()
+ROOM: dict[Send, dict[str, Any]] = {}
 
 
 async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -15,7 +20,7 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         return
     await receive()
     await send({"type": "websocket.accept"})
-    ROOM.add(send)
+    ROOM[send] = scope
     try:
         while (message := await receive())["type"] == "websocket.receive":
             if (text := message.get("text")) is not None:
@@ -23,10 +28,14 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
             else:
                 await tell(message["bytes"])
     finally:
-        ROOM.discard(send)
+        del ROOM[send]
 
 
 async def tell(said: bytes) -> None:
     """Sends the same to everyone: at once where the server can do that, else one after the other."""
+    if broadcast and any("awaitd.broadcast" in scope["extensions"] for scope in ROOM.values()):
+        left_out = broadcast(ROOM.values(), said)
+        assert not left_out
+        return
     for send in list(ROOM):
         await send({"type": "websocket.send", "bytes": said})

@@ -12,6 +12,8 @@ from collections import defaultdict
 from typing import Any
 from urllib.parse import parse_qs
 
+import awaitd
+
 gates: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
 counts: dict[str, int] = defaultdict(int)
 
@@ -76,6 +78,20 @@ async def ws_accept(s: Socket) -> None:
     headers = [(b"x-one", b"1"), (b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")]
     await s.raw({"type": "websocket.accept", "subprotocol": s.query["take"], "headers": headers})
     await s.send(json.dumps(refused))
+
+
+rooms: dict[str, list[dict[str, Any]]] = defaultdict(list)
+
+
+async def ws_room(s: Socket) -> None:
+    """Joins a room; a text is for everyone in it, and then its sender hears how many were left out."""
+    await s.accept()
+    room = rooms[s.query["room"]]
+    room.append(s.scope)
+    async for message in s.messages():
+        behind = awaitd.broadcast(room, message)
+        await s.send(f"left out: {len(behind)}")
+    room.remove(s.scope)
 
 
 async def ws_refuse(s: Socket) -> None:

@@ -79,7 +79,8 @@ def copies(said):
 def mistakes(said):
     errors = []
     scope = next(iter(ROOM.values()))
-    wrong = ([scope], 7), ([scope], None), ([7], said), ([{"type": "websocket"}], said), (None, said), ([scope],), ([{**scope, "extensions": {"awaitd.broadcast": 1}}], said)  # fmt: skip
+    other = {**scope, "extensions": {"awaitd.broadcast": 1}}
+    wrong = [[[scope], 7], [[scope], None], [[7], said], [[{}], said], [None, said], [[scope]], [[other], said]]
     for arguments in wrong:
         try:
             broadcast(*arguments)
