@@ -3,11 +3,13 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
 
-from fastapi import Depends, Request, UploadFile
+from fastapi import Depends, UploadFile
+from fastapi.requests import HTTPConnection
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import selectinload
 
 from attachments import discard, store
+from chat import Chat
 from database import Database
 from live import Feed
 from models import Attachment, Message
@@ -23,7 +25,8 @@ class Board:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.database = Database(settings.database_url)
-        self.feed = Feed(self)
+        self.feed = Feed(self.newest_id, self.after)
+        self.chat = Chat(self.database)
 
     async def post(self, message: MessageIn, uploads: Sequence[UploadFile] = ()) -> MessageOut:
         attachments = await store(uploads, self.settings.files)
@@ -80,8 +83,8 @@ class Board:
             return [MessageOut.model_validate(row) for row in rows]
 
 
-def _board(request: Request) -> Board:
-    board: Board = request.state.board
+def _board(connection: HTTPConnection) -> Board:
+    board: Board = connection.state.board
     return board
 
 

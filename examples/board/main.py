@@ -31,8 +31,10 @@ async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
     try:
         await board.database.create_tables(settings.data / "start.lock")
         await board.feed.start()
+        await board.chat.start()
         yield {"board": board}
     finally:
+        await board.chat.stop()
         await board.feed.stop()
         await board.database.close()
 

@@ -1,4 +1,4 @@
-"""The two tables."""
+"""The three tables."""
 
 from datetime import UTC, datetime
 
@@ -48,3 +48,15 @@ class Attachment(Base):
     content_type: Mapped[str] = mapped_column(String(120))
     size: Mapped[int] = mapped_column(BigInteger)
     stored_as: Mapped[str] = mapped_column(String(32))
+
+
+class Line(Base):
+    """What was said in the chat. Only the newest lines are kept."""
+
+    __tablename__ = "line"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    author: Mapped[str] = mapped_column(String(40))
+    text: Mapped[str] = mapped_column(String(500))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=lambda: datetime.now(UTC))

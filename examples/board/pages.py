@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from fastapi import APIRouter, BackgroundTasks, Form, Header, HTTPException, Query, Request, Response, UploadFile
+from fastapi import APIRouter, BackgroundTasks, Form, Header, HTTPException, Query, Request, Response, UploadFile, WebSocket
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -15,7 +16,7 @@ from pydantic_core import ErrorDetails
 import attachments
 from board import Board, BoardDependency
 from notify import tell_moderators
-from schemas import MAX_ID, MessageIn
+from schemas import MAX_ID, LineIn, MessageIn
 
 PAGE = 30
 
@@ -72,8 +73,34 @@ async def live(
     """
     yield ServerSentEvent(comment="connected", retry=1000)
     item = templates.get_template("message.html")
-    async for message in board.feed.messages(after if last_event_id is None else last_event_id):
+    async for message in board.feed.rows(after if last_event_id is None else last_event_id):
         yield ServerSentEvent(id=str(message.id), raw_data=item.render(message=message))
+
+
+@router.websocket("/chat")
+async def chat(connection: WebSocket, board: BoardDependency, after: Id = 0) -> None:
+    """Lines as JSON, both ways. `after` is the last one that a page which comes again has seen."""
+    if not _from_here(connection):
+        await connection.close()  # before it is accepted: 403
+        return
+    await connection.accept()
+    try:
+        await board.chat.join(connection, after)
+        async for text in connection.iter_text():
+            try:
+                line = LineIn.model_validate_json(text or "")  # a binary message has no text
+            except ValidationError:
+                await connection.send_json({"error": "A name has up to 40 characters, and what is said 1 to 500."})
+            else:
+                await board.chat.say(line)
+    finally:
+        board.chat.leave(connection)
+
+
+def _from_here(connection: WebSocket) -> bool:
+    """Whether the page is this site's own: browsers let every page open a WebSocket to every site, and say which page it is."""
+    origin = connection.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == connection.headers.get("host")
 
 
 @router.get("/files/{attachment_id}", response_class=FileResponse)

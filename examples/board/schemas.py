@@ -60,3 +60,21 @@ class MessagePage(BaseModel):
 
     items: list[MessageOut]
     next_before: int | None
+
+
+class LineIn(BaseModel):
+    """What somebody says in the chat."""
+
+    model_config = ConfigDict(str_strip_whitespace=True, extra="forbid")
+
+    author: Author
+    text: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_no_nul)]
+
+
+class LineOut(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    author: str
+    text: str
+    created_at: datetime

@@ -25,15 +25,25 @@ def browser_flags() -> tuple[str, ...]:
 
 @pytest.fixture
 def browser(tmp_path: Path, browser_flags: tuple[str, ...]) -> Iterator[webdriver.Chrome]:
+    yield from _running(tmp_path / "profile", browser_flags)
+
+
+@pytest.fixture
+def other_browser(tmp_path: Path, browser_flags: tuple[str, ...]) -> Iterator[webdriver.Chrome]:
+    """A second one, of somebody else."""
+    yield from _running(tmp_path / "other profile", browser_flags)
+
+
+def _running(profile: Path, flags: tuple[str, ...]) -> Iterator[webdriver.Chrome]:
     if not (CHROMIUM and CHROMEDRIVER):
         missing = "needs the packages chromium and chromium-driver (apt-get install chromium chromium-driver)"
         pytest.fail(missing, pytrace=False) if os.environ.get("CI") == "true" else pytest.skip(missing)
-    driver = start_browser(tmp_path / "profile", *browser_flags)
+    driver = start_browser(profile, *flags)
     try:
         yield driver
     finally:
         driver.quit()
-        shutil.rmtree(tmp_path / "profile", ignore_errors=True)
+        shutil.rmtree(profile, ignore_errors=True)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import signal
 import socket
 import sqlite3
 import tracemalloc
@@ -14,6 +15,9 @@ import httpx
 import pytest
 from harness import EXAMPLES, Server, StartServer, eventually
 from selenium import webdriver
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from browser import TakePicture, console_errors, fill, find, set_color_scheme, submit, wait_until
 
@@ -116,6 +120,83 @@ class TestInABrowser:
         find(browser, "[role=alert]", "was not posted")
         find(browser, "#files-error", "Larger than 5 MB: “large.bin”")
         assert find(browser, "[name=body]").get_attribute("value") == "A text of some length"
+
+
+def say(browser: webdriver.Chrome, speaker: str, line: str) -> None:
+    find(browser, "#chat[data-state='on']")
+    fill(browser, speaker=speaker, line=line)
+    find(browser, "#chat button").click()
+
+
+class TestTheChat:
+    # spec: websocket 10
+    def test_two_browsers_talk_whichever_workers_they_have(
+        self, board: Server, browser: webdriver.Chrome, other_browser: webdriver.Chrome, picture: TakePicture
+    ) -> None:
+        for tab in (browser, other_browser):
+            tab.get(board.url)
+        say(browser, "Ada", "Hello, is anybody here? <b>Grüße</b>")
+        find(other_browser, "#lines li", "Ada Hello, is anybody here? <b>Grüße</b>")
+        say(other_browser, "Grace", "I am.")
+        find(browser, "#lines li", "Grace I am.")
+        browser.refresh()
+        find(browser, "#lines li", "Grace I am.")
+        assert find(browser, "[name='speaker']").get_attribute("value") == "Ada"
+        for scheme in ("light", "dark"):
+            set_color_scheme(browser, scheme)
+            picture(f"board-chat-{scheme}")
+        assert console_errors(browser) == console_errors(other_browser) == []
+
+    # spec: websocket 7
+    def test_it_goes_on_after_a_reload_of_the_server(
+        self, board: Server, browser: webdriver.Chrome, other_browser: webdriver.Chrome
+    ) -> None:
+        for tab in (browser, other_browser):
+            tab.get(board.url)
+        say(browser, "Ada", "before")
+        find(other_browser, "#lines li", "before")
+        board.process.send_signal(signal.SIGHUP)
+        wait_until(browser, "document.querySelector('#chat').dataset.state === 'off'")
+        say(other_browser, "Grace", "after")
+        find(browser, "#lines li", "Grace after")
+        said = [item.text for item in browser.find_elements("css selector", "#lines li")]
+        assert len([text for text in said if text.endswith("Ada before")]) == 1
+
+    def test_who_comes_again_hears_what_it_missed_and_no_line_twice(self, board: Server) -> None:
+        url = board.url.replace("http", "ws") + "/chat"
+        with connect(url) as one, connect(url) as two:
+            for n in range(60):
+                one.send(json.dumps({"author": "A", "text": f"line {n}"}))
+            lines = collect(two, "line 59")
+            assert [line["text"] for line in lines if line["text"].startswith("line")] == [f"line {n}" for n in range(60)]
+        at = next(line["id"] for line in lines if line["text"] == "line 49")
+        with connect(f"{url}?after={at}") as again:
+            assert [line["text"] for line in collect(again, "line 59")] == [f"line {n}" for n in range(50, 60)]
+        with connect(url) as newcomer:
+            assert len(collect(newcomer, "line 59")) == 50
+
+    def test_what_is_no_line_is_refused_and_the_chat_goes_on(self, board: Server) -> None:
+        with connect(board.url.replace("http", "ws") + "/chat") as socket:
+            for wrong in ("", "{", b"\xff", json.dumps({"author": "A"}), json.dumps({"author": "A", "text": "x" * 501})):
+                socket.send(wrong)
+                while "error" not in (answer := json.loads(socket.recv(15))):
+                    pass
+                assert answer["error"].startswith("A name has")
+            socket.send(json.dumps({"author": "A", "text": "right"}))
+            collect(socket, "right")
+
+    def test_a_page_of_another_site_is_refused(self, board: Server) -> None:
+        with pytest.raises(InvalidStatus) as refused:
+            connect(board.url.replace("http", "ws") + "/chat", origin=Origin("https://elsewhere.example")).close()
+        assert refused.value.response.status_code == 403
+
+
+def collect(socket: ClientConnection, last: str) -> list[dict[str, Any]]:
+    """Lines up to the one with this text."""
+    lines = [json.loads(socket.recv(15))]
+    while lines[-1].get("text") != last:
+        lines.append(json.loads(socket.recv(15)))
+    return lines
 
 
 class TestTheJSONInterface:

@@ -32,3 +32,54 @@ if (list.dataset.live) {
   source.onerror = () => show("off", "Reconnecting…");
   source.onmessage = add;
 }
+
+// The chat: lines as JSON over a WebSocket, which is opened again whenever it ends.
+const chat = document.querySelector("#chat");
+if (chat) {
+  const lines = chat.querySelector("#lines");
+  const form = chat.querySelector("form");
+  const error = chat.querySelector(".error");
+  const names = localStorage;
+  const KEPT = 200;
+  const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+  let socket, last = 0, wait = 500;
+
+  function say(line) {
+    const atEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight < 20;
+    const item = document.createElement("li");
+    const time = item.appendChild(document.createElement("time"));
+    time.dateTime = line.created_at;
+    time.textContent = clock.format(new Date(line.created_at));
+    item.appendChild(document.createElement("b")).textContent = line.author;
+    item.append(" ", line.text);
+    lines.append(item);
+    while (lines.children.length > KEPT) lines.firstElementChild.remove();
+    if (atEnd) lines.scrollTop = lines.scrollHeight;
+  }
+
+  function open() {
+    socket = new WebSocket(`chat?after=${last}`);
+    socket.onopen = () => { wait = 500; chat.hidden = false; chat.dataset.state = "on"; };
+    socket.onmessage = event => {
+      const line = JSON.parse(event.data);
+      error.hidden = !line.error;
+      error.textContent = line.error ?? "";
+      if (line.id > last) { last = line.id; say(line); }
+    };
+    socket.onclose = () => {
+      chat.dataset.state = "off";
+      setTimeout(open, wait);
+      wait = Math.min(2 * wait, 30_000);
+    };
+  }
+
+  form.speaker.value = names.getItem("speaker") ?? "";
+  form.onsubmit = event => {
+    event.preventDefault();
+    if (socket.readyState !== WebSocket.OPEN) return; // what was typed stays for when it is back
+    names.setItem("speaker", form.speaker.value);
+    socket.send(JSON.stringify({ author: form.speaker.value, text: form.line.value }));
+    form.line.value = "";
+  };
+  open();
+}
