@@ -15,7 +15,7 @@ from ._errors import StartupError
 from ._interface import ASGI3
 from ._lifespan import Lifespan
 from ._loop import LoopFactory
-from ._report import debugger, is_debug, reporter
+from ._report import client_left, debugger, is_debug, reporter
 from ._wire import AsyncLoop
 
 #: How long tasks of cut requests may take to end after they were cancelled, in seconds.
@@ -29,6 +29,8 @@ def _reporter() -> Callable[[int, BaseException | None, str], None]:
     write = reporter("ASGI")
 
     def report(id: int, error: BaseException | None, text: str) -> None:
+        if client_left(error):
+            return
         write(id, error, text)
         task = None if error is None or isinstance(error, Exception) else asyncio.current_task()
         if task is not None:  # SystemExit and its like stay in the task, and asyncio would log them once more

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from ._errors import ClientDisconnected
 from ._importer import format_exception, own_depth
 
 #: Bytes of what an application says by ``http.response.debug``: templates' contexts have no end.
@@ -39,6 +40,18 @@ def _doubt(interface: str, error: BaseException) -> str:
     if not (depth == 0 and _MISFIT.search(text)) and not (depth == 1 and _INNER_MISFIT.search(text)):
         return ""
     return f"it was called as {interface}; if it is something else, --interface (wsgi, asgi3, asgi2) says what\n"
+
+
+def client_left(error: BaseException | None) -> bool:
+    """Say whether an exception tells of nothing else than that ``send()`` found the client gone.
+
+    So do a framework's own word for it (``ClientDisconnect``, ``WebSocketDisconnect``), raised in its place, and a group of these.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(client_left, error.exceptions))
+    if isinstance(error, ClientDisconnected):
+        return True
+    return error is not None and "Disconnect" in type(error).__name__ and client_left(error.__cause__ or error.__context__)
 
 
 def is_debug(level: str) -> bool:

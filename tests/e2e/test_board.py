@@ -155,8 +155,11 @@ class TestTheChat:
             tab.get(board.url)
         say(browser, "Ada", "before")
         find(other_browser, "#lines li", "before")
+        for tab in (browser, other_browser):
+            tab.execute_script("document.querySelector('#chat').dataset.state = 'before'")
         board.process.send_signal(signal.SIGHUP)
-        wait_until(browser, "document.querySelector('#chat').dataset.state === 'off'")
+        for tab in (browser, other_browser):
+            wait_until(tab, "document.querySelector('#chat').dataset.state === 'on'")
         say(other_browser, "Grace", "after")
         find(browser, "#lines li", "Grace after")
         said = [item.text for item in browser.find_elements("css selector", "#lines li")]

@@ -72,6 +72,27 @@ def test_an_app_that_never_receives_hears_it_from_send(asgi):
     assert asgi.output() == ""
 
 
+@pytest.mark.parametrize("how", ["from", "in place", "group"])
+def test_a_client_that_has_left_is_no_error_whatever_a_framework_calls_it(asgi, how):
+    # spec: http 15
+    stream = asgi.open("/gone_in_other_words", query=how)
+    stream.next("HEAD")
+    stream.reset()
+    asgi.command("drain")
+    asgi.message("drained")
+    assert asgi.output() == ""
+
+
+@pytest.mark.parametrize("how", ["alone", "group"])
+def test_a_mistake_made_then_is_one(asgi, how):
+    stream = asgi.open("/gone_and_more", query=how)
+    stream.next("HEAD")
+    stream.reset()
+    asgi.command("drain")
+    asgi.message("drained")
+    assert "KeyError: 'a mistake'" in asgi.output()
+
+
 def test_a_cancelled_send_keeps_its_place(asgi):
     stream = asgi.open("/cancelled_send", credit=1000)
     assert stream.next("HEAD")["length"] == 1000

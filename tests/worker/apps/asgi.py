@@ -135,6 +135,41 @@ async def blocked_send(scope, receive, send):
         raise
 
 
+class FrameworksDisconnect(Exception):
+    """A framework's own word for it."""
+
+
+async def until_it_is_gone(send):
+    await send({"type": "http.response.start", "status": 200})
+    while True:
+        await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        await asyncio.sleep(0)
+
+
+@case
+async def gone_in_other_words(scope, receive, send):
+    """Raises what frameworks make of it: from it, in its place, and in a group."""
+    try:
+        await until_it_is_gone(send)
+    except OSError as error:
+        if scope["query_string"] == b"from":
+            raise FrameworksDisconnect from error
+        if scope["query_string"] == b"group":
+            raise BaseExceptionGroup("tasks", [error, ExceptionGroup("more", [error])]) from None
+        raise FrameworksDisconnect  # noqa: B904 (as Starlette does)
+
+
+@case
+async def gone_and_more(scope, receive, send):
+    """Fails while it handles that."""
+    try:
+        await until_it_is_gone(send)
+    except OSError as error:
+        if scope["query_string"] == b"group":
+            raise BaseExceptionGroup("tasks", [error, KeyError("a mistake")]) from None
+        raise KeyError("a mistake")  # noqa: B904
+
+
 @case
 async def never_receives(scope, receive, send):
     """Polls with send until the client is gone."""
