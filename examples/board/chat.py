@@ -5,10 +5,10 @@ import contextlib
 from collections.abc import Coroutine
 from typing import Any
 
+from awaitd import broadcast
 from fastapi import WebSocket
 from sqlalchemy import delete, func, select
 
-from awaitd import broadcast
 from database import Database
 from live import Feed
 from models import Line

@@ -45,7 +45,7 @@ def _doubt(interface: str, error: BaseException) -> str:
 def client_left(error: BaseException | None) -> bool:
     """Say whether an exception tells of nothing else than that ``send()`` found the client gone.
 
-    So do a framework's own word for it (``ClientDisconnect``, ``WebSocketDisconnect``), raised in its place, and a group of these.
+    So do a framework's own word for it, such as ``ClientDisconnect``, raised in its place, and a group of these.
     """
     if isinstance(error, BaseExceptionGroup):
         return all(map(client_left, error.exceptions))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from frames import END_STREAM, TRAILERS
 from test_receive import _log
 
