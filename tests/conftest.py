@@ -14,6 +14,7 @@ import pytest
 from deployment import Deploy, Deployed, deployed
 from harness import Server, StartServer, binary, serve
 from nginx import NGINX, Nginx, StartNginx, with_servers
+from upgrades import Upgrades
 
 _running: list[Server] = []
 
@@ -51,6 +52,14 @@ def launch() -> Iterator[StartServer]:
             return server
 
         yield start
+
+
+@pytest.fixture
+def upgrades() -> Iterator[Upgrades]:
+    """Servers that a test has replaced by SIGUSR2: the new processes are killed after it."""
+    made = Upgrades()
+    yield made
+    made.kill()
 
 
 @pytest.fixture(scope="session")

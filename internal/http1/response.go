@@ -25,6 +25,8 @@ type HeadOptions struct {
 	Extra  []byte // more lines
 	Close  bool   // the connection must end after this response
 	CGI    bool   // the status goes into a field (RFC 3875 §6.3.3), not into a status line
+	// Upgrade says that an Upgrade field is among Extra, so Connection has to name it (RFC 9110 §7.8).
+	Upgrade bool
 }
 
 // framing says how the body of a response is marked off.
@@ -69,10 +71,7 @@ func (w *ResponseWriter) Begin(dst []byte, h *Head, r *exchange.Response, o *Hea
 	*w = ResponseWriter{}
 	out = w.frameBody(out, h, r, g.length)
 	w.keepAlive = h.KeepAlive && !o.Close && !g.close && w.framing != untilClose
-	out = appendConnection(out, h.Version, w.keepAlive)
-	if g.upgrade {
-		out = append(out, "connection: upgrade\r\n"...)
-	}
+	out = appendConnection(out, h.Version, w.keepAlive, g.upgrade)
 	return g.appendOptions(out, o), nil
 }
 
@@ -119,13 +118,24 @@ func appendLength(dst []byte, n int) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// appendConnection says what is not the version's own way.
-func appendConnection(dst []byte, v exchange.Version, keepAlive bool) []byte {
+// appendConnection says what is not the version's own way, and upgrade, in one field.
+func appendConnection(dst []byte, v exchange.Version, keepAlive, upgrade bool) []byte {
+	option := ""
 	switch {
 	case !keepAlive && v == exchange.HTTP11:
-		return append(dst, "connection: close\r\n"...)
+		option = "close"
 	case keepAlive && v == exchange.HTTP10:
-		return append(dst, "connection: keep-alive\r\n"...)
+		option = "keep-alive"
+	}
+	switch {
+	case upgrade && option != "":
+		dst = append(append(dst, "connection: "...), option...)
+		return append(dst, ", upgrade\r\n"...)
+	case upgrade:
+		return append(dst, "connection: upgrade\r\n"...)
+	case option != "":
+		dst = append(append(dst, "connection: "...), option...)
+		return append(dst, "\r\n"...)
 	}
 	return dst
 }

@@ -159,6 +159,11 @@ func TestResponsesAreFramed(t *testing.T) {
 			want: "HTTP/1.1 426 Upgrade Required|Upgrade: websocket|content-length: 0|connection: upgrade||", keep: true,
 		},
 		{
+			name: "an upgrade that is asked for is named with the close", head: getClose,
+			r:    whole(response(426, "Upgrade", "websocket", "Connection", "Upgrade"), ""),
+			want: "HTTP/1.1 426 Upgrade Required|Upgrade: websocket|content-length: 0|connection: close, upgrade||",
+		},
+		{
 			name: "HEAD has no body but its length", head: head, r: whole(response(200), "hello"),
 			want: "HTTP/1.1 200 OK|content-length: 5||", keep: true,
 		},
@@ -433,11 +438,28 @@ func TestErrorPages(t *testing.T) {
 		{"closing", &get, 408, HeadOptions{Close: true}, "x", "HTTP/1.1 408 Request Timeout|content-type: text/plain; charset=utf-8|content-length: 2|connection: close||x\n"},
 		{"HEAD", &head, 404, HeadOptions{}, "x", "HTTP/1.1 404 Not Found|content-type: text/plain; charset=utf-8|content-length: 2||"},
 		{"1.0", &get10Keep, 404, HeadOptions{}, "x", "HTTP/1.1 404 Not Found|content-type: text/plain; charset=utf-8|content-length: 2|connection: keep-alive||x\n"},
+		{"426 says to what", &get, 426, HeadOptions{Close: true, Upgrade: true, Extra: []byte("upgrade: x\r\n")}, "x", "HTTP/1.1 426 Upgrade Required|content-type: text/plain; charset=utf-8|content-length: 2|connection: close, upgrade|upgrade: x||x\n"},
 		{"405 says what is allowed", nil, 405, HeadOptions{}, "x", "HTTP/1.1 405 Method Not Allowed|allow: DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT|content-type: text/plain; charset=utf-8|content-length: 2|connection: close||x\n"},
 	} {
 		got := string(AppendError([]byte("before "), c.head, c.status, &c.o, c.text))
 		if want := "before " + strings.ReplaceAll(c.want, "|", "\r\n"); got != want {
 			t.Errorf("%s:\ngot  %q\nwant %q", c.name, got, want)
+		}
+	}
+}
+
+// spec: http 8
+func TestAnUpgradeHasOneDateAndOneServer(t *testing.T) {
+	lines := []byte("upgrade: websocket\r\nconnection: upgrade\r\n")
+	for fields, want := range map[[2]string]string{
+		{"x-a", "1"}:    "date: Mon, 23 Nov 2026 10:00:00 GMT\r\nserver: awaitd\r\n\r\n",
+		{"Date", "1"}:   "server: awaitd\r\n\r\n",
+		{"server", "1"}: "date: Mon, 23 Nov 2026 10:00:00 GMT\r\n\r\n",
+	} {
+		r := response(200, fields[0], fields[1])
+		got := string(AppendUpgrade(nil, lines, &exchange.Acceptance{Buf: r.Buf, Fields: r.Fields}, &usualOptions))
+		if want := "HTTP/1.1 101 Switching Protocols\r\n" + string(lines) + want; got != want {
+			t.Errorf("%v: %q", fields, got)
 		}
 	}
 }

@@ -27,10 +27,14 @@ func AppendInform(dst []byte, h *Head, r *exchange.Response) ([]byte, error) {
 	return append(out, "\r\n"...), nil
 }
 
-// AppendUpgrade appends the response by which the connection goes over to another protocol (RFC 9110 §15.2.2). lines are that protocol's
-// fields, and Upgrade and Connection, each with its CRLF. What follows is no HTTP.
-func AppendUpgrade(dst, lines []byte, o *HeadOptions) []byte {
-	return (&given{}).appendOptions(append(appendStatusLine(dst, 101), lines...), o)
+// AppendUpgrade appends the response by which the connection goes over to another protocol (RFC 9110 §15.2.2). lines are Upgrade,
+// Connection, and that protocol's fields, each with its CRLF; a tells which of them are the application's. What follows is no HTTP.
+func AppendUpgrade(dst, lines []byte, a *exchange.Acceptance, o *HeadOptions) []byte {
+	g := given{status: 101, length: exchange.UnknownLength}
+	for _, f := range a.Fields {
+		_, _ = g.note(f.Name.Of(a.Buf), f.Value.Of(a.Buf)) // for Date and Server; the others were judged with the lines
+	}
+	return g.appendOptions(append(appendStatusLine(dst, 101), lines...), o)
 }
 
 // Unread is what is known of a request whose head, which buf begins with, was refused or did not come to its end: whether the
@@ -57,7 +61,7 @@ func AppendError(dst []byte, h *Head, status int, o *HeadOptions, text string) [
 	}
 	dst = append(dst, "content-type: text/plain; charset=utf-8\r\n"...)
 	dst = appendLength(dst, len(text)+len("\n"))
-	dst = appendConnection(dst, h.Version, h.KeepAlive && !o.Close)
+	dst = appendConnection(dst, h.Version, h.KeepAlive && !o.Close, o.Upgrade)
 	dst = (&given{}).appendOptions(dst, o)
 	if h.HEAD {
 		return dst

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/awaitd/awaitd/internal/fault"
+	"github.com/awaitd/awaitd/internal/web"
 )
 
 // run starts everything, serves, and ends it.
@@ -171,7 +172,7 @@ func (s *Server) shutDown(signals <-chan os.Signal) {
 	s.force(signals)
 	end := time.Now().Add(s.cfg.TimeoutGracefulShutdown)
 	s.refuse()
-	s.finish(s.drain(0), end)
+	s.finish(s.drain((*web.Server).Drain), end)
 }
 
 // finish waits for the connections until the grace is over, then cuts off what is left, and stops the workers.
@@ -219,18 +220,14 @@ func (s *Server) refuse() {
 	s.closeSockets()
 }
 
-// drain has the connections close after what they are doing, and idle ones after a while. The channel is closed when none is left.
-func (s *Server) drain(while time.Duration) <-chan struct{} {
+// drain has the connections let go, in the way that begin begins. The channel is closed when none is left.
+func (s *Server) drain(begin func(*web.Server, func())) <-chan struct{} {
 	var begun, left sync.WaitGroup
 	begun.Add(len(s.stations))
 	left.Add(len(s.stations))
 	s.onAll(func(st *station) {
 		defer begun.Done()
-		if while > 0 {
-			st.web.Fade(while, left.Done)
-		} else {
-			st.web.Drain(left.Done)
-		}
+		begin(st.web, left.Done)
 	})
 	begun.Wait()
 	idle := make(chan struct{})

@@ -9,6 +9,7 @@ import (
 	"github.com/awaitd/awaitd/internal/config"
 	"github.com/awaitd/awaitd/internal/listen"
 	"github.com/awaitd/awaitd/internal/upgrade"
+	"github.com/awaitd/awaitd/internal/web"
 )
 
 // upgrading is what a server does that waits for its successor; replaced, one that has it.
@@ -20,6 +21,10 @@ const (
 // lingerTime is how long a replaced server keeps idle connections: most clients send a request meanwhile, and are told to come
 // anew. A connection that is closed while a request is on its way fails it.
 const lingerTime = 5 * time.Second
+
+// farewellTime is what is kept of the grace for the end of WebSockets, at most half of it: clients answer the close, applications and
+// their lifespans end.
+const farewellTime = 5 * time.Second
 
 // controlAddress names the control socket among those that are handed over.
 func (s *Server) controlAddress() string { return "control:" + s.cfg.Control }
@@ -121,15 +126,36 @@ func (s *Server) handOver() bool {
 	return true
 }
 
-// retire ends a server that was replaced: its sockets are another's, its connections are let go one by one.
+// retire ends a server that was replaced: its sockets are another's, its connections are let go one by one. Its WebSockets go on
+// for as long as the grace allows, or until a signal asks for the end.
 func (s *Server) retire(signals <-chan os.Signal) {
-	s.force(signals)
 	grace := s.cfg.TimeoutGracefulShutdown
 	end := time.Now().Add(grace)
 	s.refuse()
-	idle := s.drain(min(grace, lingerTime))
+	idle := s.drain(func(w *web.Server, idle func()) { w.Fade(min(grace, lingerTime), idle) })
 	s.log.Info("replaced; finishing what runs", "successor", s.next.PID())
+	s.linger(idle, signals, time.After(grace-min(grace/2, farewellTime)))
+	s.force(signals)
+	s.onAll(func(st *station) { st.web.Leave() })
 	s.finish(idle, end)
+}
+
+// linger waits until no connection is left, or for an end that can't wait for that.
+func (s *Server) linger(idle <-chan struct{}, signals <-chan os.Signal, over <-chan time.Time) {
+	for {
+		select {
+		case <-idle:
+			return
+		case <-over:
+			return
+		case sig := <-signals:
+			if ends(sig) {
+				s.log.Info("stopping")
+				return
+			}
+			s.log.Warn("a signal is not heeded: the server ends", "signal", sig)
+		}
+	}
 }
 
 // inherit takes over the socket of an address, if this server replaces another that has it.

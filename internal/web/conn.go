@@ -211,7 +211,7 @@ func (c *httpConn) ownOptions(status int, closing bool) http1.HeadOptions {
 	o := c.options(closing)
 	switch extra := o.Extra[:len(o.Extra):len(o.Extra)]; status {
 	case 426:
-		o.Extra = append(extra, websocket.ErrVersion.Lines...)
+		o.Extra, o.Upgrade = append(extra, websocket.ErrVersion.Lines...), true
 	case 503:
 		o.Extra = append(extra, "retry-after: 1\r\n"...)
 	}

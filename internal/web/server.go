@@ -54,6 +54,7 @@ type Server struct {
 	live       int // open connections
 	hinted     int // see httpExchange.hint
 	draining   bool
+	leaving    bool   // WebSockets are closed, too
 	idle       func() // called once, when draining and no connection is left
 }
 
@@ -163,20 +164,26 @@ func (d *door) Accept(fd int, client exchange.Address) {
 	c.headTimer() // one that never says anything is treated like a slow head, but closed in silence
 }
 
-// Drain closes idle connections and has every other one close after its response. idle is called when none is left. New
-// connections must not come any more. Only for the reactor's goroutine.
+// Drain closes idle connections and WebSockets, and has every other connection close after its response. idle is called when none is
+// left. New connections must not come any more. Only for the reactor's goroutine.
 func (s *Server) Drain(idle func()) {
 	s.draining, s.idle = true, idle
-	s.leaveIdle()
+	s.Leave()
 	s.checkIdle()
 }
 
-// Fade has every connection close after its next response; those that are idle by then are closed after a while. idle is called
-// when none is left. New connections must not come any more. Only for the reactor's goroutine.
+// Fade has every connection close after its next response; those that are idle by then are closed after a while. WebSockets go on:
+// Leave ends them. idle is called when no connection is left. New ones must not come any more. Only for the reactor's goroutine.
 func (s *Server) Fade(while time.Duration, idle func()) {
 	s.draining, s.idle = true, idle
 	s.r.After(while, s.leaveIdle)
 	s.checkIdle()
+}
+
+// Leave closes what Fade lets go on for a while: idle connections, and WebSockets. Only for the reactor's goroutine.
+func (s *Server) Leave() {
+	s.leaving = true
+	s.leaveIdle()
 }
 
 // leaveIdle closes idle connections.

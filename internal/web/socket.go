@@ -39,8 +39,11 @@ const (
 	pausedRead = 256
 	// deafCredit is what a client may still send after the application has closed; it is dropped.
 	deafCredit = 1 << 30
-	// closeTime is how long a client has to answer a close frame, and to take what was sent before.
+	// closeTime is how long a client has to answer a close frame: what the websockets library, and so uvicorn, gives it.
 	closeTime = 10 * time.Second
+	// stopTime is the same when the server stops. The close frame is on its way, the answer would tell nothing, and a server may close
+	// first (RFC 6455 §7.1.1); most clients answer within a round trip, and whoever does not must not hold up the stop.
+	stopTime = time.Second
 )
 
 // upgrade looks whether a request wants a WebSocket, and judges its handshake. It reports false if that was refused.
@@ -68,7 +71,7 @@ func (x *httpExchange) Accept(a *exchange.Acceptance) exchange.Socket {
 		return nil
 	}
 	o := c.options(false)
-	out := http1.AppendUpgrade(r.Scratch[:0], lines, &o)
+	out := http1.AppendUpgrade(r.Scratch[:0], lines, a, &o)
 	r.Scratch = out[:0]
 	k := &socket{httpConn: c, stream: x.stream, flow: flow{window: x.window}, seen: r.Now()}
 	k.reader.Reset(c.s.sockets, x.offer.Deflate)
@@ -78,7 +81,7 @@ func (x *httpExchange) Accept(a *exchange.Acceptance) exchange.Socket {
 	c.release()
 	c.Speak(k)
 	c.Send(out, nil, "")
-	if c.s.draining {
+	if c.s.leaving {
 		k.leave()
 		return k
 	}
@@ -236,7 +239,16 @@ func (k *socket) Close(code exchange.CloseCode, reason []byte) {
 func (k *socket) say(code exchange.CloseCode, reason []byte) {
 	k.control(websocket.AppendClose(k.Reactor().Scratch[:0], code, reason))
 	k.closed = true
-	k.SetTimer(closeTime)
+	k.closeTimer()
+}
+
+// closeTimer starts the time that the client has to answer a close frame, once it has taken what was sent before.
+func (k *socket) closeTimer() {
+	if k.s.leaving {
+		k.SetTimer(stopTime)
+	} else {
+		k.SetTimer(closeTime)
+	}
 }
 
 // leaveTo ends the WebSocket for a client that has closed: it is answered in kind.
@@ -286,7 +298,7 @@ func (k *socket) resumeLater() {
 // Drained is called when all output has left.
 func (k *socket) Drained() {
 	if k.closed {
-		k.SetTimer(closeTime)
+		k.closeTimer()
 	} else {
 		k.pingTimer()
 	}
@@ -336,9 +348,13 @@ func (k *socket) Ended() {
 	k.httpConn.Ended()
 }
 
-// leave closes the WebSocket: the server stops.
+// leave closes the WebSocket: the server stops. While a replaced one fades, it goes on.
 func (k *socket) leave() {
-	if k.closed || k.Closing() {
+	switch {
+	case !k.s.leaving || k.Closing():
+		return
+	case k.closed:
+		k.closeTimer() // the client has less time from now on
 		return
 	}
 	k.abandon(exchange.CloseRestarting, restarting)

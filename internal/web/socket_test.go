@@ -82,6 +82,49 @@ func TestAWebSocketThatIsAcceptedByAServerThatStops(t *testing.T) {
 	}
 }
 
+// spec: websocket 7
+func TestAStopDoesNotWaitForACloseThatDoesNotCome(t *testing.T) {
+	s := socketSite(t, 0, 0)
+	open, x := s.shake()
+	s.accept(x, 0)
+	open.want(switching)
+	closed, y := s.shake()
+	s.accept(y, 0)
+	closed.want(switching)
+	s.do(func() { y.socket.Close(exchange.CloseNormal, nil) })
+	closed.want("\x88\x02\x03\xe8")
+	idle := make(chan struct{})
+	begun := time.Now()
+	s.do(func() { s.web.Drain(func() { close(idle) }) })
+	open.want(restarted)
+	<-idle
+	if took := time.Since(begun); took < stopTime || took > closeTime/2 {
+		t.Errorf("the clients have %v", took)
+	}
+}
+
+func TestAWebSocketGoesOnWhileAServerFades(t *testing.T) {
+	s := socketSite(t, 0, 0)
+	c, x := s.shake()
+	s.accept(x, 100)
+	c.want(switching)
+	late, y := s.shake()
+	unused := s.dial()
+	idle := make(chan struct{})
+	s.do(func() { s.web.Fade(0, func() { close(idle) }) })
+	unused.wantEnd()
+	s.accept(y, 0)
+	late.want(switching)
+	c.write("\x89\x80" + unmasked)
+	c.want("\x8a\x00")
+	s.do(s.web.Leave)
+	for _, c := range []*client{c, late} {
+		c.want(restarted)
+		c.write("\x88\x82" + unmasked + "\x03\xf4")
+	}
+	<-idle
+}
+
 // spec: websocket 6
 func TestAWebSocketIsPingedAtItsIntervalWhateverTheTimeForAnswers(t *testing.T) {
 	for name, timeout := range map[string]time.Duration{"longer": time.Minute, "none": 0} {

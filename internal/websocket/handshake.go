@@ -28,7 +28,7 @@ type Offer struct {
 type Refusal struct {
 	Status int
 	Reason string
-	Lines  string // more fields of the answer, each "name: value\r\n"
+	Lines  string // more fields of the answer, each "name: value\r\n"; with Upgrade, its Connection says so
 }
 
 // Error returns the reason.
@@ -43,14 +43,15 @@ var (
 	ErrKeyTwice   = &Refusal{Status: 400, Reason: "more than one Sec-WebSocket-Key"}
 	ErrKey        = &Refusal{Status: 400, Reason: "Sec-WebSocket-Key is not 16 bytes in base64"}
 	ErrExtensions = &Refusal{Status: 400, Reason: "malformed Sec-WebSocket-Extensions"}
-	ErrVersion    = &Refusal{Status: 426, Reason: "the only version of WebSocket known here is 13", Lines: versionLine + upgradeLines}
+	ErrVersion    = &Refusal{Status: 426, Reason: "the only version of WebSocket known here is 13", Lines: versionLine + upgradeLine}
 	// ErrVersionCONNECT is ErrVersion where there is no Upgrade: HTTP/2 and 3.
 	ErrVersionCONNECT = &Refusal{Status: 400, Reason: "the only version of WebSocket known here is 13", Lines: versionLine}
 )
 
 const (
 	versionLine  = "sec-websocket-version: 13\r\n"
-	upgradeLines = "upgrade: websocket\r\nconnection: upgrade\r\n"
+	upgradeLine  = "upgrade: websocket\r\n"
+	upgradeLines = upgradeLine + "connection: upgrade\r\n"
 )
 
 // Wanted tells whether a request asks for the upgrade to WebSocket. A protocol asks only about requests with an Upgrade field. On

@@ -6,10 +6,7 @@ import shutil
 import signal
 import stat
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from harness import Server, StartServer, alive, binary, eventually, family
 from meeting import blocked, release
@@ -17,40 +14,7 @@ from rawhttp import Connection, fetch
 from test_control import command, tell
 from test_reload import publish
 from test_signals import Load
-
-
-class Upgrades:
-    """Starts upgrades, and sees to the end of what they start."""
-
-    def __init__(self) -> None:
-        self.started: list[int] = []
-
-    def begin(self, server: Server, pid: int = 0) -> int:
-        """Asks a server to upgrade; the new process's id."""
-        server.stderr.clear()
-        os.kill(pid or server.pid, signal.SIGUSR2)
-        self.started.append(int(server.wait_for(r"upgrading successor=(\d+)")[1]))
-        return self.started[-1]
-
-    def done(self, server: Server, pid: int = 0) -> int:
-        """Upgrades a server, and waits until the old process has gone."""
-        new = self.begin(server, pid)
-        server.wait_for(r"replaced; finishing what runs")
-        eventually(lambda: not alive(pid or server.pid), 20)
-        return new
-
-    def end(self, pid: int) -> None:
-        os.kill(pid, signal.SIGTERM)
-        eventually(lambda: not alive(pid), 20)
-
-
-@pytest.fixture
-def upgrades() -> Iterator[Upgrades]:
-    made = Upgrades()
-    yield made
-    for pid in made.started:
-        if alive(pid):
-            os.kill(pid, signal.SIGKILL)
+from upgrades import Upgrades
 
 
 # spec: process 11

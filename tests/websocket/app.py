@@ -94,6 +94,11 @@ async def ws_room(s: Socket) -> None:
     room.remove(s.scope)
 
 
+async def ws_dated(s: Socket) -> None:
+    """Accepts with the fields that the server adds otherwise."""
+    await s.accept(headers=[(b"Date", b"Thu, 01 Jan 1970 00:00:00 GMT"), (b"server", b"mine")])
+
+
 async def ws_refuse(s: Socket) -> None:
     await s.receive()
     await s.close(4000, "no")
@@ -247,6 +252,15 @@ async def http_hello(query: dict[str, str]) -> str:
 
 async def http_pid(query: dict[str, str]) -> str:
     return str(os.getpid())
+
+
+async def http_grow(query: dict[str, str]) -> str:
+    """Takes memory and keeps it."""
+    hoard.append(b"x" * int(query["bytes"]))
+    return str(os.getpid())
+
+
+hoard: list[bytes] = []
 
 
 async def http_open(query: dict[str, str]) -> str:

@@ -53,6 +53,16 @@ def test_a_subprotocol_that_was_offered_and_fields(server: Server) -> None:
         assert s.closed() == (1000, "")
 
 
+# spec: http 8
+def test_date_and_server_are_the_servers_unless_the_application_gives_them(server: Server) -> None:
+    with WebSocket(server, "/echo") as s:
+        assert s.answer["server"] == "awaitd"
+        assert s.answer["date"].endswith(" GMT")
+    with WebSocket(server, "/dated") as s:
+        assert s.answer["server"] == "mine"
+        assert s.answer["date"] == "Thu, 01 Jan 1970 00:00:00 GMT"
+
+
 # spec: websocket 4
 def test_no_subprotocol_unless_the_application_takes_one(server: Server) -> None:
     with WebSocket(server, "/echo", sec_websocket_protocol="one, two") as s:
@@ -139,7 +149,7 @@ def test_a_wrong_handshake(server: Server, fields: dict[str, str | None], status
         if status == 426:
             assert answer["sec-websocket-version"] == "13"
             assert answer["upgrade"] == "websocket"
-            assert "upgrade" in answer.values("connection")
+            assert answer["connection"] == "close, upgrade"
 
 
 # spec: websocket 9

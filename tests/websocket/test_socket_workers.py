@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import Server, StartServer, eventually, family
+from harness import Server, StartServer, alive, eventually, family
 from rawhttp import Connection, fetch
 from rawsocket import CLOSE, PING, WebSocket, frame, handshake
 
@@ -30,7 +30,7 @@ def opened(stack: ExitStack, server: Server, n: int, target: str = "/echo") -> l
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("answers", [True, False])
 def test_stop(run: StartServer, workers: int, answers: bool) -> None:
-    server = run("--workers", str(workers), "--timeout-graceful-shutdown", "4")
+    server = run("--workers", str(workers))
     with ExitStack() as stack:
         sockets = opened(stack, server, 6)
         server.process.send_signal(signal.SIGTERM)
@@ -39,8 +39,9 @@ def test_stop(run: StartServer, workers: int, answers: bool) -> None:
             if answers:
                 s.close(1012)
                 assert s.ended()
-        assert server.wait(8) == 0
+        assert server.wait(8) == 0  # a client that does not answer has a second
     said = server.stderr.text()
+    assert "the grace is over" not in said
     for i in range(6):
         assert f"s{i}: 1012 'service restart'" in said
     assert said.count("lifespan: shutdown") == workers
@@ -97,18 +98,61 @@ def test_reload(run: StartServer, workers: int) -> None:
     assert "killed" not in server.stderr.text()
 
 
-# spec: websocket 7
-def test_recycling(run: StartServer) -> None:
-    server = run("--max-requests", "10", "--max-requests-jitter", "0")
+def test_a_reload_with_many(run: StartServer) -> None:
+    """All are told, the mute ones hold up neither workers nor the reload, and whoever comes again reaches a new worker."""
+    server = run("--workers", "2", "--reactors", "2")
     with ExitStack() as stack:
-        (s,) = opened(stack, server, 1)
-        first = fetch(server, "/pid").text
-        eventually(lambda: fetch(server, "/pid").text != first)
+        sockets = [stack.enter_context(WebSocket(server, "/pid?note=many")) for _ in range(400)]
+        old = {s.receive() for s in sockets}
+        assert len(old) == 2
+        server.process.send_signal(signal.SIGHUP)
+        for n, s in enumerate(sockets):
+            assert s.closed() == RESTART
+            if n % 2:
+                s.close(1012)
+                assert s.ended()
+                again = stack.enter_context(WebSocket(server, "/pid"))
+                assert again.receive() not in old
+                assert again.send("here").receive() == "here"
+        server.wait_for("reloaded after=")
+        eventually(lambda: not any(alive(int(str(pid))) for pid in old))
+    said = server.stderr.text()
+    assert said.count("many: 1012 'service restart'") == 400
+    assert said.count("lifespan: shutdown") == 2
+    assert server.stop() == 0
+    assert "killed" not in server.stderr.text()
+
+
+# spec: websocket 7
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--max-requests", "10", "--max-requests-jitter", "0"), "10 requests"),
+        (("--workers-lifetime", "0.5"), "its lifetime"),
+        (("--workers-max-rss", "200MiB"), r"\d+ MiB of memory"),
+    ],
+    ids=["requests", "lifetime", "memory"],
+)
+def test_recycling(run: StartServer, options: tuple[str, ...], why: str) -> None:
+    """A WebSocket is one request; what comes on it wears nothing."""
+    server = run(*options)
+    with ExitStack() as stack:
+        s = stack.enter_context(WebSocket(server, "/pid?note=s0"))
+        first = str(s.receive())
+        if options[0] == "--max-requests":
+            for _ in range(30):
+                assert s.send("a").receive() == "a"
+            for _ in range(9):
+                assert fetch(server, "/pid").text == first
+        elif options[0] == "--workers-max-rss":
+            assert fetch(server, "/grow?bytes=250000000").text == first
         assert s.closed() == RESTART
+        assert fetch(server, "/pid").text != first  # the new one was ready before
         s.close(1012)
         assert s.ended()
         server.wait_for("s0: 1012 'service restart'")
-        opened(stack, server, 1)
+        server.wait_for(f'a worker is replaced worker=worker-1 pid={first} after="{why}"')
+        eventually(lambda: not alive(int(first)))
     assert server.stop() == 0
     assert "killed" not in server.stderr.text()
 
