@@ -8,7 +8,7 @@ import stat
 import subprocess
 from pathlib import Path
 
-from harness import Server, StartServer, alive, binary, eventually, family
+from harness import StartServer, alive, binary, eventually, family
 from meeting import blocked, release
 from rawhttp import Connection, fetch
 from test_control import command, tell
