@@ -43,7 +43,7 @@ func run(args []string, env Env) error {
 	p := parse(args)
 	switch {
 	case p.actions["help"]:
-		return help(env)
+		return help(env, p.command)
 	case p.actions["version"]:
 		return version(env)
 	}

@@ -109,7 +109,7 @@ func TestExitCodeIsTheFaults(t *testing.T) {
 		"a bad setting":    {"main:app --port x", nil, 2},
 		"no application":   {"", nil, 2},
 		"an unknown flag":  {"main:app --zzzzzz", nil, 2},
-		"a later command":  {"run", nil, 2},
+		"no program":       {"run", nil, 2},
 		"help, whatever":   {"--zzzzzz -h", nil, 0},
 		"version, no less": {"--version --port x", nil, 0},
 	} {
@@ -153,8 +153,8 @@ func TestColoursOnlyOnATerminalThatWantsThem(t *testing.T) {
 	}
 	s := &shell{terminal: 80}
 	s.run(t, "run")
-	want := "\x1b[1;31merror:\x1b[0m `awaitd run` is not in this version\n" +
-		"\x1b[1;36mhint:\x1b[0m if it names an application: `awaitd serve run`\n"
+	want := "\x1b[1;31merror:\x1b[0m no program is named\n" +
+		"\x1b[1;36mhint:\x1b[0m name a file or a module: `awaitd run server.py`, `awaitd run -m server`\n"
 	if s.stderr.String() != want {
 		t.Errorf("got %q, want %q", &s.stderr, want)
 	}

@@ -11,14 +11,18 @@ import (
 	"github.com/awaitd/awaitd/internal/fault"
 )
 
-// serve is the command that runs when none is named.
-const serve = "serve"
+// serve is the command that runs when none is named; runs is the one whose arguments are a program's, flags among them.
+const (
+	serve = "serve"
+	runs  = "run"
+)
 
 // command is one thing that awaitd does, as help and completion show it.
 type command struct{ name, args, prose string }
 
 var commands = []command{
 	{serve, "TARGET", "Run an application; the command when none is named."},
+	{runs, "PROGRAM [ARGS]", "Supervise a Python program that serves its sockets itself; `awaitd run --help` shows its flags."},
 	{"check", "TARGET", "Check the settings, start the application in one worker, and exit."},
 	{"config", "[TARGET]", "Show every setting, its value and where it comes from."},
 	{"status", "", "Show how a running server and its workers are."},
@@ -29,19 +33,15 @@ var commands = []command{
 	{"completion", "bash|zsh|fish", "Print a script that completes the command in a shell."},
 }
 
-// laterCommands are kept for later versions: they are no applications.
-var laterCommands = []string{"run"}
-
 func isCommand(name string) bool {
-	return slices.Contains(laterCommands, name) ||
-		slices.ContainsFunc(commands, func(c command) bool { return c.name == name })
+	return slices.ContainsFunc(commands, func(c command) bool { return c.name == name })
 }
 
 // run does what a command line asks for.
 func (p *parsed) run(env Env) error {
 	switch p.command {
-	case serve:
-		return p.serve(env)
+	case runs:
+		return p.supervise(env)
 	case "check":
 		return p.check(env)
 	case "config":
@@ -53,8 +53,7 @@ func (p *parsed) run(env Env) error {
 	case "completion":
 		return p.completion(env)
 	}
-	return fault.Usagef("`awaitd %s` is not in this version", p.command).
-		WithHint("if it names an application: `awaitd serve %s`", p.command)
+	return p.serve(env)
 }
 
 func (p *parsed) serve(env Env) error {
@@ -89,13 +88,18 @@ func (p *parsed) application(env Env) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := loaded.Config
-	if c.Dir != env.Dir {
-		if err := env.Chdir(c.Dir); err != nil {
-			return nil, fault.Usagef("can't change to `%s`: %v", c.Dir, err)
-		}
+	return loaded.Config, enter(env, loaded.Config)
+}
+
+// enter changes to the working folder.
+func enter(env Env, c *config.Config) error {
+	if c.Dir == env.Dir {
+		return nil
 	}
-	return c, nil
+	if err := env.Chdir(c.Dir); err != nil {
+		return fault.Usagef("can't change to `%s`: %v", c.Dir, err)
+	}
+	return nil
 }
 
 func (p *parsed) config(env Env) error {

@@ -126,6 +126,8 @@ _awaitd() {
   esac
   if [[ $cur == -* ]]; then
     COMPREPLY=($(compgen -W "%s" -- "$cur"))
+  elif [[ ${COMP_WORDS[1]} == run ]]; then
+    COMPREPLY=($(compgen -f -- "$cur"))
   elif [[ $COMP_CWORD == 1 ]]; then
     COMPREPLY=($(compgen -W "%s" -- "$cur"))
   fi
@@ -182,7 +184,8 @@ const zshScript = `#compdef awaitd
 _awaitd() {
   _arguments -s \
 %s    '1:command or application:(%s)' \
-    '2:shell or application:(bash zsh fish)'
+    '2:shell, application or program:(bash zsh fish)' \
+    '*:file:_files'
 }
 if [ "$funcstack[1]" = "_awaitd" ]; then
   _awaitd "$@"
@@ -199,6 +202,7 @@ func fishCompletion() string {
 		fmt.Fprintf(&out, "complete -c awaitd -n __fish_use_subcommand -a %s -d %s\n", c.name, fishQuote(c.prose))
 	}
 	out.WriteString("complete -c awaitd -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'\n")
+	out.WriteString("complete -c awaitd -n '__fish_seen_subcommand_from run' -F\n")
 	for _, f := range completedFlags() {
 		out.WriteString("complete -c awaitd -l " + f.long)
 		if f.short != "" {

@@ -40,22 +40,29 @@ type parsed struct {
 	actions  map[string]bool
 	problems []error
 	unknown  bool // some flag is unknown, so what follows it may be its value
+	module   bool // of run: the program is a module
 }
 
-// parse reads a command line: flags and arguments in any order, `--` in front of the last arguments. It goes on after a mistake.
+// parse reads a command line: flags and arguments in any order, `--` in front of the last arguments. Behind the program of `run`
+// there are no flags of ours, and -m is Python's. It goes on after a mistake.
 func parse(args []string) *parsed {
 	p := &parsed{actions: map[string]bool{}}
 	for len(args) > 0 {
 		arg := args[0]
 		args = args[1:]
+		running := len(p.args) > 0 && p.args[0] == runs
 		switch {
-		case arg == "--":
+		case arg == "--", running && arg == "-m":
+			p.module = arg == "-m"
 			p.args = append(p.args, args...)
 			args = nil
 		case strings.HasPrefix(arg, "--"):
 			args = p.long(arg, args)
 		case len(arg) > 1 && arg[0] == '-':
 			args = p.short(arg, args)
+		case running: // all that follows is the program's
+			p.args = append(append(p.args, arg), args...)
+			args = nil
 		default:
 			p.args = append(p.args, arg)
 		}

@@ -17,13 +17,13 @@ const (
 	columnSpace = 2
 )
 
-// help prints what the command can do.
-func help(env Env) error {
+// help prints what the command can do; of run, what goes with it.
+func help(env Env, command string) error {
 	width := env.Terminal(env.Stdout)
 	if width == 0 {
 		width = pageWidth
 	}
-	h := &helpPage{width: max(width, leastWidth)}
+	h := &helpPage{width: max(width, leastWidth), run: command == runs}
 	h.usage()
 	for _, g := range config.Groups {
 		h.group(g)
@@ -36,9 +36,17 @@ func help(env Env) error {
 type helpPage struct {
 	text  strings.Builder
 	width int
+	run   bool // only what `awaitd run` heeds
 }
 
 func (h *helpPage) usage() {
+	if h.run {
+		h.text.WriteString("Usage: awaitd run [FLAGS] PROGRAM [ARGS]\n       awaitd run [FLAGS] -m MODULE [ARGS]\n\n")
+		h.paragraph("", "awaitd run supervises a Python program that serves its sockets itself: it restarts the program when it "+
+			"dies, reloads it without a pause (SIGHUP, `awaitd reload`, --reload), and passes it the sockets of --bind from "+
+			"descriptor 3 on, as systemd does (LISTEN_FDS). Without an address it gets none.")
+		return
+	}
 	h.text.WriteString("Usage: awaitd [serve] TARGET [FLAGS]\n       awaitd COMMAND [FLAGS]\n\n")
 	h.paragraph("", "awaitd serves a Python web application (ASGI or WSGI): `awaitd main:app` runs `app` of main.py on "+
 		"http://127.0.0.1:8000.")
@@ -49,16 +57,25 @@ func (h *helpPage) usage() {
 }
 
 func (h *helpPage) group(g config.Group) {
-	fmt.Fprintf(&h.text, "\n%s:\n", g)
+	title := fmt.Sprintf("\n%s:\n", g)
 	for i := range config.Table {
-		if s := &config.Table[i]; s.Group == g {
-			h.row(spelling(s), prose(s))
+		if s := &config.Table[i]; s.Group == g && (s.Run || !h.run) {
+			h.text.WriteString(title)
+			title = ""
+			left := spelling(s)
+			if h.run {
+				left = strings.Replace(left, "-m, ", "    ", 1) // is Python's there
+			}
+			h.row(left, prose(s))
 		}
 	}
 	if g != config.Sources {
 		return
 	}
 	for _, a := range actions {
+		if h.run && a.name != "help" {
+			continue
+		}
 		left := "    --" + a.name
 		if a.short != "" {
 			left = "-" + a.short + ", --" + a.name

@@ -147,6 +147,11 @@ func statusText(s *control.Status) string {
 		})
 	}
 	writeColumns(&b, rows)
+	for _, w := range s.Workers {
+		if w.Said != "" {
+			fmt.Fprintf(&b, "\n%s says: %s", w.Name, strings.Map(printable, w.Said))
+		}
+	}
 	return b.String()
 }
 

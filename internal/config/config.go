@@ -6,6 +6,7 @@
 package config
 
 import (
+	"strings"
 	"time"
 
 	"github.com/awaitd/awaitd/internal/account"
@@ -23,12 +24,13 @@ type Config struct {
 	Launched string   // folder the command was started in, absolute
 	Dir      string   // working folder, absolute; relative paths below start here
 
-	// Target is the application: "main:app".
+	// Target is the application: "main:app"; or what Program is called.
 	Target    string
-	Interface string // auto, asgi3, asgi2, wsgi
-	Factory   bool   // Target names a callable that returns the application
-	AppDir    string // put first on sys.path
-	Python    string // interpreter; empty: search
+	Program   *Supervised // runs in place of an application; nil: none
+	Interface string      // auto, asgi3, asgi2, wsgi
+	Factory   bool        // Target names a callable that returns the application
+	AppDir    string      // put first on sys.path
+	Python    string      // interpreter; empty: search
 
 	Addressed      bool // one of the settings below says where to listen; else sockets that a service manager passed count
 	Host           string
@@ -52,6 +54,7 @@ type Config struct {
 	Reactors       int    // 1 or more
 	Lifespan       string // auto, on, off
 	TimeoutStartup time.Duration
+	ReadyAfter     time.Duration // of a program; 0: when it says so
 
 	Reload         bool
 	ReloadDirs     []string
@@ -118,4 +121,27 @@ func Default() *Config {
 	}
 	resolveCounts(c)
 	return c
+}
+
+// Supervised is what `awaitd run` supervises.
+type Supervised struct {
+	Script string // its path; empty: a module
+	Module string
+	Args   []string
+}
+
+// String names it as it is typed.
+func (p *Supervised) String() string {
+	if p.Module != "" {
+		return "-m " + p.Module
+	}
+	return p.Script
+}
+
+// Supervise has a program run in place of an application. Its folder, where a .venv may be, is the script's, or the working one.
+func (c *Config) Supervise(p *Supervised) {
+	c.Program, c.Target, c.AppDir = p, p.String(), "."
+	if slash := strings.LastIndexByte(p.Script, '/'); slash >= 0 {
+		c.AppDir = p.Script[:slash+1]
+	}
 }

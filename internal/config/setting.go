@@ -23,6 +23,7 @@ type Setting struct {
 	Prose      string   // what it does: one or two sentences
 	Why        string   // why the default is what it is
 	Group      Group
+	Run        bool // `awaitd run` heeds it, too
 	Value      func(*Config) Value
 }
 

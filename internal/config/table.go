@@ -58,7 +58,7 @@ var Table = []Setting{
 		Value: func(c *Config) Value { return text{field: &c.AppDir, path: Folder} },
 	},
 	{
-		Name: "python", Key: "app.python", Arg: "PATH", Group: Application,
+		Name: "python", Key: "app.python", Arg: "PATH", Group: Application, Run: true,
 		Prose: "The Python interpreter. Without it: that of `VIRTUAL_ENV`, of `.venv` beside the application, the one awaitd is " +
 			"installed in, `python3`; the first there is.",
 		Value: func(c *Config) Value { return text{field: &c.Python, path: Program} },
@@ -69,64 +69,64 @@ var Table = []Setting{
 		Value: func(c *Config) Value { return text{field: &c.RootPath, check: checkRootPath} },
 	},
 	{
-		Name: "env-file", Key: "app.env_file", Arg: "FILE", Group: Application,
+		Name: "env-file", Key: "app.env_file", Arg: "FILE", Group: Application, Run: true,
 		Prose: "File of `NAME=value` lines for the workers' environment, and for settings; may be repeated. Variables that are set " +
 			"already stay as they are.",
 		Value: func(c *Config) Value { return list{field: &c.EnvFiles, split: ",", path: File} },
 	},
 	{
-		Name: "env", Short: "e", Key: "app.env", Arg: "NAME=VALUE", Group: Application,
+		Name: "env", Short: "e", Key: "app.env", Arg: "NAME=VALUE", Group: Application, Run: true,
 		Prose: "Variable for the workers' environment; may be repeated. It counts more than one of the same name that is there.",
 		Value: func(c *Config) Value { return list{field: &c.Env, split: "\n", check: checkVariable} },
 	},
 
 	{
-		Name: "host", Key: "listen.host", Arg: "HOST", Default: "127.0.0.1", Group: Address,
+		Name: "host", Key: "listen.host", Arg: "HOST", Default: "127.0.0.1", Group: Address, Run: true,
 		Prose: "Host name or IP address to listen on; `0.0.0.0` or `::` for every interface.",
 		Why:   "Nothing is offered to the network by accident.",
 		Value: func(c *Config) Value { return text{field: &c.Host, check: checkHost} },
 	},
 	{
-		Name: "port", Key: "listen.port", Arg: "PORT", Default: "8000", Group: Address,
+		Name: "port", Key: "listen.port", Arg: "PORT", Default: "8000", Group: Address, Run: true,
 		Prose: "Port to listen on; 0 takes a free one, which the ready line shows.",
 		Why:   "The port of uvicorn, gunicorn and Django's runserver.",
 		Value: func(c *Config) Value { return number{field: &c.Port, max: maxPort} },
 	},
 	{
-		Name: "bind", Short: "b", Key: "listen.bind", Arg: "ADDRESS", Group: Address,
+		Name: "bind", Short: "b", Key: "listen.bind", Arg: "ADDRESS", Group: Address, Run: true,
 		Prose: "Address to listen on, instead of host and port: `host:port`, `[::1]:port`, `:port`, `unix:path`, `unix:@name` " +
 			"(abstract), or `fd://N` and `fd://NAME` for sockets that were passed; with `uwsgi://` or `scgi://` in front for a web " +
 			"server that speaks that protocol; may be repeated.",
 		Value: func(c *Config) Value { return list{field: &c.Bind, split: ",", check: checkBind} },
 	},
 	{
-		Name: "uds", Key: "listen.uds", Arg: "PATH", Group: Address,
+		Name: "uds", Key: "listen.uds", Arg: "PATH", Group: Address, Run: true,
 		Prose: "Unix socket to listen on, instead of host and port.",
 		Value: func(c *Config) Value { return text{field: &c.UDS, path: File} },
 	},
 	{
 		Name: "uds-permissions", Aliases: []string{"chmod-socket"}, Key: "listen.uds_permissions", Arg: "MODE", Default: "666",
-		Group: Address,
+		Group: Address, Run: true,
 		Prose: "Permissions of unix sockets, in octal.",
 		Why: "The proxy in front runs as another user, so the socket must be open to it, as it is with uvicorn; who may reach it at " +
 			"all is decided by the folder it is in.",
 		Value: func(c *Config) Value { return mode{&c.UDSPermissions} },
 	},
 	{
-		Name: "uds-owner", Aliases: []string{"chown-socket"}, Key: "listen.uds_owner", Arg: "USER[:GROUP]", Group: Address,
+		Name: "uds-owner", Aliases: []string{"chown-socket"}, Key: "listen.uds_owner", Arg: "USER[:GROUP]", Group: Address, Run: true,
 		Prose: "Owner of unix sockets, by names or numbers; `:GROUP` changes the group alone. Only root may choose another user; " +
 			"others may choose a group they are in.",
 		Value: func(c *Config) Value { return owner{&c.UDSOwner} },
 	},
 	{
-		Name: "fd", Key: "listen.fd", Arg: "N", Default: "none", Group: Address,
+		Name: "fd", Key: "listen.fd", Arg: "N", Default: "none", Group: Address, Run: true,
 		Prose: "Descriptor of an inherited listening socket, instead of host and port.",
 		Value: func(c *Config) Value {
 			return number{field: &c.FD, max: math.MaxInt32, word: "none", as: -1}
 		},
 	},
 	{
-		Name: "backlog", Aliases: []string{"listen"}, Key: "listen.backlog", Arg: "N", Default: "2048", Group: Address,
+		Name: "backlog", Aliases: []string{"listen"}, Key: "listen.backlog", Arg: "N", Default: "2048", Group: Address, Run: true,
 		Prose: "Connections the kernel holds that are not yet accepted; it takes no more than `net.core.somaxconn`.",
 		Why:   "Enough for a burst of new connections in the milliseconds a busy event loop takes to come round; the peers' number.",
 		Value: func(c *Config) Value { return number{field: &c.Backlog, min: 1, max: math.MaxUint16} },
@@ -163,7 +163,7 @@ var Table = []Setting{
 
 	{
 		Name: "workers", Short: "w", Aliases: []string{"processes"}, Key: "workers.count", Env: []string{"WEB_CONCURRENCY"},
-		Arg: "N|auto", Default: "1", Group: Workers,
+		Arg: "N|auto", Default: "1", Group: Workers, Run: true,
 		Prose: "Worker processes; `auto`: as many as the CPUs that the container or machine gives.",
 		Why:   "One worker shares its memory and state with nobody, which is what development and small sites expect.",
 		Value: func(c *Config) Value { return number{field: &c.Workers, min: 1, max: MaxWorkers, word: "auto"} },
@@ -188,12 +188,12 @@ var Table = []Setting{
 		Value: func(c *Config) Value { return number{field: &c.MaxRequestsJitter, max: unbounded} },
 	},
 	{
-		Name: "workers-lifetime", Key: "workers.lifetime", Arg: "TIME", Default: "0s", Unit: "seconds", Group: Workers,
+		Name: "workers-lifetime", Key: "workers.lifetime", Arg: "TIME", Default: "0s", Unit: "seconds", Group: Workers, Run: true,
 		Prose: "Time after which a worker is replaced, and up to a tenth of it more, by chance; 0: never.",
 		Value: func(c *Config) Value { return duration{&c.WorkersLifetime, 0, maxLifetime} },
 	},
 	{
-		Name: "workers-max-rss", Key: "workers.max_rss", Arg: "SIZE", Default: "0", Unit: "bytes", Group: Workers,
+		Name: "workers-max-rss", Key: "workers.max_rss", Arg: "SIZE", Default: "0", Unit: "bytes", Group: Workers, Run: true,
 		Prose: "Resident memory at which a worker is replaced, looked at once a second; 0: never.",
 		Why:   "Better a new worker than the kernel's choice of a victim.",
 		Value: func(c *Config) Value { return size[int64]{&c.WorkersMaxRSS, 0, math.MaxInt64} },
@@ -233,6 +233,17 @@ var Table = []Setting{
 		Value: func(c *Config) Value { return boolean{&c.Preload} },
 	},
 	{
+		Name: "ready-after", Key: "workers.ready_after", Arg: "TIME|notify", Default: "1s", Unit: "seconds", Group: Workers, Run: true,
+		Prose: "Of `awaitd run`: a program that stays alive for so long is ready, unless it has said so before (`READY=1`, " +
+			"sd_notify(3)), or has notified something else, such as `STATUS=`; then, and with `notify`, it has to say it within " +
+			"`timeout-startup`.",
+		Why: "Long enough for most mistakes of a new version to show before the old one is told to go; a program that imports for " +
+			"longer had better say when it is ready.",
+		Value: func(c *Config) Value {
+			return durationOr{duration{&c.ReadyAfter, time.Millisecond, maxTimeout}, "notify"}
+		},
+	},
+	{
 		Name: "reactors", Key: "workers.reactors", Arg: "N|auto", Default: "auto", Group: Workers,
 		Prose: "Event loops of the server, which read and write the clients' connections; `auto`: one for every four CPUs, at most " +
 			"one per worker.",
@@ -241,29 +252,29 @@ var Table = []Setting{
 	},
 
 	{
-		Name: "reload", Key: "reload.enabled", Default: "false", Group: Development,
+		Name: "reload", Key: "reload.enabled", Default: "false", Group: Development, Run: true,
 		Prose: "Watch files and reload the application when they change. For development.",
 		Value: func(c *Config) Value { return boolean{&c.Reload} },
 	},
 	{
-		Name: "reload-dir", Key: "reload.dir", Arg: "DIR", Default: ".", Group: Development,
+		Name: "reload-dir", Key: "reload.dir", Arg: "DIR", Default: ".", Group: Development, Run: true,
 		Prose: "Folder to watch, with all below it; may be repeated.",
 		Value: func(c *Config) Value { return list{field: &c.ReloadDirs, split: ",", path: Folder} },
 	},
 	{
-		Name: "reload-include", Key: "reload.include", Arg: "GLOB", Default: defaultIncludes, Group: Development,
+		Name: "reload-include", Key: "reload.include", Arg: "GLOB", Default: defaultIncludes, Group: Development, Run: true,
 		Prose: "Files to watch besides the default ones; may be repeated. A default is dropped by excluding the same pattern.",
 		Value: func(c *Config) Value { return list{field: &c.ReloadIncludes, split: ",", check: checkGlob} },
 	},
 	{
-		Name: "reload-exclude", Key: "reload.exclude", Arg: "GLOB", Default: defaultExcludes, Group: Development,
+		Name: "reload-exclude", Key: "reload.exclude", Arg: "GLOB", Default: defaultExcludes, Group: Development, Run: true,
 		Prose: "Files or folders not to watch besides the default ones; may be repeated. A default is dropped by including the " +
 			"same pattern.",
 		Why:   "Hidden files, compiled files, and what editors leave while they save; uvicorn's list.",
 		Value: func(c *Config) Value { return list{field: &c.ReloadExcludes, split: ",", check: checkGlob} },
 	},
 	{
-		Name: "reload-delay", Key: "reload.delay", Arg: "TIME", Default: "250ms", Unit: "seconds", Group: Development,
+		Name: "reload-delay", Key: "reload.delay", Arg: "TIME", Default: "250ms", Unit: "seconds", Group: Development, Run: true,
 		Prose: "Quiet time after a change before the application is reloaded.",
 		Why:   "An editor or `git checkout` writes several files; they make one reload.",
 		Value: func(c *Config) Value { return duration{&c.ReloadDelay, 0, time.Minute} },
@@ -363,14 +374,14 @@ var Table = []Setting{
 		Value: func(c *Config) Value { return duration{&c.TimeoutWorkerHealthcheck, 0, maxTimeout} },
 	},
 	{
-		Name: "timeout-startup", Key: "timeouts.startup", Arg: "TIME", Default: "1m", Unit: "seconds", Group: Timeouts,
+		Name: "timeout-startup", Key: "timeouts.startup", Arg: "TIME", Default: "1m", Unit: "seconds", Group: Timeouts, Run: true,
 		Prose: "Time for a worker to import the application and finish its lifespan startup.",
 		Why:   "A large application on a cold, slow disk takes some tens of seconds; service managers give up at 90.",
 		Value: func(c *Config) Value { return duration{&c.TimeoutStartup, time.Millisecond, maxTimeout} },
 	},
 	{
 		Name: "timeout-graceful-shutdown", Aliases: []string{"graceful-timeout"}, Key: "timeouts.graceful_shutdown", Arg: "TIME",
-		Default: "30s", Unit: "seconds", Group: Timeouts,
+		Default: "30s", Unit: "seconds", Group: Timeouts, Run: true,
 		Prose: "Time for requests in flight to finish when the server stops; then they are cut. 0: at once.",
 		Why:   "The time Kubernetes and systemd services commonly grant; an open event stream can't hold up a stop for ever.",
 		Value: func(c *Config) Value { return duration{&c.TimeoutGracefulShutdown, 0, maxTimeout} },
@@ -421,7 +432,7 @@ var Table = []Setting{
 	},
 
 	{
-		Name: "log-level", Key: "log.level", Arg: "LEVEL", Default: "info", Group: Logs,
+		Name: "log-level", Key: "log.level", Arg: "LEVEL", Default: "info", Group: Logs, Run: true,
 		Prose: "The least important messages that are logged.",
 		Value: func(c *Config) Value {
 			return choice{field: &c.LogLevel, words: []string{"critical", "error", "warning", "info", "debug", "trace"}}
@@ -452,29 +463,29 @@ var Table = []Setting{
 	},
 
 	{
-		Name: "pid", Short: "p", Aliases: []string{"pidfile", "pid-file"}, Key: "process.pid", Arg: "FILE", Group: Process,
+		Name: "pid", Short: "p", Aliases: []string{"pidfile", "pid-file"}, Key: "process.pid", Arg: "FILE", Group: Process, Run: true,
 		Prose: "File that the server's process id is in from when it is ready until it ends. The id of a process that is running, or " +
 			"anything that is no id, is never overwritten.",
 		Value: func(c *Config) Value { return text{field: &c.PIDFile, path: File} },
 	},
 	{
-		Name: "user", Short: "u", Aliases: []string{"uid"}, Key: "process.user", Arg: "USER", Group: Process,
+		Name: "user", Short: "u", Aliases: []string{"uid"}, Key: "process.user", Arg: "USER", Group: Process, Run: true,
 		Prose: "User, by name or number, that the server becomes, with the user's groups, when it has bound its addresses as root and " +
 			"before any worker starts. Unix sockets and the pid file become the user's.",
 		Value: func(c *Config) Value { return person{&c.User, "user", account.FindUser} },
 	},
 	{
-		Name: "group", Short: "g", Aliases: []string{"gid"}, Key: "process.group", Arg: "GROUP", Group: Process,
+		Name: "group", Short: "g", Aliases: []string{"gid"}, Key: "process.group", Arg: "GROUP", Group: Process, Run: true,
 		Prose: "Group, by name or number, that the server takes on as it does the user. Without it: the user's own.",
 		Value: func(c *Config) Value { return person{&c.Group, "group", account.FindGroup} },
 	},
 	{
-		Name: "umask", Short: "m", Key: "process.umask", Arg: "MODE", Default: "none", Group: Process,
+		Name: "umask", Short: "m", Key: "process.umask", Arg: "MODE", Default: "none", Group: Process, Run: true,
 		Prose: "Permissions, in octal, that files of the server and the workers don't get; `none` keeps the mask it was started with.",
 		Value: func(c *Config) Value { return umask{&c.Umask} },
 	},
 	{
-		Name: "control", Key: "process.control", Arg: "PATH|none", Group: Process,
+		Name: "control", Key: "process.control", Arg: "PATH|none", Group: Process, Run: true,
 		Prose: "Unix socket at which `awaitd status`, `stacks`, `reload` and `stop` reach the server: its user and root alone. Without it: " +
 			"`awaitd-<pid>.sock` in `XDG_RUNTIME_DIR`, in /run/user, or in a private folder for temporary files, where the commands look " +
 			"for it. `none`: there is none.",
@@ -482,13 +493,13 @@ var Table = []Setting{
 	},
 
 	{
-		Name: "config", Short: "c", Arg: "FILE", Group: Sources,
+		Name: "config", Short: "c", Arg: "FILE", Group: Sources, Run: true,
 		Prose: "Settings file, TOML. Without it: `awaitd.toml` or a `pyproject.toml` with `[tool.awaitd]`, in the working folder or " +
 			"the application's.",
 		Value: func(c *Config) Value { return text{field: &c.File, path: File} },
 	},
 	{
-		Name: "chdir", Arg: "DIR", Group: Sources,
+		Name: "chdir", Arg: "DIR", Group: Sources, Run: true,
 		Prose: "Change to this folder before anything else: every other relative path starts there.",
 		Value: func(c *Config) Value { return text{field: &c.Dir, path: Folder} },
 	},

@@ -121,6 +121,38 @@ func (v duration) Shape() Shape {
 	}
 }
 
+// durationOr is a duration, or a word that stands for none.
+type durationOr struct {
+	duration
+	word string
+}
+
+func (v durationOr) Set(texts ...string) error {
+	if last(texts) == v.word {
+		*v.field = 0
+		return nil
+	}
+	if err := v.duration.Set(texts...); err != nil {
+		return must("`"+v.word+"` or a duration of "+formatDuration(v.min)+" to "+formatDuration(v.max), last(texts))
+	}
+	return nil
+}
+
+func (v durationOr) String() string {
+	if *v.field == 0 {
+		return v.word
+	}
+	return v.duration.String()
+}
+
+func (v durationOr) Shape() Shape {
+	shape := v.duration.Shape()
+	shape.Type += " or `" + v.word + "`"
+	shape.Choices, shape.Open = []string{v.word}, true
+	shape.Schema = map[string]any{"anyOf": []any{shape.Schema, map[string]any{"const": v.word}}}
+	return shape
+}
+
 // size is a number of bytes.
 type size[T int | int64] struct {
 	field    *T

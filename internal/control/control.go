@@ -64,10 +64,11 @@ type Worker struct {
 	Interface string    `json:"interface,omitempty"` // asgi3, wsgi, …; known once it is ready
 	Loop      string    `json:"loop,omitempty"`
 	Python    string    `json:"python,omitempty"`
-	Requests  int64     `json:"requests"` // it was given
-	Running   int64     `json:"running"`  // requests it has
-	Late      int64     `json:"late"`     // of these, past their deadline
-	Sockets   int64     `json:"sockets"`  // WebSockets it has, besides
+	Said      string    `json:"said,omitempty"` // of a program: its last STATUS=
+	Requests  int64     `json:"requests"`       // it was given
+	Running   int64     `json:"running"`        // requests it has
+	Late      int64     `json:"late"`           // of these, past their deadline
+	Sockets   int64     `json:"sockets"`        // WebSockets it has, besides
 	Started   time.Time `json:"started"`
 	Memory    int64     `json:"memory"`
 }

@@ -54,3 +54,8 @@ func CrashLoop(target string, boots int, how, trace string) *Fault {
 		Code:    Application,
 	}
 }
+
+// Ended is a program that ended before it was ready. It has said itself why, if at all.
+func Ended(target, how string) *Fault {
+	return &Fault{Problem: fmt.Sprintf("can't start `%s`: it ended before it was ready: %s", target, how), Code: Application}
+}

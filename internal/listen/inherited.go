@@ -10,15 +10,24 @@ import (
 
 // Inherited takes over a listening stream socket that the process was started with. The path of a unix socket stays its maker's.
 func Inherited(fd int) (*Socket, error) {
+	s, err := Kept(fd)
+	if err != nil {
+		return nil, err
+	}
+	return s, unix.SetNonblock(fd, true)
+}
+
+// Kept is Inherited for a socket that other processes accept from: whether it blocks is theirs to say, and the same for all.
+func Kept(fd int) (*Socket, error) {
 	if err := checkInherited(fd); err != nil {
 		return nil, err
 	}
 	unix.CloseOnExec(fd)
-	if err := unix.SetNonblock(fd, true); err != nil {
-		return nil, err
-	}
 	return inspect(&Socket{FD: fd})
 }
+
+// Block has accept wait, for a program that is given the socket and may expect it.
+func (s *Socket) Block() error { return unix.SetNonblock(s.FD, false) }
 
 // checkInherited says what is wrong with a descriptor. One that is close-on-exec was opened by this process, which may have given
 // it the number that somebody has forgotten to pass.

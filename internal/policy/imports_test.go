@@ -20,7 +20,7 @@ const direction = `
 	http1 < forwarded, cgi;
 	http1, http2, websocket, proxyproto, cgi, forwarded, telemetry, reactor < web;
 	fault, account < config;
-	fault, wire, telemetry < worker < dispatch < pool;
+	fault, wire, telemetry, listen, systemd < worker < dispatch < pool;
 	fault, listen < control < cli;
 	everything < server;
 	config < cli;

@@ -58,6 +58,13 @@ func (m *member) run(ready func()) {
 	for !m.pool.pausing(backoff) && !m.leaving() {
 		i, err := m.next()
 		if err != nil {
+			if how, ok := hasFinished(err); ok {
+				m.finish(how)
+				if ready != nil {
+					ready()
+				}
+				return
+			}
 			if again := m.pool.judge(err); again != nil {
 				m.pool.fail(again)
 				return
@@ -134,8 +141,13 @@ func (m *member) attend() (stopped bool) {
 				m.recycle(i, w.why)
 			}
 		case <-i.process.Done:
-			m.pool.opts.Log.Error("a worker ended and is replaced", "worker", m.name, "pid", i.process.PID(), "how", i.process.Ending().How)
+			how := i.process.Ending()
 			m.remove(i)
+			if how.Clean {
+				m.finish(how.How)
+				return true
+			}
+			m.pool.opts.Log.Error("a worker ended and is replaced", "worker", m.name, "pid", i.process.PID(), "how", how.How)
 			return false
 		}
 	}
@@ -211,8 +223,7 @@ func (p *Pool) awaitReady(process *worker.Process, python worker.Interpreter) er
 	case <-process.Done:
 		return &unready{process.Ending(), process.Silent(), python, process.Speak, nil}
 	case <-p.stop:
-		process.Kill("the server stops")
-		<-process.Done
+		p.abandon(process)
 		return errStopped
 	case <-timeout.C:
 		process.Kill("not ready in time")
@@ -225,24 +236,19 @@ func (p *Pool) awaitReady(process *worker.Process, python worker.Interpreter) er
 // start makes the links and the process.
 func (m *member) start(z *worker.Zygote) (*instance, error) {
 	p := m.pool
-	bell, err := wire.NewBell()
-	if err != nil {
+	i := &instance{python: p.python(), since: time.Now()}
+	if err := p.connect(i); err != nil {
 		return nil, err
 	}
-	links, err := p.links(bell)
-	if err != nil {
-		bell.Close()
-		return nil, err
-	}
-	i := &instance{bell: bell, links: links, python: p.python(), since: time.Now()}
 	i.target = &dispatch.Target{Name: m.name, Descriptors: worker.NewDescriptors()}
 	setup := p.opts.Setup
 	setup.Name, setup.Workers = m.name, p.roster.count()
+	var err error
 	i.process, err = worker.Start(worker.Spec{
 		Setup: setup, Python: i.python, Version: p.opts.Version, Environ: p.opts.Environ, Dir: p.opts.Dir,
 		Out: p.opts.Out, Prefix: p.prefix(m.name), Log: p.opts.Log, Reaper: p.opts.Reaper,
 		Descriptors: i.target.Descriptors,
-		Loops:       []worker.Loop{{Bell: bell, Links: links}},
+		Loops:       i.loops(),
 		Zygote:      z,
 	})
 	if err != nil {
@@ -260,6 +266,28 @@ func (m *member) start(z *worker.Zygote) (*instance, error) {
 	m.mu.Unlock()
 	p.roster.born(i)
 	return i, nil
+}
+
+// connect makes the links to all endpoints. A pool without endpoints, such as that of a program, has none.
+func (p *Pool) connect(i *instance) (err error) {
+	if p.group.Size() == 0 {
+		return nil
+	}
+	if i.bell, err = wire.NewBell(); err != nil {
+		return err
+	}
+	if i.links, err = p.links(i.bell); err != nil {
+		i.bell.Close()
+	}
+	return err
+}
+
+// loops returns the worker's loops: one, if it has links.
+func (i *instance) loops() []worker.Loop {
+	if i.bell == nil {
+		return nil
+	}
+	return []worker.Loop{{Bell: i.bell, Links: i.links}}
 }
 
 // tell asks for another worker in place of i, unless somebody has just done so.

@@ -179,10 +179,11 @@ type Status struct {
 	PID     int
 	State   worker.State
 	Info    worker.Info
-	Served  int64 // requests it was given
-	Running int64 // of these, those it has
-	Late    int64 // of these, past their deadline
-	Sockets int64 // WebSockets it has, besides
+	Served  int64  // requests it was given
+	Running int64  // of these, those it has
+	Late    int64  // of these, past their deadline
+	Sockets int64  // WebSockets it has, besides
+	Said    string // what a program last said of itself
 	Since   time.Time
 }
 
@@ -193,7 +194,7 @@ func (p *Pool) Status() []Status {
 		all = append(all, Status{
 			Name: i.target.Name, PID: i.process.PID(), State: i.process.State(), Info: i.process.Info(),
 			Served: i.target.Served(), Running: i.target.Running(), Late: i.target.Late(),
-			Sockets: i.target.Sockets(), Since: i.since,
+			Sockets: i.target.Sockets(), Said: i.process.Said(), Since: i.since,
 		})
 	}
 	return all

@@ -114,7 +114,13 @@ func (p *Pool) Start() error {
 			return errStopped
 		}
 	}
-	return nil
+	select {
+	case err := <-p.fatal: // programs are done before they were ready
+		p.fatal <- err
+		return err
+	default:
+		return nil
+	}
 }
 
 var errStopped = errors.New("stopped before the workers were ready")

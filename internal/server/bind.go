@@ -23,7 +23,11 @@ func (s *Server) bind() error {
 		if err != nil {
 			return s.explain(at, err)
 		}
-		s.agree(socket, at.Protocol)
+		if s.program == nil {
+			s.agree(socket, at.Protocol)
+		} else {
+			s.bestow(socket, at)
+		}
 		s.sockets, s.addresses = append(s.sockets, socket), append(s.addresses, addressOf(at))
 	}
 	s.manager.Seal() // those that are not used; before this, it is how they are told from our own
@@ -37,14 +41,14 @@ func (s *Server) listen(at config.Bind) (*listen.Socket, error) {
 	}
 	switch at.Network {
 	case config.TCP:
-		return listen.TCP(at.Host, at.Port, s.cfg.Backlog)
+		return s.open(listen.TCP(at.Host, at.Port, s.cfg.Backlog))
 	case config.Unix:
-		return listen.Unix(at.Path, s.socketAccess(), s.cfg.Backlog)
+		return s.open(listen.Unix(at.Path, s.socketAccess(), s.cfg.Backlog))
 	}
 	if s.legacy != nil { // numbers are those of the first process; here another socket may have this one
 		return nil, &listen.Error{Problem: "the server that is replaced had no such descriptor", Err: syscall.EBADF}
 	}
-	return listen.Inherited(at.FD)
+	return s.take(at.FD)
 }
 
 // agree sets what is spoken on a socket.
@@ -88,6 +92,9 @@ func (s *Server) places() ([]config.Bind, error) {
 			places = append(places, config.Bind{Network: config.Descriptor, FD: d.FD})
 		}
 		return places, nil
+	}
+	if !s.cfg.Addressed && s.program != nil {
+		return nil, nil // not every program listens
 	}
 	var places []config.Bind
 	for _, at := range s.cfg.Addresses() {

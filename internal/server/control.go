@@ -98,7 +98,7 @@ func (c commands) Status() *control.Status {
 	for _, w := range s.pool.Status() {
 		status.Workers = append(status.Workers, control.Worker{
 			Name: w.Name, PID: w.PID, State: w.State.String(), Interface: w.Info.Interface, Loop: w.Info.Loop, Python: w.Info.Python,
-			Requests: w.Served, Running: w.Running, Late: w.Late, Sockets: w.Sockets, Started: w.Since,
+			Said: w.Said, Requests: w.Served, Running: w.Running, Late: w.Late, Sockets: w.Sockets, Started: w.Since,
 			Memory: pool.ResidentMemory(w.PID),
 		})
 	}

@@ -64,6 +64,9 @@ func (s *Server) serving() string {
 	for _, socket := range s.sockets {
 		where = append(where, socket.URL())
 	}
+	if len(where) == 0 {
+		return "Running " + s.cfg.Target
+	}
 	return fmt.Sprintf("Serving %s on %s", s.cfg.Target, strings.Join(where, ", "))
 }
 
@@ -130,6 +133,9 @@ func (s *Server) keepVigil() (stop func()) {
 // answered asks every reactor for an answer. The channel is closed when all have given it.
 func (s *Server) answered() <-chan struct{} {
 	all := make(chan struct{})
+	if len(s.stations) == 0 {
+		close(all)
+	}
 	left := new(atomic.Int32)
 	left.Store(int32(len(s.stations)))
 	s.onAll(func(*station) {

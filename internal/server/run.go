@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/awaitd/awaitd/internal/fault"
+	"github.com/awaitd/awaitd/internal/pool"
 	"github.com/awaitd/awaitd/internal/web"
 )
 
@@ -28,7 +29,7 @@ func (s *Server) run(ctx context.Context) error {
 	if err, ended := s.await(ctx, signals, started); ended || err != nil {
 		s.tellStopping(err)
 		s.force(signals)
-		s.pool.Stop(0)
+		s.pool.Stop(s.startGrace())
 		return err
 	}
 	if err := errors.Join(s.accept(), s.pidFile.write(), s.takeOver()); err != nil {
@@ -60,6 +61,9 @@ func (s *Server) await(ctx context.Context, signals <-chan os.Signal, started <-
 	for {
 		select {
 		case err := <-started:
+			if errors.Is(err, pool.ErrFinished) {
+				return nil, true
+			}
 			return err, false
 		case sig := <-signals:
 			if ends(sig) {
@@ -94,6 +98,9 @@ func (s *Server) serve(ctx context.Context, signals <-chan os.Signal, w *watcher
 		case changed := <-w.changes:
 			go func() { _ = s.reload(changed) }()
 		case err := <-s.pool.Fatal():
+			if errors.Is(err, pool.ErrFinished) {
+				return nil
+			}
 			return err
 		case <-ctx.Done():
 			return nil
@@ -217,7 +224,9 @@ func (s *Server) refuse() {
 		ended.Done()
 	})
 	ended.Wait()
-	s.closeSockets()
+	if s.program == nil { // else they are passed on for as long as a process may be started, and whoever has them accepts
+		s.closeSockets()
+	}
 }
 
 // drain has the connections let go, in the way that begin begins. The channel is closed when none is left.

@@ -50,7 +50,8 @@ type Server struct {
 	access        *telemetry.AccessLog
 	refusals      *telemetry.Refusals
 	python        worker.Interpreter
-	become        *identity // whom it becomes once it has bound its addresses; nil: nobody else
+	program       *worker.Program // is supervised in place of an application; nil: none
+	become        *identity       // whom it becomes once it has bound its addresses; nil: nobody else
 	pidFile       *pidFile
 	manager       *systemd.Environment
 	notifier      systemd.Notifier
@@ -172,14 +173,18 @@ func (s *Server) search() worker.Search {
 	}
 }
 
-// build makes the pool, the reactors, and the HTTP side of each.
+// build makes the pool, the reactors, and the HTTP side of each. For a program there is nothing to react to.
 func (s *Server) build() error {
-	if s.cfg.AccessLog {
+	s.program = programOf(s.cfg)
+	if s.cfg.AccessLog && s.program == nil {
 		s.access = telemetry.NewAccessLog(telemetry.NewSink(s.out.Access, "access log"))
 	}
 	size := ringSize(s.cfg.Reactors, s.cfg.Workers)
 	s.reaper = worker.NewReaper()
 	s.pool = pool.New(s.poolOptions(size))
+	if s.program != nil {
+		return nil
+	}
 	settings := s.webConfig(size)
 	for range s.cfg.Reactors {
 		r, err := reactor.New()
@@ -218,7 +223,7 @@ func (s *Server) poolOptions(ring int) pool.Options {
 		Setup: worker.Setup{
 			Target: c.Target, Interface: c.Interface, Factory: c.Factory, AppDir: c.AppDir, Loop: c.Loop,
 			Lifespan: c.Lifespan, RootPath: c.RootPath, Workers: c.Workers, Threads: c.Threads,
-			LogLevel: c.LogLevel, MessageCost: messageCost(c.WSMaxQueue),
+			LogLevel: c.LogLevel, MessageCost: messageCost(c.WSMaxQueue), Program: s.program,
 		},
 		Search: s.search(), Interpreter: s.python, Version: config.Version, Environ: c.Environ, Dir: c.Dir,
 		RingSize: ring, LimitConcurrency: c.LimitConcurrency, LimitQueue: c.LimitQueue, QueueWait: c.TimeoutQueue,
@@ -324,9 +329,16 @@ func (s *Server) sayReady() {
 	if info.Loop != "" {
 		what += ", " + info.Loop
 	}
+	where := []string{""}
+	if len(s.sockets) > 0 {
+		where = where[:0]
+	}
 	for _, socket := range s.sockets {
-		fmt.Fprintf(s.said, "awaitd %s ready on %s: %s, %s (%s), Python %s at %s\n",
-			config.Version, socket.URL(), s.cfg.Target, workers, what, info.Python, python.Path)
+		where = append(where, " on "+socket.URL())
+	}
+	for _, on := range where {
+		fmt.Fprintf(s.said, "awaitd %s ready%s: %s, %s (%s), Python %s at %s\n",
+			config.Version, on, s.cfg.Target, workers, what, info.Python, python.Path)
 	}
 }
 

@@ -164,7 +164,7 @@ func (s *Server) inherit(address string) (*listen.Socket, bool, error) {
 	if !ok {
 		return nil, false, nil
 	}
-	socket, err := listen.Inherited(given.FD)
+	socket, err := s.take(given.FD)
 	if err == nil && given.Own {
 		s.owed = append(s.owed, socket)
 	}

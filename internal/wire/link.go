@@ -94,8 +94,11 @@ func (b *Bell) Ring() {
 // Wait returns the descriptor to wait on.
 func (b *Bell) Wait() int { return b.wait }
 
-// Close closes both ends.
+// Close closes both ends. A nil Bell has none.
 func (b *Bell) Close() {
+	if b == nil {
+		return
+	}
 	if b.ring != b.wait {
 		_ = unix.Close(b.ring)
 	}

@@ -45,6 +45,8 @@ type Setup struct {
 	// MessageCost is the least that a WebSocket message costs of the credit that the worker gives.
 	MessageCost int         `json:"message_cost"`
 	Loops       []SetupLoop `json:"loops"`
+	// Program is run in place of an application, if there is one.
+	Program *Program `json:"program,omitempty"`
 }
 
 // SetupLoop is one worker loop: its links, one for each endpoint.
@@ -59,7 +61,7 @@ type SetupLink struct {
 
 // Info is what a worker says when it is ready.
 type Info struct {
-	Interface string `json:"interface"` // asgi3, asgi2, wsgi
+	Interface string `json:"interface"` // asgi3, asgi2, wsgi; program
 	Loop      string `json:"loop"`      // asyncio, uvloop, …; empty for wsgi
 	Lifespan  bool   `json:"lifespan"`
 	Python    string `json:"-"` // from its hello: "3.11.7"

@@ -10,7 +10,7 @@ type Ending struct {
 	Fault *fault.Fault
 	// How is the end in words: "exit status 1", "killed by SIGSEGV", "killed: wire violation: …".
 	How string
-	// Clean: it ended because it was told to.
+	// Clean: it ended because it was told to, or, a program, because it had finished.
 	Clean bool
 }
 

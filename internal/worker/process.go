@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/awaitd/awaitd/internal/fault"
+	"github.com/awaitd/awaitd/internal/listen"
 	"github.com/awaitd/awaitd/internal/wire"
 )
 
@@ -57,15 +58,18 @@ type Process struct {
 	output  sync.WaitGroup
 	early   early // its output, held back until it says hello
 	stacks  stacks
+	mailbox *listen.Mailbox // of a program, for what it notifies; nil for an application
 
-	mu      sync.Mutex
-	state   State
-	info    Info
-	report  *Report
-	problem *fault.Fault
-	killed  string // why we ended it
-	gone    bool   // it has ended: its id may be another's soon
-	status  status
+	mu       sync.Mutex
+	state    State
+	info     Info
+	report   *Report
+	problem  *fault.Fault
+	killed   string // why we ended it
+	gone     bool   // it has ended: its id may be another's soon
+	notified bool   // a program has said something of itself
+	said     string // the last line of it
+	status   status
 }
 
 // sourceTree is the version of a package that was never installed; the wire version has to do.
@@ -82,7 +86,11 @@ func Start(spec Spec) (*Process, error) {
 		Ready: make(chan struct{}), Drained: make(chan struct{}), Done: make(chan struct{}),
 		spec: spec, control: c, early: early{w: spec.Out},
 	}
-	if err := p.launch(theirs); err != nil {
+	if err = p.openMailbox(); err == nil {
+		err = p.launch(theirs)
+	}
+	if err != nil {
+		p.closeMailbox()
 		c.close()
 		return nil, err
 	}
@@ -124,12 +132,17 @@ func (p *Process) bear(ends [3]*os.File) (child, error) {
 		pid, err := p.spec.Zygote.fork(ends)
 		return child{pid: pid}, err
 	}
+	in, environ, err := p.bequeath(ends[0], ends[2])
+	if err != nil {
+		return child{}, err
+	}
+	defer in.close()
 	cmd := exec.Command(p.spec.Python.Path, p.spec.Python.arguments()...)
 	cmd.Dir = p.spec.Dir
 	cmd.Env = append(append(os.Environ(), p.spec.Environ...), p.spec.Python.environ()...)
-	cmd.Env = append(cmd.Env, "AWAITD_STACK_FD="+stackFD)
+	cmd.Env = append(cmd.Env, environ...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.ExtraFiles = []*os.File{ends[0], ends[2]} // descriptors 3 and 4
+	cmd.ExtraFiles = in.files
 	cmd.Stdout, cmd.Stderr = ends[1], ends[1]
 	if err := p.spec.Reaper.start(cmd); err != nil {
 		return child{}, fault.BadInterpreter(p.spec.Python.Path, err)
@@ -244,15 +257,22 @@ func (p *Process) hearHello(h *hello) error {
 	if wrong != nil {
 		return wrong
 	}
-	return p.sendSetup()
+	if err := p.sendSetup(); err != nil {
+		return err
+	}
+	p.beginProgram()
+	return nil
 }
 
 // sendSetup gives the worker its task and its links.
 func (p *Process) sendSetup() error {
 	s := p.spec.Setup
 	s.Type, s.Wire = "setup", wire.Version
-	if p.spec.forked != nil {
+	switch {
+	case p.spec.forked != nil:
 		s.Type = "preload"
+	case p.program() != nil:
+		s.Type = "run"
 	}
 	s.Loops = nil
 	var descriptors []int
@@ -300,16 +320,13 @@ func (p *Process) wait(heard <-chan struct{}) {
 	case <-time.After(outputGrace):
 	}
 	p.control.close()
+	p.closeMailbox()
 	_ = p.stacks.r.Close()
 	p.mu.Lock()
 	p.status = how
-	well := p.killed == "" && how.clean() && p.report == nil
+	e := p.end(how)
 	p.mu.Unlock()
-	if well {
-		p.enter(endedWell)
-	} else {
-		p.enter(endedOtherwise)
-	}
+	p.enter(e)
 	close(p.Done)
 }
 
@@ -330,15 +347,25 @@ func (p *Process) Info() Info {
 // PID returns the process id.
 func (p *Process) PID() int { return p.child.pid }
 
-// Drain tells the worker that nothing new will come.
+// Drain tells the worker that nothing new will come. A program is asked to end, in whatever state it is.
 func (p *Process) Drain() {
+	if p.program() != nil {
+		p.enter(toldToEnd)
+		p.signal(syscall.SIGTERM)
+		return
+	}
 	if p.enter(toldToEnd) {
 		_ = p.control.simple("drain")
 	}
 }
 
-// Stop has the worker run the lifespan shutdown and exit. What still runs in it is cancelled.
+// Stop has the worker run the lifespan shutdown and exit. What still runs in it is cancelled. A program, which was asked to end by
+// Drain, is killed.
 func (p *Process) Stop() {
+	if p.program() != nil {
+		p.Kill("it did not end within the grace")
+		return
+	}
 	p.enter(toldToEnd)
 	_ = p.control.simple("stop")
 }

@@ -15,9 +15,6 @@ const (
 	// stackSignal is a real-time signal without a name; the worker's side is in worker.py.
 	stackSignal = syscall.Signal(42)
 
-	// stackFD is the pipe's descriptor in the worker.
-	stackFD = "4"
-
 	// stackTime is how long the stacks are waited for, and stackQuiet how long for more of them.
 	stackTime  = 300 * time.Millisecond
 	stackQuiet = 30 * time.Millisecond

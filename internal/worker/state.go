@@ -5,6 +5,8 @@ package worker
 //	starting → booting → ready → draining → stopped
 //	    |         |        |         |
 //	    +---------+--------+---------+----→ failed
+//
+// A program, which says nothing of itself here, is ready when it has notified or stayed alive; it may stop from booting on.
 type State uint8
 
 // States.
@@ -13,7 +15,7 @@ const (
 	Booting               // it said hello, and imports the application
 	Ready                 // it takes requests
 	Draining              // it finishes what it has, and takes nothing new
-	Stopped               // it ended as it was told to
+	Stopped               // it ended as it was told to, or of itself, having finished
 	Failed                // it ended otherwise
 )
 
@@ -44,6 +46,7 @@ const (
 	saidReady
 	toldToEnd // that nothing new comes, or to stop
 	endedWell // by itself, and without a complaint
+	finished  // a program: by itself, or as it was told to, and well
 	endedOtherwise
 	events
 )
@@ -53,13 +56,13 @@ const never = State(0xff)
 
 // next is what each event makes of each state.
 var next = [...][events]State{
-	//         saidHello, saidReady, toldToEnd, endedWell, endedOtherwise
-	Starting: {Booting, never, never, Failed, Failed},
-	Booting:  {never, Ready, never, Failed, Failed},
-	Ready:    {never, never, Draining, Failed, Failed},
-	Draining: {never, never, never, Stopped, Failed},
-	Stopped:  {never, never, never, never, never},
-	Failed:   {never, never, never, never, never},
+	//         saidHello, saidReady, toldToEnd, endedWell, finished, endedOtherwise
+	Starting: {Booting, never, never, Failed, Failed, Failed},
+	Booting:  {never, Ready, never, Failed, Stopped, Failed},
+	Ready:    {never, never, Draining, Failed, Stopped, Failed},
+	Draining: {never, never, never, Stopped, Stopped, Failed},
+	Stopped:  {never, never, never, never, never, never},
+	Failed:   {never, never, never, never, never, never},
 }
 
 // enter changes the state as an event does. It reports false if that may not happen now.

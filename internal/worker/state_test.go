@@ -40,6 +40,7 @@ func TestEachEventInEachState(t *testing.T) {
 		{Booting, saidReady}: Ready, {Booting, endedWell}: Failed, {Booting, endedOtherwise}: Failed,
 		{Ready, toldToEnd}: Draining, {Ready, endedWell}: Failed, {Ready, endedOtherwise}: Failed,
 		{Draining, endedWell}: Stopped, {Draining, endedOtherwise}: Failed,
+		{Starting, finished}: Failed, {Booting, finished}: Stopped, {Ready, finished}: Stopped, {Draining, finished}: Stopped,
 	}
 	for s := range State(len(next)) {
 		for e := range events {

@@ -3,7 +3,9 @@
 It says hello, gets its setup, imports the application, says ready, and serves until it is told to stop. It is the leader of a
 process group, which ends with the server's end of the control socket. Exit status: 0 after stop, 3 after ``failed``.
 
-Told to preload, it becomes a zygote (``_zygote.py``), and what goes on behind that are the workers it forks.
+Told to preload, it becomes a zygote (``_zygote.py``), and what goes on behind that are the workers it forks. Told to run, it
+becomes a program (``_program.py``). What serves an application is imported only to do so: a program should find a Python that has
+imported little.
 """
 
 from __future__ import annotations
@@ -13,12 +15,10 @@ import faulthandler
 import os
 import signal
 import sys
-import traceback
-from collections.abc import Callable
 from typing import Any
 
-from . import _asgi, _importer, _interface, _loop, _wire, _wsgi
-from ._control import Control, split_links
+from . import _wire
+from ._control import Control
 from ._errors import StartupError
 from ._version import __version__
 
@@ -35,18 +35,25 @@ def main() -> int:
     _prepare()
     stacks = int(os.environ.pop("AWAITD_STACK_FD", "") or -1)
     _show_stacks(stacks)
-    load = _load
     setup = _greet(control)
     try:
+        _check_version(setup)
+        if setup["type"] == "run":
+            from . import _program
+
+            return _program.run(control, setup)
+        from . import _serve
+
+        load = _serve.load
         if setup["type"] == "preload":
             from . import _zygote  # few workers need it
 
-            _check_version(setup)
             control, preloaded = _zygote.run(control, setup, stacks)
             load = preloaded.load
             setup = _greet(control)
+            _check_version(setup)
         _wire.watchdog(control.fileno())
-        _serve(control, setup, load)
+        _serve.serve(control, setup, load)
     except StartupError as error:
         control.send("failed", stage=error.stage, message=error.message, hint=error.hint, traceback=error.traceback)
         _leave(APPLICATION_FAILED)
@@ -91,31 +98,11 @@ def _show_stacks(descriptor: int) -> None:
 
 
 def _check_version(setup: dict[str, Any]) -> None:
+    """Raise ``StartupError`` if the server speaks another wire version."""
     if setup["wire"] != _wire.VERSION:
         raise StartupError(
             "setup", f"can't talk with a server of wire version {setup['wire']}: this is version {_wire.VERSION}"
         )
-
-
-def _load(setup: dict[str, Any]) -> _importer.Application:
-    return _importer.load(setup["target"], setup["app_dir"], setup["factory"], setup["interface"])
-
-
-def _serve(control: Control, setup: dict[str, Any], load: Callable[[dict[str, Any]], _importer.Application]) -> None:
-    _check_version(setup)
-    try:
-        links = split_links(setup, control.take_descriptors())
-    except (KeyError, ValueError, OSError) as error:
-        raise StartupError("setup", f"can't use the server's setup: {error}", "", traceback.format_exc()) from error
-    _wire.pass_descriptors(control.fileno(), sum(len(loop) for _, loop in links))
-    found = load(setup)
-    interface = _interface.detect(found.callable) if found.interface == "auto" else found.interface
-    if interface == _interface.WSGI:
-        _wsgi.serve(control, {**setup, "interface": interface}, found.callable, links)
-        return
-    application = _interface.from_asgi2(found.callable) if interface == _interface.ASGI_2 else found.callable
-    factory, loop = _loop.choose(setup["loop"])
-    _asgi.serve(control, {**setup, "interface": interface, "loop": loop, "target": found.target}, application, factory, links)
 
 
 if __name__ == "__main__":
