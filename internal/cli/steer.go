@@ -147,9 +147,11 @@ func statusText(s *control.Status) string {
 		})
 	}
 	writeColumns(&b, rows)
+	gap := "\n"
 	for _, w := range s.Workers {
 		if w.Said != "" {
-			fmt.Fprintf(&b, "\n%s says: %s", w.Name, strings.Map(printable, w.Said))
+			fmt.Fprintf(&b, "%s%s, pid %d, says: %s\n", gap, w.Name, w.PID, strings.Map(printable, w.Said))
+			gap = ""
 		}
 	}
 	return b.String()
