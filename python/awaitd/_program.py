@@ -11,6 +11,7 @@ import importlib.util
 import io
 import os
 import runpy
+import signal
 import sys
 from types import ModuleType, TracebackType
 from typing import Any
@@ -25,6 +26,7 @@ def run(control: Control, setup: dict[str, Any]) -> int:
     program = setup["program"]
     _name_sockets(program["names"])
     _wire.watchdog(control.fileno())
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     main = ModuleType("__main__")
     main.__builtins__ = builtins  # type: ignore[attr-defined]
     sys.modules["__main__"] = main

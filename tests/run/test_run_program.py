@@ -1,11 +1,12 @@
 """A program of `awaitd run`: what it finds, when it is ready, how it lives and ends."""
 
+import importlib.util
 import json
 import os
 import re
+import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -67,21 +68,19 @@ def test_a_program_without_an_address_has_no_sockets(supervise: Supervise, tmp_p
 
 # spec: jobs 5
 def test_a_module_and_what_it_spawns(supervise: Supervise, tmp_path: Path) -> None:
-    (tmp_path / "pkg").mkdir()
-    (tmp_path / "pkg" / "__init__.py").touch()
-    (tmp_path / "pkg" / "__main__.py").write_text(
+    (tmp_path / "job.py").write_text(
         "import multiprocessing, sys\n"
         "def work(): print('worked in', __name__, flush=True)\n"
         "if __name__ == '__main__':\n"
-        "    print(__spec__.name, sys.argv[1:], flush=True)\n"
+        "    print(__spec__.name, sys.argv, flush=True)\n"
         "    child = multiprocessing.get_context('spawn').Process(target=work)\n"
         "    child.start()\n"
         "    child.join()\n"
         "    sys.exit(child.exitcode)\n"
     )
-    server = supervise("--chdir", tmp_path, "-m", "pkg", "--flag", ready=False)
+    server = supervise("--chdir", tmp_path, "-m", "job", "--flag", ready=False)
     assert server.wait(60) == 0
-    assert "pkg.__main__ ['--flag']\nworked in __mp_main__\n" in server.stderr.text()
+    assert f"job ['{tmp_path}/job.py', '--flag']\nworked in __mp_main__\n" in server.stderr.text()
 
 
 # spec: jobs 5
@@ -319,9 +318,18 @@ def test_the_signals_that_reload_grow_and_shrink(supervise: Supervise, control: 
 
 
 # spec: jobs 5
-def test_an_interpreter_without_awaitd_will_do(supervise: Supervise, tmp_path: Path) -> None:
-    subprocess.run(["python3", "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True)
-    (tmp_path / "job.py").write_text("import sys\nprint(sys.prefix)\n")
-    server = supervise("--python", tmp_path / "bare" / "bin" / "python", tmp_path / "job.py", ready=False)
-    assert server.wait(60) == 0
-    assert f"{tmp_path}/bare\n" in server.stderr.text()
+def test_an_interpreter_without_awaitd_will_do(launch: StartServer, control: Path, tmp_path: Path) -> None:
+    package = importlib.util.find_spec("awaitd")
+    assert package
+    assert package.origin
+    site = tmp_path / "wheel" / "lib" / "python3" / "site-packages"
+    shutil.copytree(Path(package.origin).parent, site / "awaitd", ignore=shutil.ignore_patterns("__pycache__"))
+    (server := tmp_path / "wheel" / "bin" / "awaitd").parent.mkdir()
+    shutil.copy(binary(), server)
+    (bare := tmp_path / "python").write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    bare.chmod(0o755)
+    (tmp_path / "job.py").write_text("import sys\nprint(sys.argv, sys.path[0], 'site' in sys.modules)\n")
+    options = ("--control", str(control), "--python", str(bare))
+    running = launch("run", *options, str(tmp_path / "job.py"), "x", program=str(server))
+    assert running.wait(60) == 0
+    assert f"['{tmp_path}/job.py', 'x'] {tmp_path} False\n" in running.stderr.text()
