@@ -57,7 +57,7 @@ async def main() -> None:
         sys.exit("no sockets were passed: start me with `awaitd run --bind 127.0.0.1:7001`")
 
     def stop() -> None:
-        """Accept no more. Cancelling sock_accept() could lose a connection that it has just taken, so first nothing is to come."""
+        """Accept no more. Cancelling sock_accept() alone could lose a connection that it has just taken."""
         stopping.set()
         for listener in sockets:
             loop.remove_reader(listener)

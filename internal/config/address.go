@@ -18,6 +18,7 @@ type Network string
 // Networks.
 const (
 	TCP        Network = "tcp"
+	UDP        Network = "udp" // for programs alone
 	Unix       Network = "unix"
 	Descriptor Network = "fd"
 )
@@ -36,8 +37,8 @@ const (
 type Bind struct {
 	Protocol Protocol
 	Network  Network
-	Host     string // TCP: a name or an IP address without brackets; empty: every interface
-	Port     int    // TCP: 0 takes a free one
+	Host     string // TCP, UDP: a name or an IP address without brackets; empty: every interface
+	Port     int    // TCP, UDP: 0 takes a free one
 	Path     string // Unix
 	FD       int    // Descriptor: an inherited listening socket
 	Name     string // Descriptor: the name that LISTEN_FDNAMES gives it; one or several, whose numbers FD does not tell
@@ -47,6 +48,8 @@ type Bind struct {
 func (b Bind) String() string {
 	where := net.JoinHostPort(b.Host, strconv.Itoa(b.Port))
 	switch b.Network {
+	case UDP:
+		where = udpScheme + where
 	case Unix:
 		where = "unix:" + b.Path
 	case Descriptor:
@@ -60,6 +63,9 @@ func (b Bind) String() string {
 	}
 	return string(b.Protocol) + "://" + where
 }
+
+// udpScheme is in front of an address for datagrams.
+const udpScheme = "udp://"
 
 const (
 	bindForms    = "host:port, [::1]:port, :port, unix:path or fd://N"
@@ -75,7 +81,17 @@ func ParseBind(text string) (Bind, error) {
 			protocol, where = p, rest
 		}
 	}
+	rest, datagrams := strings.CutPrefix(text, udpScheme)
+	if datagrams {
+		where = rest
+	}
 	b, err := parseWhere(text, where)
+	if datagrams && err == nil {
+		if b.Network != TCP {
+			return Bind{}, must("host:port after udp://", text)
+		}
+		b.Network = UDP
+	}
 	b.Protocol = protocol
 	return b, err
 }
@@ -128,7 +144,7 @@ func parseUnix(text, path string) (Bind, error) {
 
 func unknownScheme(scheme, text string) error {
 	switch scheme {
-	case "tls", "quic", "tcp", "udp", "smtp":
+	case "tls", "quic", "tcp", "smtp":
 		return errors.New("`" + scheme + "://` is not in this version")
 	}
 	return must(allBindForms, text)

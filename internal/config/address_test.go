@@ -21,6 +21,7 @@ func TestParseBind(t *testing.T) {
 		"uwsgi://[::1]:1":   {Protocol: UWSGI, Network: TCP, Host: "::1", Port: 1},
 		"uwsgi://unix:/a":   {Protocol: UWSGI, Network: Unix, Path: "/a"},
 		"uwsgi://fd://3":    {Protocol: UWSGI, Network: Descriptor, FD: 3},
+		"udp://127.0.0.1:9": {Network: UDP, Host: "127.0.0.1", Port: 9},
 		"scgi://:4000":      {Protocol: SCGI, Network: TCP, Port: 4000},
 		"[fe80::1%eth0]:80": {Network: TCP, Host: "fe80::1%eth0", Port: 80},
 	} {
@@ -41,6 +42,7 @@ func TestParseBindRefuses(t *testing.T) {
 		"fd://a:b":      "must be fd:// and a descriptor's number, or its name in LISTEN_FDNAMES, got `fd://a:b`",
 		"unix:@":        "must be unix: and a path, got `unix:@`",
 		"fd://-1":       "must be fd:// and a descriptor's number, or its name in LISTEN_FDNAMES, got `fd://-1`",
+		"udp://unix:a":  "must be host:port after udp://, got `udp://unix:a`",
 		"tls://a:443":   "`tls://` is not in this version",
 		"uwsgi://a:x":   "must be host:port, [::1]:port, :port, unix:path or fd://N with a port of 0 to 65535, got `uwsgi://a:x`",
 		"uwsgi://unix:": "must be unix: and a path, got `uwsgi://unix:`",
@@ -56,7 +58,7 @@ func TestParseBindRefuses(t *testing.T) {
 func TestBindStringIsWhatParseBindReads(t *testing.T) {
 	for _, text := range []string{
 		"127.0.0.1:8000", "[::1]:80", ":0", "unix:/run/a.sock", "unix:@a", "fd://3", "fd://web", "uwsgi://unix:/a", "scgi://:1",
-		"uwsgi://fd://3", "scgi://fd://web",
+		"uwsgi://fd://3", "scgi://fd://web", "udp://[::1]:0",
 	} {
 		if b, err := ParseBind(text); err != nil || b.String() != text {
 			t.Errorf("%q became %q (%v)", text, b, err)

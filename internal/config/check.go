@@ -149,7 +149,7 @@ func (l *loader) checkBinds(c *Config) {
 			at.Path = filepath.Clean(l.path(at.Path))
 		}
 		where := Bind{Network: at.Network, Host: strings.ToLower(at.Host), Port: at.Port, Path: at.Path, FD: at.FD, Name: at.Name}
-		if seen[where] && (at.Network != TCP || at.Port != 0) {
+		if seen[where] && (at.Network != TCP && at.Network != UDP || at.Port != 0) {
 			l.problem(l.wayGiven([]string{"bind"}).label, fmt.Sprintf("`%s` is given twice", where), "leave one of them out")
 		}
 		seen[where] = true

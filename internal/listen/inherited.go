@@ -10,45 +10,60 @@ import (
 
 // Inherited takes over a listening stream socket that the process was started with. The path of a unix socket stays its maker's.
 func Inherited(fd int) (*Socket, error) {
-	s, err := Kept(fd)
+	kind, err := kindOf(fd)
+	if err == nil {
+		err = checkStream(fd, kind)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return s, unix.SetNonblock(fd, true)
+	unix.CloseOnExec(fd)
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return nil, err
+	}
+	return inspect(&Socket{FD: fd})
 }
 
-// Kept is Inherited for a socket that other processes accept from: whether it blocks is theirs to say, and the same for all.
+// Kept is Inherited for a socket that is passed on: it may be one for datagrams, too. Whether it blocks is for those to say who
+// have it, and the same for all.
 func Kept(fd int) (*Socket, error) {
-	if err := checkInherited(fd); err != nil {
+	kind, err := kindOf(fd)
+	if err == nil && kind != unix.SOCK_DGRAM {
+		err = checkStream(fd, kind)
+	}
+	if err != nil {
 		return nil, err
 	}
 	unix.CloseOnExec(fd)
-	return inspect(&Socket{FD: fd})
+	return inspect(&Socket{FD: fd, Datagram: kind == unix.SOCK_DGRAM})
 }
 
 // Block has accept wait, for a program that is given the socket and may expect it.
 func (s *Socket) Block() error { return unix.SetNonblock(s.FD, false) }
 
-// checkInherited says what is wrong with a descriptor. One that is close-on-exec was opened by this process, which may have given
-// it the number that somebody has forgotten to pass.
-func checkInherited(fd int) error {
+// kindOf returns the type of a socket that was passed. A descriptor that is close-on-exec was opened by this process, which may
+// have given it the number that somebody has forgotten to pass.
+func kindOf(fd int) (kind int, err error) {
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
 	if err == nil && flags&unix.FD_CLOEXEC != 0 {
 		err = unix.EBADF
 	}
 	if errors.Is(err, unix.EBADF) {
-		return &Error{
+		return 0, &Error{
 			Problem: fmt.Sprintf("no descriptor %d was passed to this process", fd), Err: err,
 			Advice: "whoever starts it has to pass a listening socket; systemd does so from descriptor 3 on, by a .socket unit",
 		}
 	}
-	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
-	switch {
-	case errors.Is(err, unix.ENOTSOCK):
-		return &Error{Problem: fmt.Sprintf("descriptor %d is not a socket", fd), Err: err}
-	case err != nil:
-		return err
-	case kind != unix.SOCK_STREAM:
+	kind, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	if errors.Is(err, unix.ENOTSOCK) {
+		err = &Error{Problem: fmt.Sprintf("descriptor %d is not a socket", fd), Err: err}
+	}
+	return kind, err
+}
+
+// checkStream says what is wrong with a socket from which connections are to be accepted.
+func checkStream(fd, kind int) error {
+	if kind != unix.SOCK_STREAM {
 		return &Error{
 			Problem: fmt.Sprintf("descriptor %d is not a stream socket but %s", fd, typeName(kind)), Err: unix.EPROTOTYPE,
 			Advice: "in a .socket unit use `ListenStream=`",

@@ -99,6 +99,32 @@ func TestADescriptorThatIsNoListenerIsRefused(t *testing.T) {
 	}
 }
 
+// spec: jobs 5
+func TestASocketThatIsPassedOnIsLeftAsItIs(t *testing.T) {
+	own, err := TCP("127.0.0.1", 0, backlog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	datagrams := bindKind(t, filepath.Join(t.TempDir(), "d"), unix.SOCK_DGRAM)
+	for _, blocks := range []bool{true, false} {
+		for fd, datagram := range map[int]bool{own.FD: false, datagrams: true} {
+			_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0)
+			_ = unix.SetNonblock(fd, !blocks)
+			s, err := Kept(fd)
+			if err != nil || s.Datagram != datagram {
+				t.Fatal(s, err)
+			}
+			if flags, _ := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0); (flags&unix.O_NONBLOCK == 0) != blocks {
+				t.Errorf("it blocked: %v; now it does not", blocks)
+			}
+		}
+	}
+	own.Close()
+	if _, err := Kept(bindKind(t, filepath.Join(t.TempDir(), "p"), unix.SOCK_SEQPACKET)); err == nil {
+		t.Error("a packet socket is passed on")
+	}
+}
+
 // spec: protocols 11
 func TestAnInheritedSocketIsNotInheritedFurther(t *testing.T) {
 	own, err := TCP("127.0.0.1", 0, backlog)

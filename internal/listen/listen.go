@@ -1,4 +1,4 @@
-// Package listen opens listening sockets: TCP, unix, and inherited ones. They are non-blocking and close-on-exec, and never
+// Package listen opens listening sockets: TCP, UDP, unix, and inherited ones. They are non-blocking and close-on-exec, and never
 // SO_REUSEPORT: with it a second server would bind the same port in silence, and closing one of two listeners would reset the
 // connections in its queue. No other package opens a listener.
 package listen
@@ -26,6 +26,8 @@ type Socket struct {
 	Path string
 	// Protocol is what the caller wants to have spoken: the scheme of the URL; empty for HTTP.
 	Protocol string
+	// Datagram: it takes datagrams, and no connections.
+	Datagram bool
 
 	file fileID // what was made at Path, which is ours to remove; zero: nothing
 }
@@ -100,6 +102,46 @@ func TCP(host string, port, backlog int) (*Socket, error) {
 	return s, err
 }
 
+// UDP takes datagrams on host and port, which are found as TCP finds them.
+func UDP(host string, port int) (*Socket, error) {
+	addr, err := resolve(host)
+	if err != nil {
+		return nil, err
+	}
+	s, err := bindUDP(netip.AddrPortFrom(addr, uint16(port)))
+	if host == "" && errors.Is(err, unix.EAFNOSUPPORT) {
+		return bindUDP(netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(port)))
+	}
+	return s, err
+}
+
+// bindUDP shares its port with nobody: with SO_REUSEADDR another server could take the datagrams away.
+func bindUDP(at netip.AddrPort) (*Socket, error) {
+	family, sa := sockaddr(at)
+	fd, err := socket(family, unix.SOCK_DGRAM)
+	if err != nil {
+		return nil, err
+	}
+	bothVersions(fd, at)
+	if err := unix.Bind(fd, sa); err != nil {
+		_ = unix.Close(fd)
+		return nil, err
+	}
+	return inspect(&Socket{FD: fd, Datagram: true})
+}
+
+// bothVersions has a socket for every IPv6 address take IPv4, too, and any other IPv6 socket leave it alone.
+func bothVersions(fd int, at netip.AddrPort) {
+	if at.Addr().Is4() {
+		return
+	}
+	only := 1
+	if at.Addr().IsUnspecified() {
+		only = 0
+	}
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only)
+}
+
 func resolve(host string) (netip.Addr, error) {
 	if host == "" {
 		return netip.IPv6Unspecified(), nil
@@ -123,18 +165,12 @@ func resolve(host string) (netip.Addr, error) {
 
 func listenTCP(at netip.AddrPort, backlog int) (*Socket, error) {
 	family, sa := sockaddr(at)
-	fd, err := socket(family)
+	fd, err := socket(family, unix.SOCK_STREAM)
 	if err != nil {
 		return nil, err
 	}
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
-	if family == unix.AF_INET6 {
-		only := 1
-		if at.Addr().IsUnspecified() {
-			only = 0
-		}
-		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only)
-	}
+	bothVersions(fd, at)
 	if err := bindListen(fd, sa, backlog); err != nil {
 		return nil, err
 	}
@@ -154,9 +190,9 @@ func sockaddr(at netip.AddrPort) (int, unix.Sockaddr) {
 	return unix.AF_INET6, sa
 }
 
-// socket makes a stream socket: non-blocking and close-on-exec.
-func socket(family int) (int, error) {
-	fd, err := unix.Socket(family, unix.SOCK_STREAM, 0)
+// socket makes a socket: non-blocking and close-on-exec.
+func socket(family, kind int) (int, error) {
+	fd, err := unix.Socket(family, kind, 0)
 	if err != nil {
 		return -1, err
 	}

@@ -122,6 +122,39 @@ func TestAPortInUseIsRefused(t *testing.T) {
 	}
 }
 
+// spec: jobs 5
+func TestUDPTakesDatagramsWhereItIsTold(t *testing.T) {
+	for _, host := range []string{"127.0.0.1", "", "::1"} {
+		s, err := UDP(host, 0)
+		if errors.Is(err, unix.EADDRNOTAVAIL) && host == "::1" {
+			continue // this machine has no IPv6
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		closeAtEnd(t, s)
+		to := host
+		if to == "" {
+			to = "127.0.0.1"
+		}
+		c, err := net.Dial("udp", netip.AddrPortFrom(netip.MustParseAddr(to), s.Address.Port()).String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := c.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		fds := []unix.PollFd{{Fd: int32(s.FD), Events: unix.POLLIN}}
+		if n, err := unix.Poll(fds, 10_000); n != 1 || err != nil {
+			t.Errorf("%q: nothing has come: %v", host, err)
+		}
+		if _, err := UDP(host, int(s.Address.Port())); !errors.Is(err, unix.EADDRINUSE) {
+			t.Errorf("%q: a second server on the same port: %v", host, err)
+		}
+	}
+}
+
 func TestAPortIsFreeAgainAfterClose(t *testing.T) {
 	s, err := TCP("127.0.0.1", 0, backlog)
 	if err != nil {

@@ -68,7 +68,7 @@ func listenAbstract(name string, backlog int) (*Socket, error) {
 	if runtime.GOOS != "linux" {
 		return nil, &Error{Problem: "only Linux has abstract unix sockets", Advice: "for a file of this name write `unix:./" + name + "`"}
 	}
-	fd, err := socket(unix.AF_UNIX)
+	fd, err := socket(unix.AF_UNIX, unix.SOCK_STREAM)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ const private = 0o600
 
 // bindUnix makes the socket and its file, which does not listen yet.
 func bindUnix(path string, a Access) (*Socket, error) {
-	fd, err := socket(unix.AF_UNIX)
+	fd, err := socket(unix.AF_UNIX, unix.SOCK_STREAM)
 	if err != nil {
 		return nil, err
 	}

@@ -42,6 +42,8 @@ func (s *Server) listen(at config.Bind) (*listen.Socket, error) {
 	switch at.Network {
 	case config.TCP:
 		return s.open(listen.TCP(at.Host, at.Port, s.cfg.Backlog))
+	case config.UDP:
+		return s.open(listen.UDP(at.Host, at.Port))
 	case config.Unix:
 		return s.open(listen.Unix(at.Path, s.socketAccess(), s.cfg.Backlog))
 	}

@@ -39,8 +39,12 @@ func (s *Server) open(socket *listen.Socket, err error) (*listen.Socket, error) 
 
 // bestow adds a socket to those that the program is given.
 func (s *Server) bestow(socket *listen.Socket, at config.Bind) {
-	if socket.Path == "" {
-		socket.Protocol = "tcp"
+	switch {
+	case socket.Path != "":
+	case socket.Datagram:
+		socket.Protocol = string(config.UDP)
+	default:
+		socket.Protocol = string(config.TCP)
 	}
 	name := unnamed
 	for _, d := range s.manager.Sockets {

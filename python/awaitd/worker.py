@@ -4,8 +4,7 @@ It says hello, gets its setup, imports the application, says ready, and serves u
 process group, which ends with the server's end of the control socket. Exit status: 0 after stop, 3 after ``failed``.
 
 Told to preload, it becomes a zygote (``_zygote.py``), and what goes on behind that are the workers it forks. Told to run, it
-becomes a program (``_program.py``). What serves an application is imported only to do so: a program should find a Python that has
-imported little.
+becomes a program (``_program.py``), which finds little imported: what serves applications is imported only to do so.
 """
 
 from __future__ import annotations

@@ -4,9 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import Server, StartServer
 
-HERE = Path(__file__).parent
+from harness import Server, StartServer
 
 
 @pytest.fixture

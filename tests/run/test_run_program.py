@@ -10,13 +10,15 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from conftest import HERE
+
 from harness import Server, StartServer, alive, binary, eventually, family
 from talking import ask, command, connect, status, tell
 
+HERE = Path(__file__).parent
 PEER = HERE / "peer.py"
 FREE = ("--bind", "127.0.0.1:0")
 QUICK = ("--ready-after", "0.01")  # a program that says nothing is ready at once
@@ -51,7 +53,7 @@ def test_sockets_that_were_passed_are_passed_on_with_their_names(launch: StartSe
         )
         command_line = (binary(), "run", "--control", str(control), *QUICK, str(PEER))
         server = launch("-c", script, *command_line, program=sys.executable, pass_fds=[listener.fileno()])
-        server.url = "%s:%d" % listener.getsockname()
+        server.url = f"127.0.0.1:{listener.getsockname()[1]}"
         about = json.loads(ask(server, "about"))
         assert (about["env"]["LISTEN_FDNAMES"], about["env"]["LISTEN_PID"]) == ("web", str(about["pid"]))
         assert server.stop() == 0
@@ -84,6 +86,36 @@ def test_a_module_and_what_it_spawns(supervise: Supervise, tmp_path: Path) -> No
 
 
 # spec: jobs 5
+def test_datagrams(supervise: Supervise, control: Path, tmp_path: Path) -> None:
+    (tmp_path / "echo.py").write_text(
+        "import asyncio, os, socket\n"
+        "class Echo(asyncio.DatagramProtocol):\n"
+        "    def connection_made(self, transport): self.transport = transport\n"
+        "    def datagram_received(self, data, address): self.transport.sendto(b'%d ' % os.getpid() + data, address)\n"
+        "async def main():\n"
+        "    await asyncio.get_running_loop().create_datagram_endpoint(Echo, sock=socket.socket(fileno=3))\n"
+        "    await asyncio.Event().wait()\n"
+        "asyncio.run(main())\n"
+    )
+    server = supervise("--bind", "udp://127.0.0.1:0", *QUICK, tmp_path / "echo.py")
+    port = int(server.wait_for(r"ready on udp://127\.0\.0\.1:(\d+): ")[1])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(20)
+        client.connect(("127.0.0.1", port))
+
+        def pid() -> bytes:
+            client.send(b"hello")
+            found, said = client.recv(100).split()
+            assert said == b"hello"
+            return found
+
+        old = pid()
+        command("reload", "--control", control)
+        eventually(lambda: pid() != old)
+    assert server.stop() == 0
+
+
+# spec: jobs 5
 def test_a_program_that_blocks_in_accept_can_be_reloaded(supervise: Supervise, control: Path, tmp_path: Path) -> None:
     (tmp_path / "blocking.py").write_text(
         "import os, socket\n"
@@ -113,7 +145,7 @@ def test_it_is_restarted_when_it_dies_and_waits_longer_each_time(supervise: Supe
     server = supervise(tmp_path / "dying.py", ready=False, env={"PYTHONPATH": str(HERE)})
     eventually(lambda: times.exists() and len(times.read_text().split()) >= 5)
     starts = [float(line) for line in times.read_text().split()]
-    for n, (before, after) in enumerate(zip(starts[1:], starts[2:], strict=False)):
+    for n, (before, after) in enumerate(pairwise(starts[1:])):
         assert after - before > 0.1 * 2**n
     server.stop()
 

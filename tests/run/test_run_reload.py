@@ -2,14 +2,15 @@
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
 
-from conftest import HERE
 from harness import EXAMPLES, Server, eventually
 from talking import ask, command, connect, status
+
+HERE = Path(__file__).parent
+Supervise = Callable[..., Server]
 
 RELOADS = 20
 CLIENTS = 4
@@ -51,7 +52,7 @@ class Load:
 
 
 # spec: jobs 5
-def test_no_connection_fails_over_twenty_reloads_of_the_example(supervise: Callable[..., Server], control: Path) -> None:
+def test_no_connection_fails_over_twenty_reloads_of_the_example(supervise: Supervise, control: Path) -> None:
     server = supervise("--bind", "127.0.0.1:0", "--workers", "2", EXAMPLES / "sock_accept" / "server.py")
     load = Load(server)
     with connect(server) as kept, load.lasting():
@@ -70,12 +71,13 @@ def test_no_connection_fails_over_twenty_reloads_of_the_example(supervise: Calla
 
 
 # spec: jobs 5
-def test_a_version_that_does_not_start_leaves_the_old_one(supervise: Callable[..., Server], control: Path, tmp_path: Path) -> None:
+def test_a_version_that_does_not_start_leaves_the_old_one(supervise: Supervise, control: Path, tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text((HERE / "peer.py").read_text())
     server = supervise("--bind", "127.0.0.1:0", "--ready-after", "0.5", program, env={"PYTHONPATH": str(HERE)})
     pid = ask(server, "pid")
-    for text, said in (("x", "exit status 1"), ("import os, signal\nos.kill(os.getpid(), 9)", "killed by SIGKILL"), ("", "exit status 0")):
+    crash = "import os\nos.kill(os.getpid(), 9)\n"
+    for text, said in (("x", "exit status 1"), (crash, "killed by SIGKILL"), ("", "exit status 0")):
         program.write_text(text)
         assert said in command("reload", "--control", control, code=1)
         server.wait_for("the reload failed; the old workers stay")
@@ -89,7 +91,7 @@ def test_a_version_that_does_not_start_leaves_the_old_one(supervise: Callable[..
 
 
 # spec: jobs 5
-def test_a_changed_file_reloads(supervise: Callable[..., Server], tmp_path: Path) -> None:
+def test_a_changed_file_reloads(supervise: Supervise, tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text((HERE / "peer.py").read_text())
     watching = ("--reload", "--reload-dir", tmp_path, "--reload-delay", "0.05")
