@@ -1,5 +1,6 @@
 """Reload of a program: the next version is ready before the old one is told to end, and no connection fails."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -68,6 +69,25 @@ def test_no_connection_fails_over_twenty_reloads_of_the_example(supervise: Super
     eventually(lambda: {worker["state"] for worker in status(control)["workers"]} == {"ready"})
     assert server.stop() == 0
     assert "killed" not in server.stderr.text()
+
+
+# spec: jobs 5
+def test_the_old_version_serves_until_the_next_is_ready(supervise: Supervise, control: Path, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    program = tmp_path / "program.py"
+    program.write_text((HERE / "peer.py").read_text())
+    env = {"PYTHONPATH": str(HERE), "READY": "READY=1"}
+    server = supervise("--bind", "127.0.0.1:0", "--ready-after", "notify", program, env=env)
+    old = ask(server, "pid")
+    os.mkfifo(gate)
+    program.write_text(f"open({str(gate)!r}).close()\n" + (HERE / "peer.py").read_text())
+    server.process.send_signal(signal.SIGHUP)
+    eventually(lambda: [worker["state"] for worker in status(control)["workers"]] == ["ready", "booting"])
+    assert {ask(server, "pid") for _ in range(10)} == {old}
+    gate.open("w").close()
+    server.wait_for("reloaded after=")
+    eventually(lambda: ask(server, "pid") not in ("", old))
+    assert server.stop() == 0
 
 
 # spec: jobs 5
