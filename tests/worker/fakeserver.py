@@ -266,7 +266,8 @@ class Worker:
         body = json.dumps({"type": type, **content}).encode()
         data = struct.pack("<I", len(body)) + body
         sent = socket.send_fds(self.control, [data], descriptors or [])
-        self.control.sendall(data[sent:])
+        if sent < len(data):  # with nothing left to send, a worker that has read all of it may be gone
+            self.control.sendall(data[sent:])
 
     def message(self, type: str = "") -> dict[str, Any]:
         """The next control message."""
