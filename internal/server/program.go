@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/awaitd/awaitd/internal/config"
@@ -13,8 +14,9 @@ func programOf(c *config.Config) *worker.Program {
 	if c.Program == nil {
 		return nil
 	}
+	name := cmp.Or(c.Program.Module, c.Program.Script)
 	return &worker.Program{
-		Script: c.Program.Script, Module: c.Program.Module, Args: c.Program.Args, Names: []string{}, ReadyAfter: c.ReadyAfter,
+		Module: c.Program.Module != "", Command: append([]string{name}, c.Program.Args...), Names: []string{}, ReadyAfter: c.ReadyAfter,
 	}
 }
 

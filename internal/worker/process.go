@@ -137,7 +137,7 @@ func (p *Process) bear(ends [3]*os.File) (child, error) {
 		return child{}, err
 	}
 	defer in.close()
-	cmd := exec.Command(p.spec.Python.Path, p.spec.Python.arguments()...)
+	cmd := exec.Command(p.spec.Python.Path, append(p.spec.Python.arguments(), p.command()...)...)
 	cmd.Dir = p.spec.Dir
 	cmd.Env = append(append(os.Environ(), p.spec.Environ...), p.spec.Python.environ()...)
 	cmd.Env = append(cmd.Env, environ...)

@@ -3,6 +3,7 @@ package worker
 import (
 	"os"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -17,12 +18,11 @@ import (
 // sockets itself. It knows the conventions of service managers and nothing of the control socket, at which awaitd's part of its
 // process speaks for it until it begins: sockets as in sd_listen_fds(3), readiness and stopping as in sd_notify(3), SIGTERM.
 type Program struct {
-	Script string   `json:"script"` // its file; empty: a module
-	Module string   `json:"module"`
-	Args   []string `json:"args"`
-	Names  []string `json:"names"` // of the sockets, in their order
+	Module bool     `json:"module"` // else a script
+	Names  []string `json:"names"`  // of the sockets, in their order
 
-	Sockets []int `json:"-"` // descriptors, which stay the caller's
+	Command []string `json:"-"` // the script or module, and its arguments: whatever bytes they are
+	Sockets []int    `json:"-"` // descriptors, which stay the caller's
 	// ReadyAfter is how long it has to stay alive to be taken for ready, unless it says that it is; 0: only its word counts.
 	ReadyAfter time.Duration `json:"-"`
 }
@@ -36,6 +36,14 @@ const (
 
 // program returns what the process runs in place of an application; nil if it runs one.
 func (p *Process) program() *Program { return p.spec.Setup.Program }
+
+// command returns what stands behind the interpreter's own arguments.
+func (p *Process) command() []string {
+	if program := p.program(); program != nil {
+		return program.Command
+	}
+	return nil
+}
 
 // inheritance is what a new process is given besides the standard descriptors: a program's sockets, its control socket, its stacks.
 type inheritance struct {
@@ -113,13 +121,16 @@ func (p *Process) programReady() {
 
 // hearProgram acts on what the program notifies, and its children: others may know the mailbox's name, but have no say.
 func (p *Process) hearProgram() {
+	var strangers sync.Once // they are mentioned once: they could fill the log
 	for {
 		word, from, err := p.mailbox.Receive()
 		if err != nil {
 			return
 		}
 		if !p.isOwn(from) {
-			p.spec.Log.Warn("a notification of another process is not heeded", "worker", p.spec.Setup.Name, "pid", from.PID)
+			strangers.Do(func() {
+				p.spec.Log.Warn("notifications of another process are not heeded", "worker", p.spec.Setup.Name, "pid", from.PID)
+			})
 			continue
 		}
 		n := systemd.ParseNotification(string(word))

@@ -30,12 +30,12 @@ def run(control: Control, setup: dict[str, Any]) -> int:
     main = ModuleType("__main__")
     main.__builtins__ = builtins  # type: ignore[attr-defined]
     sys.modules["__main__"] = main
-    sys.argv = [program["script"] or program["module"], *program["args"]]
+    del sys.argv[0]  # the program's stands behind this package's, as bytes that JSON might not have
     try:
         if program["module"]:
-            _run_module(program["module"])
+            _run_module(sys.argv[0])
         else:
-            _run_script(program["script"], main)
+            _run_script(sys.argv[0], main)
     except (SystemExit, KeyboardInterrupt, StartupError):
         raise
     except BaseException as error:

@@ -28,12 +28,13 @@ Supervise = Callable[..., Server]
 
 # spec: jobs 5
 def test_a_program_finds_its_sockets_and_itself(supervise: Supervise, tmp_path: Path) -> None:
-    server = supervise(*FREE, "--bind", f"unix:{tmp_path}/socket", *QUICK, PEER, "--port", "1", "-m", "x")
+    options = ("--port", "1", "-m", "\udcff")  # the byte 255
+    server = supervise(*FREE, "--bind", f"unix:{tmp_path}/socket", *QUICK, PEER, *options)
     about = json.loads(ask(server, "about"))
     assert about["env"]["LISTEN_PID"] == str(about["pid"])
     assert (about["env"]["LISTEN_FDS"], about["env"]["LISTEN_FDNAMES"]) == ("2", "unknown:unknown")
     assert about["sockets"] == ["AF_INET", "AF_UNIX"]
-    assert about["argv"] == [str(PEER), "--port", "1", "-m", "x"]
+    assert about["argv"] == [str(PEER), *options]
     assert (about["path"], about["main"], about["left"]) == (str(HERE), str(PEER), [])
     with socket.socket(socket.AF_UNIX) as local:
         local.connect(f"{tmp_path}/socket")
@@ -274,7 +275,7 @@ def test_others_have_no_say_in_how_a_program_is(supervise: Supervise, control: P
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stranger:
         stranger.connect(address.replace("@", "\0", 1))
         stranger.send(b"STOPPING=1\nSTATUS=Bad")
-        server.wait_for(f"a notification of another process is not heeded worker=worker-1 pid={os.getpid()}")
+        server.wait_for(f"notifications of another process are not heeded worker=worker-1 pid={os.getpid()}")
     ask(server, "notify STATUS=Good")
     eventually(lambda: status(control)["workers"][0].get("said") == "Good")
     assert status(control)["workers"][0]["state"] == "ready"
