@@ -33,7 +33,7 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
 
 async def tell(said: bytes) -> None:
     """Sends the same to everyone: at once where the server can do that, else one after the other."""
-    if broadcast and any("awaitd.broadcast" in scope["extensions"] for scope in ROOM.values()):
+    if broadcast and any("awaitd.broadcast" in scope.get("extensions", ()) for scope in ROOM.values()):
         left_out = broadcast(ROOM.values(), said)
         assert not left_out
         return

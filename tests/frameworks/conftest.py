@@ -11,8 +11,6 @@ from frameworks import FRAMEWORKS, Framework
 from harness import Server, serve
 
 APPS = Path(__file__).parent / "apps"
-WEBSOCKET = "websocket"  # a column without tests yet
-
 _outcomes: dict[str, dict[str, bool]] = {}  # framework → assertion → did it pass?
 
 
@@ -68,7 +66,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not _outcomes:
         return
     versions = environment.versions()
-    columns = [*dict.fromkeys(assertion for row in _outcomes.values() for assertion in row), WEBSOCKET]
+    columns = list(dict.fromkeys(assertion for row in _outcomes.values() for assertion in row))
     table = [["", *columns], ["---"] * (len(columns) + 1)]
     for framework in FRAMEWORKS:
         if outcomes := _outcomes.get(framework.name):

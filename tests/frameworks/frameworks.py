@@ -13,6 +13,8 @@ class Framework:
     ranges: bool = True  # may a part of a static file be asked for?
     wsgi: bool = False
     chunked: str = "read"  # of WSGI, what becomes of a body of chunks: Django sees none, Bottle undoes the chunks a second time
+    sockets: bool = True  # has it WebSockets, if it is no WSGI framework?
+    closes: bool = True  # may the application say why it closes, and refuse?
     polling: bool = False  # has it events over HTTP?
 
     @property
@@ -30,13 +32,13 @@ LITESTAR = '{"status_code":500,"detail":"Internal Server Error"}'
 FALCON = '{"title": "500 Internal Server Error"}'
 
 FRAMEWORKS = (
-    Framework("Django, ASGI", "django", "django_asgi:application", DJANGO, LAST, ranges=False),
+    Framework("Django, ASGI", "django", "django_asgi:application", DJANGO, LAST, ranges=False, sockets=False),
     Framework("Django, WSGI", "django", "django_wsgi:application", DJANGO, LAST, ranges=False, wsgi=True, chunked="unseen"),
     Framework("Channels", "channels", "channels_app:application", DJANGO, LAST, ranges=False),
     Framework("FastAPI", "fastapi", "fastapi_app:app", STARLETTE),
     Framework("Starlette", "starlette", "starlette_app:app", STARLETTE),
     Framework("Quart", "quart", "quart_app:app", WERKZEUG),
-    Framework("Sanic", "sanic", "sanic_app:app", "Internal Server Error", LAST),
+    Framework("Sanic", "sanic", "sanic_app:app", "Internal Server Error", LAST, closes=False),
     Framework("Litestar", "litestar", "litestar_app:app", LITESTAR, (), ranges=False),
     Framework("Falcon, ASGI", "falcon", "falcon_asgi:app", FALCON),
     Framework("Falcon, WSGI", "falcon", "falcon_wsgi:application", FALCON, wsgi=True),

@@ -13,6 +13,9 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 import environment
 from frameworks import FRAMEWORKS, Framework
@@ -251,3 +254,27 @@ def test_the_documentation_names_these_frameworks_and_versions() -> None:
     page = (ROOT / "docs" / "reference" / "testing.md").read_text()
     documented = [line.split("|")[1].strip() for line in page.partition("## Frameworks")[2].splitlines() if "| ok " in line]
     assert documented == [f"{framework.name} {versions[framework.distribution]}" for framework in FRAMEWORKS]
+
+
+# spec: http 26
+@pytest.mark.parametrize(
+    "framework", [f for f in FRAMEWORKS if f.sockets and not f.wsgi], ids=lambda f: f.name, indirect=True, scope="module"
+)
+def test_websocket(server: Server, framework: Framework) -> None:
+    url = server.url.replace("http", "ws") + "/ws"
+    with connect(f"{url}/lounge", subprotocols=[Subprotocol("one"), Subprotocol("two")]) as socket:
+        assert socket.subprotocol == "two"
+        socket.send(GREETING)
+        assert socket.recv(10) == f"lounge: {GREETING}"
+        socket.send(bytes(range(256)) * 300)
+        assert socket.recv(10) == bytes(reversed(range(256))) * 300
+        socket.send("bye")
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(10)
+    assert closed.value.rcvd
+    assert closed.value.rcvd.code == (4001 if framework.closes else 1000)
+    if framework.closes:
+        assert closed.value.rcvd.reason == "as you wish"
+        with pytest.raises(InvalidStatus) as refused:
+            connect(f"{url}/secret").close()
+        assert refused.value.response.status_code == 403

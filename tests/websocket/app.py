@@ -46,7 +46,7 @@ class Socket:
 
     async def messages(self) -> Any:
         while (message := await self.receive())["type"] == "websocket.receive":
-            yield message["bytes"] if message["text"] is None else message["text"]
+            yield message["text"] if "text" in message else message["bytes"]
         self.note(f"{message['code']} {message['reason']!r}")
 
 

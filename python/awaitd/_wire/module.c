@@ -61,9 +61,8 @@ static int module_exec(PyObject *module)
     s->plain_keywords = Py_BuildValue("(ss)", "loop", "name");
     s->eager_keywords = Py_BuildValue("(sss)", "loop", "name", "eager_start");
     s->context_keywords = Py_BuildValue("(s)", "context");
-    s->text_message =
-        Py_BuildValue("{OOOOOO}", s->str.type, s->str.socket_receive, s->str.bytes, Py_None, s->str.text, Py_None);
-    s->bytes_message = s->text_message ? PyDict_Copy(s->text_message) : NULL;
+    s->text_message = Py_BuildValue("{OOOO}", s->str.type, s->str.socket_receive, s->str.text, Py_None);
+    s->bytes_message = Py_BuildValue("{OOOO}", s->str.type, s->str.socket_receive, s->str.bytes, Py_None);
     s->task_name = PyUnicode_InternFromString("request");
     s->ready = wait_ready(s);
     if (!s->empty_bytes || !s->plain_keywords || !s->eager_keywords || !s->context_keywords || !s->text_message ||

@@ -15,12 +15,14 @@ from blacksheep import (
     Request,
     Response,
     StreamedContent,
+    WebSocket,
     get,
     json,
     post,
     redirect,
     status_code,
     text,
+    ws,
 )
 from blacksheep.messages import get_absolute_url_to_path
 from blacksheep.server.sse import ServerSentEvent, TextServerSentEvent
@@ -132,6 +134,23 @@ async def work(key: str) -> None:
 @get("/work/{key}")
 async def see_work(key: str) -> Response:
     return json({"done": key in done})
+
+
+@ws("/ws/{room}")
+async def talk(socket: WebSocket, room: str) -> None:
+    if room == "secret":
+        await socket.close()
+        return
+    await socket.accept(subprotocol="two" if "two" in socket.scope["subprotocols"] else None)
+    while (message := await socket.receive())["type"] == "websocket.receive":
+        said = message.get("text")
+        if said is None:
+            await socket.send_bytes(message["bytes"][::-1])
+        elif said == "bye":
+            await socket.close(4001, "as you wish")
+            break
+        else:
+            await socket.send_text(f"{room}: {said}")
 
 
 @get("/fail")

@@ -3,6 +3,7 @@
 import json
 
 from channels.generic.http import AsyncHttpConsumer
+from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.sessions import SessionMiddlewareStack
 from django.urls import path, re_path
@@ -33,6 +34,23 @@ class Me(AsyncHttpConsumer):
         await self.send_response(200, json.dumps(answer).encode(), headers=[(b"Content-Type", b"application/json")])
 
 
+class Talk(AsyncWebsocketConsumer):
+    async def connect(self) -> None:
+        self.room = self.scope["url_route"]["kwargs"]["room"]
+        if self.room == "secret":
+            await self.close()
+        else:
+            await self.accept("two" if "two" in self.scope["subprotocols"] else None)
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if text_data is None:
+            await self.send(bytes_data=(bytes_data or b"")[::-1])
+        elif text_data == "bye":
+            await self.close(4001, "as you wish")
+        else:
+            await self.send(f"{self.room}: {text_data}")
+
+
 application = ProtocolTypeRouter(
     {
         "http": SessionMiddlewareStack(
@@ -44,6 +62,7 @@ application = ProtocolTypeRouter(
                     re_path("", django_application),
                 ]
             )
-        )
+        ),
+        "websocket": URLRouter([path("ws/<room>", Talk.as_asgi())]),
     }
 )

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import falcon
-from falcon.asgi import App, Request, Response, SSEvent
+from falcon.asgi import App, Request, Response, SSEvent, WebSocket
 
 from gate import AsyncGates
 
@@ -111,6 +111,17 @@ class Work:
         resp.media = {"done": key in done}
 
 
+class Talk:
+    async def on_websocket(self, req: Request, socket: WebSocket, room: str) -> None:
+        if room == "secret":
+            raise falcon.HTTPForbidden
+        await socket.accept("two" if "two" in socket.subprotocols else None)
+        await socket.send_text(f"{room}: {await socket.receive_text()}")  # Falcon wants to know what comes
+        await socket.send_data((await socket.receive_data())[::-1])
+        assert await socket.receive_text() == "bye"
+        await socket.close(4001, "as you wish")
+
+
 class Fail:
     async def on_get(self, req: Request, resp: Response) -> None:
         raise RuntimeError("of the test")
@@ -130,5 +141,6 @@ app.add_route("/stream/{key}", Stream())
 app.add_route("/events/{key}", Events())
 app.add_route("/open/{key}", Open())
 app.add_route("/work/{key}", Work())
+app.add_route("/ws/{room}", Talk())
 app.add_route("/fail", Fail())
 app.add_static_route("/static", os.environ["STATIC"])

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from starlette.middleware.sessions import SessionMiddleware
 
 from gate import AsyncGates
+from talk import talk
 
 gates = AsyncGates()
 done: set[str] = set()
@@ -109,6 +110,9 @@ async def work(key: str) -> None:
 @app.get("/work/{key}")
 async def see_work(key: str) -> dict[str, bool]:
     return {"done": key in done}
+
+
+app.websocket("/ws/{room}")(talk)
 
 
 @app.get("/fail")

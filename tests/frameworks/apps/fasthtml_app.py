@@ -8,8 +8,10 @@ from fasthtml.common import EventStream, FastHTML, P, StaticFiles, UploadFile
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import WebSocketRoute
 
 from gate import AsyncGates
+from talk import talk
 
 gates = AsyncGates()
 done: set[str] = set()
@@ -113,6 +115,9 @@ async def work(key: str) -> None:
 @app.get("/work/{key}")
 async def see_work(key: str) -> dict[str, bool]:
     return {"done": key in done}
+
+
+app.routes.append(WebSocketRoute("/ws/{room}", talk))
 
 
 @app.get("/fail")

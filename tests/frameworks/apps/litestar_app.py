@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from litestar import Litestar, MediaType, Request, Response, get, post
+from litestar import Litestar, MediaType, Request, Response, WebSocket, get, post, websocket
 from litestar.background_tasks import BackgroundTask
 from litestar.datastructures import Cookie, UploadFile
 from litestar.enums import RequestEncodingType
@@ -120,6 +120,22 @@ async def see_work(key: str) -> dict[str, bool]:
     return {"done": key in done}
 
 
+@websocket("/ws/{room:str}")
+async def talk(socket: WebSocket[Any, Any, Any], room: str) -> None:
+    if room == "secret":
+        await socket.close()
+        return
+    await socket.accept(subprotocols="two" if "two" in socket.scope["subprotocols"] else None)
+    while (message := await socket.receive())["type"] == "websocket.receive":
+        said = message.get("text")
+        if said is None:
+            await socket.send_bytes(message["bytes"][::-1])
+        elif said == "bye":
+            await socket.close(4001, "as you wish")
+        else:
+            await socket.send_text(f"{room}: {said}")
+
+
 @get("/fail")
 async def fail() -> None:
     raise RuntimeError("of the test")
@@ -127,7 +143,24 @@ async def fail() -> None:
 
 app = Litestar(
     route_handlers=[
-        *(hello, square, search, form, upload, echo, login, me, old, stream, events, open_gate, start_work, see_work, fail),
+        *(
+            hello,
+            square,
+            search,
+            form,
+            upload,
+            echo,
+            login,
+            me,
+            old,
+            stream,
+            events,
+            open_gate,
+            start_work,
+            see_work,
+            talk,
+            fail,
+        ),
         create_static_files_router("/static", [os.environ["STATIC"]]),
     ],
     middleware=[ServerSideSessionConfig().middleware],

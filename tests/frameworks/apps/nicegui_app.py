@@ -12,6 +12,7 @@ from nicegui import app, background_tasks, ui
 from pydantic import BaseModel
 
 from gate import AsyncGates
+from talk import talk
 
 gates = AsyncGates()
 done: set[str] = set()
@@ -109,6 +110,9 @@ async def work(key: str) -> None:
 @main.get("/work/{key}")
 async def see_work(key: str) -> dict[str, bool]:
     return {"done": key in done}
+
+
+main.websocket("/ws/{room}")(talk)
 
 
 @ui.page("/fail")

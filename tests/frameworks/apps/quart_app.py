@@ -3,7 +3,7 @@ import os
 from collections.abc import AsyncIterator
 from typing import Any
 
-from quart import Quart, Response, jsonify, redirect, request, session, url_for
+from quart import Quart, Response, abort, jsonify, redirect, request, session, url_for, websocket
 
 from gate import AsyncGates
 
@@ -105,6 +105,16 @@ async def work(key: str) -> None:
 @app.get("/work/<key>")
 async def see_work(key: str) -> dict[str, bool]:
     return {"done": key in done}
+
+
+@app.websocket("/ws/<room>")
+async def talk(room: str) -> None:
+    if room == "secret":
+        abort(403)
+    await websocket.accept(subprotocol="two" if "two" in websocket.requested_subprotocols else None)
+    while (said := await websocket.receive()) != "bye":
+        await websocket.send(f"{room}: {said}" if isinstance(said, str) else said[::-1])
+    await websocket.close(4001, "as you wish")
 
 
 @app.get("/fail")

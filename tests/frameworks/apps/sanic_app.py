@@ -1,7 +1,7 @@
 import hashlib
 import os
 
-from sanic import Request, Sanic, empty, json, redirect, text
+from sanic import Request, Sanic, Websocket, empty, json, redirect, text
 from sanic.response import HTTPResponse
 
 from gate import AsyncGates
@@ -101,6 +101,13 @@ async def work(key: str) -> None:
 @app.get("/work/<key:str>")
 async def see_work(request: Request, key: str) -> HTTPResponse:
     return json({"done": key in done})
+
+
+@app.websocket("/ws/<room:str>", subprotocols=["two"])
+async def talk(request: Request, socket: Websocket, room: str) -> None:
+    while (said := await socket.recv()) != "bye":
+        await socket.send(f"{room}: {said}" if isinstance(said, str) else said[::-1])
+    await socket.close(4001, "as you wish")
 
 
 @app.get("/fail")

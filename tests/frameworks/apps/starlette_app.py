@@ -8,10 +8,11 @@ from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from gate import AsyncGates
+from talk import talk
 
 gates = AsyncGates()
 done: set[str] = set()
@@ -119,6 +120,7 @@ app = Starlette(
         Route("/work/{key}", start_work, methods=["POST"]),
         Route("/work/{key}", see_work),
         Route("/fail", fail),
+        WebSocketRoute("/ws/{room}", talk),
         Mount("/static", StaticFiles(directory=os.environ["STATIC"])),
     ],
     middleware=[Middleware(SessionMiddleware, secret_key="of a test")],
