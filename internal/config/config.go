@@ -27,7 +27,7 @@ type Config struct {
 	// Target is the application: "main:app"; or what Program is called.
 	Target    string
 	Program   *Supervised // runs in place of an application; nil: none
-	Interface string      // auto, asgi3, asgi2, wsgi
+	Interface string      // auto, asgi3, asgi2, wsgi, tornado
 	Factory   bool        // Target names a callable that returns the application
 	AppDir    string      // put first on sys.path
 	Python    string      // interpreter; empty: search

@@ -41,9 +41,10 @@ var Table = []Setting{
 	{
 		Name: "interface", Key: "app.interface", Arg: "NAME", Default: "auto", Group: Application,
 		Prose: "How the application is called.",
-		Why:   "The worker sees it from the application itself: a coroutine function or class with an async `__call__` is ASGI 3.",
+		Why: "The worker sees it from the application itself: a coroutine function or class with an async `__call__` is ASGI 3, a " +
+			"`tornado.web.Application` is run as Tornado's server runs it.",
 		Value: func(c *Config) Value {
-			return choice{field: &c.Interface, words: []string{"auto", "asgi3", "asgi2", "wsgi"}}
+			return choice{field: &c.Interface, words: []string{"auto", "asgi3", "asgi2", "wsgi", "tornado"}}
 		},
 	},
 	{

@@ -61,7 +61,7 @@ type SetupLink struct {
 
 // Info is what a worker says when it is ready.
 type Info struct {
-	Interface string `json:"interface"` // asgi3, asgi2, wsgi; program
+	Interface string `json:"interface"` // asgi3, asgi2, wsgi, tornado; program
 	Loop      string `json:"loop"`      // asyncio, uvloop, …; empty for wsgi
 	Lifespan  bool   `json:"lifespan"`
 	Python    string `json:"-"` // from its hello: "3.11.7"

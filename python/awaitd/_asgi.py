@@ -12,7 +12,7 @@ from typing import Any
 
 from ._control import Closed, Control
 from ._errors import StartupError
-from ._interface import ASGI3
+from ._interface import ASGI3, TORNADO
 from ._lifespan import Lifespan
 from ._loop import LoopFactory
 from ._report import client_left, debugger, is_debug, reporter
@@ -24,9 +24,9 @@ CANCEL_GRACE = 1.0
 Links = tuple[int, list[tuple[int, int, int]]]
 
 
-def _reporter() -> Callable[[int, BaseException | None, str], None]:
+def _reporter(interface: str) -> Callable[[int, BaseException | None, str], None]:
     """Like ``reporter``, from within the task whose application raised."""
-    write = reporter("ASGI")
+    write = reporter(interface)
 
     def report(id: int, error: BaseException | None, text: str) -> None:
         if client_left(error):
@@ -70,6 +70,7 @@ class LoopRunner:
 
     async def _serve(self, ready: Callable[[LoopRunner], None]) -> None:
         debug = is_debug(self._setup["log_level"])
+        interface = "Tornado" if self._setup["interface"] == TORNADO else "ASGI"
         lifespan = Lifespan(self._application, self._setup["lifespan"], self._setup["target"], debug)
         await lifespan.startup()
         self.lifespan = lifespan.supported
@@ -81,8 +82,8 @@ class LoopRunner:
             links=links,
             root_path=self._setup["root_path"],
             state=lifespan.state if lifespan.supported else None,
-            report=_reporter(),
-            debug=debugger("ASGI") if debug else None,
+            report=_reporter(interface),
+            debug=debugger(interface) if debug else None,
             message_cost=self._setup.get("message_cost", 0),
         )
         for memfd, _, _ in links:

@@ -15,6 +15,7 @@ from types import ModuleType, TracebackType
 from typing import Any
 
 from ._errors import StartupError
+from ._interface import is_tornado
 
 #: What a module alone is searched for; the last is called.
 USUAL_NAMES = ("app", "application", "create_app")
@@ -54,7 +55,7 @@ def load(text: str, app_dir: str, factory: bool, interface: str) -> Application:
         found = _call(target, found, *target.call)
     elif factory or (not target.attribute and not hasattr(module, "app") and not hasattr(module, "application")):
         found = _call(target, found, [], {})
-    if not callable(found):
+    if not callable(found) and not is_tornado(found):  # its routers can't be called
         raise _failure(
             target, f"`{target.attribute or _guess(module)}` is no application: a {type(found).__name__} can't be called"
         )

@@ -1,9 +1,10 @@
-"""Tell ASGI 3, ASGI 2 and WSGI applications from each other, and run an ASGI 2 one as ASGI 3."""
+"""Tell ASGI 3, ASGI 2, WSGI and Tornado applications from each other, and run an ASGI 2 one as ASGI 3."""
 
 from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
@@ -13,14 +14,16 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGI3: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-ASGI_3, ASGI_2, WSGI = "asgi3", "asgi2", "wsgi"
+ASGI_3, ASGI_2, WSGI, TORNADO = "asgi3", "asgi2", "wsgi", "tornado"
 
 #: How many arguments each interface calls an application with.
 _BY_ARGUMENTS = {1: ASGI_2, 2: WSGI, 3: ASGI_3}
 
 
 def detect(application: Callable[..., Any]) -> str:
-    """Return ``"asgi3"``, ``"asgi2"`` or ``"wsgi"``: by ``async``, then by the number of arguments."""
+    """Return ``"tornado"``, ``"asgi3"``, ``"asgi2"`` or ``"wsgi"``: by class, by ``async``, then by the number of arguments."""
+    if is_tornado(application):
+        return TORNADO
     if inspect.isclass(application):
         if hasattr(application, "__await__"):
             return ASGI_3
@@ -31,6 +34,13 @@ def detect(application: Callable[..., Any]) -> str:
     # `Request.application` does: what it wraps tells ASGI 3 from WSGI, but one argument there is not ASGI 2.
     wrapped = ASGI_3 if _required_arguments(application, follow_wrapped=True) == 3 else WSGI
     return own or wrapped
+
+
+def is_tornado(application: object) -> bool:
+    """Say whether it is a ``tornado.web.Application``, or another of what Tornado's HTTPServer takes. Tornado is not imported:
+    what is one has been made by it."""
+    module = sys.modules.get("tornado.httputil")
+    return module is not None and isinstance(application, module.HTTPServerConnectionDelegate)
 
 
 def _is_async(application: Callable[..., Any]) -> bool:

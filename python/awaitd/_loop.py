@@ -1,4 +1,4 @@
-"""Choose the event loop: ``auto``, ``asyncio``, ``uvloop``, or a factory ``module:attribute``."""
+"""Choose the event loop: ``auto``, ``asyncio``, ``uvloop``, or a factory ``module:attribute``; and have an import run on one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import asyncio
 import importlib
 import importlib.util
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from ._errors import StartupError
 
 LoopFactory: TypeAlias = Callable[[], asyncio.AbstractEventLoop]
+T = TypeVar("T")
 
 
 def choose(name: str) -> tuple[LoopFactory, str]:
@@ -28,3 +29,19 @@ def choose(name: str) -> tuple[LoopFactory, str]:
         hint = "install it with `pip install uvloop`, or use `--loop asyncio`" if name == "uvloop" else ""
         raise StartupError("setup", f"can't use the event loop `{name}`: {error}", hint) from error
     return factory, name
+
+
+def call_on(loop: asyncio.AbstractEventLoop, function: Callable[[], T]) -> T:
+    """Call ``function`` with ``loop`` running, which then goes on where it is run next."""
+
+    async def call() -> T:
+        return function()
+
+    asyncio.set_event_loop(loop)
+    return loop.run_until_complete(call())
+
+
+def first(loop: asyncio.AbstractEventLoop, factory: LoopFactory) -> LoopFactory:
+    """Return a factory that gives ``loop``, and then what ``factory`` makes."""
+    made = [loop]
+    return lambda: made.pop() if made else factory()

@@ -39,7 +39,7 @@ def _doubt(interface: str, error: BaseException) -> str:
     depth, text = own_depth(error), str(error)
     if not (depth == 0 and _MISFIT.search(text)) and not (depth == 1 and _INNER_MISFIT.search(text)):
         return ""
-    return f"it was called as {interface}; if it is something else, --interface (wsgi, asgi3, asgi2) says what\n"
+    return f"it was called as {interface}; if it is something else, --interface (wsgi, asgi3, asgi2, tornado) says what\n"
 
 
 def client_left(error: BaseException | None) -> bool:
