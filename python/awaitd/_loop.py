@@ -1,4 +1,4 @@
-"""Choose the event loop: ``auto``, ``asyncio``, ``uvloop``, or a factory ``module:attribute``; and have an import run on one."""
+"""Choose the event loop: ``auto``, ``asyncio``, ``uvloop``, or a factory ``module:attribute``; run an import on it."""
 
 from __future__ import annotations
 

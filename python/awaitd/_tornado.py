@@ -1,7 +1,7 @@
 """Run a Tornado application as an ASGI one, by the interfaces that Tornado's own HTTPServer calls it by.
 
-``Application.start_request`` gives an ``HTTPMessageDelegate`` for each request, which is told of its head and body; it answers by
-the ``HTTPConnection`` it was given, ``Connection`` here. Nothing of Tornado is replaced. WebSockets: ``_tornado_socket.py``.
+``Application.start_request`` gives an ``HTTPMessageDelegate`` for each request, which is told of its head and body; it answers
+by the ``HTTPConnection`` it was given, ``Connection`` here. Nothing of Tornado is replaced. WebSockets: ``_tornado_socket.py``.
 
 What Tornado's HTTP1Connection does, and this as well: an awaitable that the delegate returns holds the body back; of a body that
 nobody wants any more, since the response is complete, nothing is delivered; the close callback is called when the client leaves
@@ -26,14 +26,16 @@ from ._errors import ClientDisconnected, StartupError
 from ._interface import ASGI3, Message, Receive, Scope, Send
 from ._tornado_socket import FrameStream, NotAStream, taken
 
-#: Fields of a response that say how it is framed, which is the server's business.
-_FRAMING = frozenset((b"connection", b"keep-alive", b"transfer-encoding", b"upgrade"))
-
 #: Fields that are the server's in the answer to a WebSocket's handshake, besides those that begin with ``sec-websocket-``.
-_HANDSHAKE = _FRAMING | {b"content-length", b"content-type"}
+_HANDSHAKE = frozenset((b"connection", b"upgrade", b"content-length", b"content-type", b"transfer-encoding"))
 
 #: What Tornado's handlers look for in a handshake; HTTP/2 has none of them.
-_UPGRADE = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-Websocket-Version": "13", "Sec-Websocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+_UPGRADE = {
+    "Upgrade": "websocket",
+    "Connection": "Upgrade",
+    "Sec-Websocket-Version": "13",
+    "Sec-Websocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+}
 
 
 def adapt(application: object, target: str) -> ASGI3:
@@ -48,7 +50,7 @@ def adapt(application: object, target: str) -> ASGI3:
 def _not_tornado(application: object, target: str) -> StartupError:
     problem = f"can't start `{target}` as a Tornado application: a {type(application).__name__} is none"
     hint = "expected a `tornado.web.Application`, or another `HTTPServerConnectionDelegate`"
-    if isinstance(application, type) or callable(application) and hasattr(application, "__code__"):
+    if isinstance(application, type) or hasattr(application, "__code__"):
         hint += "; if it returns one, `--factory` calls it"
     return StartupError("import", problem, hint)
 
@@ -61,7 +63,7 @@ def _prepare_logging() -> None:
 
 
 def _stop_autoreload() -> None:
-    """``debug=True`` has Tornado replace the process when a file changes. The process is the server's; ``--reload`` does that."""
+    """``debug=True`` has Tornado replace the process when a file changes. It is the server's process; ``--reload`` does that."""
     from tornado import autoreload
 
     if hasattr(autoreload, "_reload_attempted"):
@@ -107,6 +109,7 @@ class Adapter:
             pass
         if connection.complete:  # which may be seen before the handler has said so
             await connection.over
+            await connection.sent()
         connection.lose()
 
     async def _talk(self, exchange: _Exchange, connection: Connection, receive: Receive) -> None:
@@ -116,6 +119,7 @@ class Adapter:
             await exchange.begin()
             exchange.finish()
             await connection.over
+            await connection.sent()
         finally:
             connection.unwatch()
 
@@ -192,7 +196,7 @@ class _Exchange:
 
 
 class Context:
-    """Who is at the other end; what HTTPServerRequest takes over. It is the opaque ``server_conn``, too: each request has its own."""
+    """Who is at the other end, for HTTPServerRequest. It is the opaque ``server_conn``, too: each request has its own."""
 
     def __init__(self, scope: Scope) -> None:
         self.address = scope.get("client") or (scope.get("server") or ("",))[0]
@@ -225,6 +229,7 @@ class Connection(httputil.HTTPConnection):
         self._send = send
         self._messages = "http.response" if scope["type"] == "http" else "websocket.http.response"
         self._begun = False  # the head was sent
+        self._sending: asyncio.Future[None] | None = None  # what was sent last
         self._left: int | None = None  # of the Content-Length
         self._close_callback: Callable[[], None] | None = None
         self._watch: asyncio.Future[Message] | None = None
@@ -258,6 +263,11 @@ class Connection(httputil.HTTPConnection):
             self._message("body", body=b"")
         self.lose()
 
+    async def sent(self) -> None:
+        """Wait until the server has all that was sent."""
+        if self._sending is not None and not self._sending.done():
+            await asyncio.wait([self._sending])
+
     def lose(self) -> None:
         """Take note that nothing can be sent any more, and tell the handler if it is not done."""
         callback, self._close_callback = self._close_callback, None
@@ -269,7 +279,7 @@ class Connection(httputil.HTTPConnection):
     def watch(self) -> None:
         """Hear of a client that leaves before its WebSocket is accepted."""
         self._watch = asyncio.ensure_future(self._receive())
-        self._watch.add_done_callback(lambda watch: watch.cancelled() or self.lose())
+        self._watch.add_done_callback(lambda watch: None if watch.cancelled() else self.lose())
 
     def unwatch(self) -> None:
         """Leave it to others to receive."""
@@ -284,10 +294,10 @@ class Connection(httputil.HTTPConnection):
         headers: httputil.HTTPHeaders,
         chunk: bytes | None = None,
     ) -> asyncio.Future[None]:
-        """Send the head, and a part of the body. The reason phrase of ``start_line`` is left to the server."""
+        """Send the head, and a part of the body."""
         assert isinstance(start_line, httputil.ResponseStartLine)
         status = start_line.code
-        fields = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.get_all()]
+        fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.get_all()]
         if status == 101 and self._scope["type"] == "websocket":
             return self._accept(fields, headers.get("Sec-Websocket-Protocol"))
         if self._scope.get("method") == "HEAD" or status in (204, 304):
@@ -296,9 +306,9 @@ class Connection(httputil.HTTPConnection):
             self._left = int(headers["Content-Length"])
         chunk = self._counted(chunk or b"")
         self._begun = True
-        kept = [field for field in fields if field[0] not in _FRAMING]
-        if (done := self._message("start", status=status, headers=kept)).done() and done.exception():
-            return done
+        if self.no_keep_alive:
+            fields.append((b"connection", b"close"))
+        self._message("start", status=status, headers=fields, reason=start_line.reason)
         return self._body(chunk)
 
     def write(self, chunk: bytes) -> asyncio.Future[None]:
@@ -344,6 +354,7 @@ class Connection(httputil.HTTPConnection):
 
     def _accept(self, fields: list[tuple[bytes, bytes]], subprotocol: str | None) -> asyncio.Future[None]:
         self.unwatch()
+        fields = [(name.lower(), value) for name, value in fields]
         kept = [(name, value) for name, value in fields if name not in _HANDSHAKE and not name.startswith(b"sec-websocket-")]
         self._frames = FrameStream(self._receive, self._send, self._end)
         return self._hand({"type": "websocket.accept", "subprotocol": subprotocol, "headers": kept})
@@ -371,9 +382,10 @@ class Connection(httputil.HTTPConnection):
         if self.closed:
             return taken(StreamClosedError())
         try:
-            return taken(self._send(message))
+            self._sending = taken(self._send(message))
         except OSError as error:
             return taken(StreamClosedError(error))
+        return self._sending
 
     def _fail(self, error: Exception) -> Exception:
         """End the exchange: the response can't be completed."""

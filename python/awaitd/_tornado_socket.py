@@ -1,8 +1,8 @@
-"""The stream that a Tornado WebSocketHandler gets by ``detach()``: ASGI's messages, as the frames that WebSocketProtocol13 expects.
+"""The stream that a Tornado WebSocketHandler gets by ``detach()``: ASGI's messages as the frames that its protocol expects.
 
-WebSocketHandler makes its WebSocketProtocol13 itself, by no interface that a server could use. So that one stays, with all that it
-does for a handler (order, exceptions, size limit, close), and has its frames cut and joined here: a frame of a client is a whole
-message, not masked and not compressed, and so is each of its own. What frames are on the connection is the server's business.
+WebSocketHandler makes its WebSocketProtocol13 itself, by no interface that a server could use. So that one stays, with all that
+it does for a handler (order, exceptions, size limit, close), and has its frames cut and joined here: a frame of a client is a
+whole message, not masked and not compressed, and so is each of its own. What frames are on the connection, the server knows.
 
 Pings can't cross ASGI. A handler's ping is answered here, at once; whether the client is alive is for the server's own pings.
 """

@@ -1,8 +1,8 @@
 """Start a Tornado application: is Tornado there, on which event loop is the application imported, and is it one?
 
 An application's module, and its factory, may use ``IOLoop.current()``: they make periodic callbacks, clients, tasks. Named by
-``--interface tornado`` they are run on the worker's event loop, while it runs, as under ``asyncio.run(main())``. One that was found
-out by itself has been imported before that could be known; the event loop that it has made is then the worker's.
+``--interface tornado`` they are run on the worker's event loop, while it runs, as under ``asyncio.run(main())``. One that was
+found out by itself has been imported before that could be known; the event loop that it has made is then the worker's.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ def _require(target: str) -> None:
 def _check_made(setup: dict[str, Any], made: asyncio.AbstractEventLoop, preloaded: bool) -> str:
     """Return the name of the event loop that the import has made."""
     if preloaded:
-        problem = f"can't preload `{setup['target']}`: its import has used IOLoop.current(), and workers can't share an event loop"
+        problem = (
+            f"can't preload `{setup['target']}`: its import has used IOLoop.current(), and workers can't share an event loop"
+        )
         raise StartupError("fork", problem, "use it when it is first needed, or leave out `--preload`")
     if setup["loop"] not in ("auto", "asyncio"):
         problem = f"can't start `{setup['target']}` on `{setup['loop']}`: its import has made an event loop by IOLoop.current()"

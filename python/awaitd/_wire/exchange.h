@@ -132,9 +132,10 @@ typedef struct exchange {
         PyObject *subprotocols; /* WebSocket, before it is accepted: what the client offers; list */
         PyObject *close_reason; /* WebSocket with a close_code: str, or NULL */
     };
-    uint8_t *head; /* encoded fields of a response start that is held, PyMem */
+    uint8_t *head; /* encoded fields of a response start that is held, and its reason phrase; PyMem */
     uint32_t head_size;
     uint16_t head_fields;
+    uint16_t head_phrase; /* bytes of the phrase; 0: the usual one */
     uint16_t status;
     uint16_t close_code; /* WebSocket that was closed; 0: not, or without a code */
     struct piece *first_piece, *last_piece;

@@ -101,7 +101,7 @@ int output_head(Exchange *x, const uint8_t *body, Py_ssize_t length, bool end, P
     uint8_t *p = output_frame(x, (struct frame){size, x->stream, FRAME_HEAD, flags, x->status, n});
     if (!p)
         return -1;
-    store64(p + FRAME_HEADER, x->head_fields);
+    store64(p + FRAME_HEADER, x->head_fields | (uint64_t)x->head_phrase << 16);
     memcpy(p + HEAD_SIZE, x->head, x->head_size);
     memcpy(p + HEAD_SIZE + x->head_size, body, n);
     x->credit -= n;

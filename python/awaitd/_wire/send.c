@@ -55,15 +55,65 @@ static uint32_t fields_limit(Exchange *x)
     return x->link->frame_max - HEAD_SIZE;
 }
 
-static int encode_headers(Exchange *x, PyObject *message, PyObject *key, struct fields *f)
+static int encode_headers(Exchange *x, PyObject *message, uint32_t limit, struct fields *f)
 {
-    PyObject *headers = send_field(message, key);
+    PyObject *headers = send_field(message, x->loop->state->str.headers);
     if (!headers && PyErr_Occurred())
         return -1;
     PyObject *owned = headers ? Py_NewRef(headers) : PyTuple_New(0);
-    int result = owned ? fields_encode(f, owned, FIELD_BYTES, fields_limit(x)) : -1;
+    int result = owned ? fields_encode(f, owned, FIELD_BYTES, limit) : -1;
     Py_XDECREF(owned);
     return result;
+}
+
+static int bad_reason(PyObject *type, const char *rule)
+{
+    PyErr_Format(PyExc_ValueError, "reason of %U %s", type, rule);
+    return -1;
+}
+
+/* The reason phrase, as bytes; NULL for the usual one. */
+static int reason_of(Exchange *x, PyObject *message, PyObject *type, PyObject **phrase)
+{
+    *phrase = NULL;
+    PyObject *reason = send_field(message, x->loop->state->str.reason);
+    if (!reason || reason == Py_None)
+        return PyErr_Occurred() ? -1 : 0;
+    if (!PyUnicode_Check(reason)) {
+        PyErr_Format(PyExc_TypeError, "reason of %U must be a str, not %.100s", type, Py_TYPE(reason)->tp_name);
+        return -1;
+    }
+    if (PyUnicode_KIND(reason) != PyUnicode_1BYTE_KIND)
+        return bad_reason(type, "has characters outside latin-1");
+    Py_ssize_t length = PyUnicode_GET_LENGTH(reason);
+    const uint8_t *text = PyUnicode_1BYTE_DATA(reason);
+    if (length > PHRASE_MAX)
+        return bad_reason(type, "has more than 1,024 characters");
+    for (Py_ssize_t i = 0; i < length; i++)
+        if (text[i] < ' ' || text[i] == 0x7f)
+            return bad_reason(type, "has control characters");
+    *phrase = length ? PyBytes_FromStringAndSize((const char *)text, length) : NULL;
+    return length && !*phrase ? -1 : 0;
+}
+
+/* The fields, and the phrase behind them. */
+static int encode_head(Exchange *x, PyObject *message, PyObject *phrase, struct fields *f)
+{
+    uint32_t length = phrase ? (uint32_t)PyBytes_GET_SIZE(phrase) : 0;
+    if (encode_headers(x, message, fields_limit(x) - length, f) < 0)
+        return -1;
+    if (!length)
+        return 0;
+    uint8_t *grown = PyMem_Realloc(f->data, f->size + length);
+    if (!grown) {
+        PyMem_Free(f->data);
+        PyErr_NoMemory();
+        return -1;
+    }
+    memcpy(grown + f->size, PyBytes_AS_STRING(phrase), length);
+    f->data = grown;
+    f->size += length;
+    return 0;
 }
 
 /* Lets the head out when this turn of the event loop is over, unless a body comes first. */
@@ -86,7 +136,13 @@ int send_response_start(Exchange *x, PyObject *message, PyObject *type)
         return send_raise_order(x, type);
     int status = status_of(x, message, type);
     int trailers = status < 0 ? -1 : x->socket ? 0 : flag_of(message, str->trailers);
-    if (trailers < 0 || encode_headers(x, message, str->headers, &f) < 0)
+    PyObject *phrase;
+    if (trailers < 0 || reason_of(x, message, type, &phrase) < 0)
+        return -1;
+    uint16_t phrase_length = phrase ? (uint16_t)PyBytes_GET_SIZE(phrase) : 0;
+    int encoded = encode_head(x, message, phrase, &f);
+    Py_XDECREF(phrase);
+    if (encoded < 0)
         return -1;
     if (x->start_sent || x->accepted || x->complete) { /* an iterator of headers that sends */
         PyMem_Free(f.data);
@@ -97,6 +153,7 @@ int send_response_start(Exchange *x, PyObject *message, PyObject *type)
     x->head = f.data;
     x->head_size = f.size;
     x->head_fields = f.count;
+    x->head_phrase = phrase_length;
     x->start_sent = true;
     return hold(x);
 }
