@@ -27,7 +27,9 @@ from ._interface import ASGI3, Message, Receive, Scope, Send
 from ._tornado_socket import FrameStream, NotAStream, taken
 
 #: Fields that are the server's in the answer to a WebSocket's handshake, besides those that begin with ``sec-websocket-``.
-_HANDSHAKE = frozenset((b"connection", b"upgrade", b"content-length", b"content-type", b"transfer-encoding"))
+_HANDSHAKE = frozenset(
+    (b"connection", b"upgrade", b"content-length", b"content-type", b"transfer-encoding", b"server", b"date")
+)
 
 #: What Tornado's handlers look for in a handshake; HTTP/2 has none of them.
 _UPGRADE = {
@@ -272,6 +274,8 @@ class Connection(httputil.HTTPConnection):
         """Take note that nothing can be sent any more, and tell the handler if it is not done."""
         callback, self._close_callback = self._close_callback, None
         self.closed = True
+        if self._frames is not None:
+            self._frames.lose()
         if callback is not None and not self.finished:
             callback()
         self._end()
@@ -303,7 +307,7 @@ class Connection(httputil.HTTPConnection):
         if self._scope.get("method") == "HEAD" or status in (204, 304):
             self._left = 0
         elif "Content-Length" in headers:
-            self._left = int(headers["Content-Length"])
+            self._left = self._length(headers["Content-Length"])
         chunk = self._counted(chunk or b"")
         self._begun = True
         if self.no_keep_alive:
@@ -313,6 +317,8 @@ class Connection(httputil.HTTPConnection):
 
     def write(self, chunk: bytes) -> asyncio.Future[None]:
         """Send a part of the body. The future is done when the server has taken it."""
+        if not self._begun:
+            raise self._fail(RuntimeError("write_headers() comes before write(): the head's bytes are the server's business"))
         return self._body(self._counted(chunk))
 
     def finish(self) -> None:
@@ -358,6 +364,11 @@ class Connection(httputil.HTTPConnection):
         kept = [(name, value) for name, value in fields if name not in _HANDSHAKE and not name.startswith(b"sec-websocket-")]
         self._frames = FrameStream(self._receive, self._send, self._end)
         return self._hand({"type": "websocket.accept", "subprotocol": subprotocol, "headers": kept})
+
+    def _length(self, value: str) -> int:
+        if not (value.isascii() and value.isdecimal()):
+            raise self._fail(ValueError(f"Content-Length is not an integer: {value!r}"))
+        return int(value)
 
     def _counted(self, chunk: bytes) -> bytes:
         """Keep the account of the Content-Length."""

@@ -125,6 +125,12 @@ class FrameStream:
         if self._close_callback is not None:
             IOLoop.current().add_callback(self._close_callback)
 
+    def lose(self) -> None:
+        """Take note that the exchange is over."""
+        self._close_sent = True
+        self.close()
+        self._interrupt()
+
     async def read_bytes(self, num_bytes: int, partial: bool = False) -> bytes:
         """Return the next bytes of frames. Raises ``StreamClosedError`` when the client has left without a close frame."""
         parts = self._parts
@@ -217,6 +223,10 @@ class FrameStream:
 
     def _answer_ping(self, payload: bytes) -> None:
         self._add(_PONG, payload)
+        self._interrupt()
+
+    def _interrupt(self) -> None:
+        """Have the one who waits for a message look again."""
         if self._reading is not None:
             self._interrupted = True
             self._reading.cancel()

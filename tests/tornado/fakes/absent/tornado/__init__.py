@@ -1,0 +1,3 @@
+"""Tornado as it is where it is not installed."""
+
+raise ModuleNotFoundError("No module named 'tornado'", name="tornado")
