@@ -3,9 +3,9 @@
 ``Application.start_request`` gives an ``HTTPMessageDelegate`` for each request, which is told of its head and body; it answers
 by the ``HTTPConnection`` it was given, ``Connection`` here. Nothing of Tornado is replaced. WebSockets: ``_tornado_socket.py``.
 
-What Tornado's HTTP1Connection does, and this as well: an awaitable that the delegate returns holds the body back; of a body that
-nobody wants any more, since the response is complete, nothing is delivered; the close callback is called when the client leaves
-while the response is made, and ``delegate.on_connection_close`` if it leaves before the body is whole.
+As with Tornado's HTTP1Connection, an awaitable that the delegate returns holds the body back; of a body that nobody wants any
+more, since the response is complete, nothing is delivered; the close callback is called when the client leaves while the
+response is made, and ``delegate.on_connection_close`` if it leaves before the body is whole.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tornado.ioloop import IOLoop
 from tornado.iostream import StreamClosedError
 from tornado.log import gen_log
 
-from ._errors import ClientDisconnected, StartupError
+from ._errors import StartupError
 from ._interface import ASGI3, Message, Receive, Scope, Send
 from ._tornado_socket import FrameStream, NotAStream, taken
 
@@ -65,7 +65,7 @@ def _prepare_logging() -> None:
 
 
 def _stop_autoreload() -> None:
-    """``debug=True`` has Tornado replace the process when a file changes. It is the server's process; ``--reload`` does that."""
+    """``debug=True`` has Tornado replace the process when a file changes. It is the server's; ``--reload`` does that."""
     from tornado import autoreload
 
     if hasattr(autoreload, "_reload_attempted"):
@@ -317,7 +317,7 @@ class Connection(httputil.HTTPConnection):
 
     def write(self, chunk: bytes) -> asyncio.Future[None]:
         """Send a part of the body. The future is done when the server has taken it."""
-        if not self._begun:
+        if not self._begun and not self.closed:
             raise self._fail(RuntimeError("write_headers() comes before write(): the head's bytes are the server's business"))
         return self._body(self._counted(chunk))
 
@@ -345,9 +345,9 @@ class Connection(httputil.HTTPConnection):
         self.body_timeout = timeout
 
     def close(self) -> None:
-        """Cut the connection, if the response is not complete."""
+        """Cut the response; one that has not begun becomes the server's 500."""
         if not self.complete and not self.closed:
-            self._fail(ClientDisconnected("the application has closed the connection"))
+            self._fail(ConnectionAbortedError("the application has closed the connection"))
 
     def detach(self) -> FrameStream:
         """Return the stream of a WebSocket that was accepted; there is no other."""

@@ -1,7 +1,7 @@
 """The server under test in the place of the HTTPServer that Tornado's AsyncHTTPTestCase starts.
 
-The application stays in the test, on the test's event loop. The adapter of `--interface tornado` runs it there, with the messages that
-the worker's `bridge` passes on: the same module as in a worker.
+The application stays in the test, on the test's event loop. The adapter of `--interface tornado` runs it there, the same module
+as in a worker, with the messages that the worker's `bridge` passes on.
 """
 
 from __future__ import annotations

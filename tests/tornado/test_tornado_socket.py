@@ -6,10 +6,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from gates import PIECES, counted, open_gate, settled
 from harness import Server, StartServer
 from rawhttp import Connection
 from rawsocket import PING, PONG, WebSocket, frame, handshake
-from test_http import PIECES, counted, open_gate, settled
 
 
 @pytest.fixture
