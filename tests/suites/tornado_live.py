@@ -31,6 +31,7 @@ class Call:
         self._writer = writer
         self._keys = itertools.count()
         self._waiting: dict[int, asyncio.Future[tuple[Any, ...]]] = {}
+        self._sends: set[int] = set()
         self._given_up: list[asyncio.Future[tuple[Any, ...]]] = []  # by a receive() that was cancelled
 
     async def run(self, application: Any) -> None:
@@ -66,7 +67,9 @@ class Call:
             raise
 
     async def send(self, message: Message) -> None:
-        self._outcome(await self._ask("send", message)[1])
+        key, answering = self._ask("send", message)
+        self._sends.add(key)
+        self._outcome(await answering)
 
     def _outcome(self, answer: tuple[Any, ...]) -> Any:
         if answer[0] == "raised":
@@ -89,9 +92,11 @@ class Call:
         self._hang_up()
 
     def _hang_up(self) -> None:
-        for answering in self._waiting.values():
+        """Answers what nobody will answer any more. What was sent has been taken, as it is in a worker at once."""
+        for key, answering in self._waiting.items():
             if not answering.done():
-                answering.set_result(("raised", ("ConnectionResetError", "the server's worker is gone")))
+                gone = "raised", ("ConnectionResetError", "the server's worker is gone")
+                answering.set_result(("gave", None) if key in self._sends else gone)
 
     def _tell(self, *message: Any) -> None:
         self._writer.write(frames.encode(*message))

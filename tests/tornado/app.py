@@ -112,6 +112,7 @@ class Pour(web.RequestHandler):
     """More than fits anywhere, as fast as it is taken."""
 
     async def get(self, name: str) -> None:
+        self.set_header("Content-Length", len(PIECE) * PIECES)
         try:
             for _ in range(PIECES):
                 self.write(PIECE)
@@ -126,7 +127,7 @@ class AtOnce(web.RequestHandler):
     """The same, and nobody waits for it."""
 
     def get(self) -> None:
-        for _ in range(PIECES // 4):
+        for _ in range(PIECES // 16):
             self.write(PIECE)
             self.flush()
 

@@ -143,14 +143,15 @@ def test_flush_waits_for_a_slow_client(server: Server, name: str) -> None:
     with Connection(server) as c:
         c.request("GET", f"/pour/{name}")
         assert settled(server, name) < PIECES / 2, "it has written what nobody reads"
-        assert len(c.response().body) == PIECE * PIECES
+        c.head()
+        assert c.skip(PIECE * PIECES) == PIECE * PIECES
     assert counted(server, name) == PIECES
 
 
 # spec: jobs 6
 def test_nobody_has_to_wait_for_flush(server: Server) -> None:
     with Connection(server) as c:
-        assert len(c.get("/at-once").body) == PIECE * PIECES // 4
+        assert len(c.get("/at-once").body) == PIECE * PIECES // 16
         assert c.get("/request").status == 200
 
 
