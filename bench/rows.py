@@ -16,6 +16,7 @@ HEADERS_SERVERS = ("nginx", "awaitd", "uvicorn", "granian")
 SLOW_SERVERS = ("awaitd", "uvicorn", "granian")
 MIXED_SERVERS = ("awaitd", "uvicorn", "granian", "gunicorn", "hypercorn")
 SOCKET_SERVERS = ("awaitd", "uvicorn", "uvicorn-wsproto", "granian", "hypercorn", "socketify")
+TORNADO_SERVERS = ("awaitd", "tornado")
 IDLE_SOCKET_SERVERS = ("awaitd", "uvicorn", "granian")
 RELOAD_SERVERS = ("awaitd", "granian", "gunicorn", "uvicorn")
 SECONDS = 5  # of a row that doesn't say otherwise; `--seconds` changes it for all
@@ -152,6 +153,7 @@ ROWS = {
         Row("echo_1m", "ASGI echo of a 1 MB POST", MEGABYTE_SERVERS, request=ECHO_1M, connections=8),
         Row("headers", "ASGI hello with 100 header fields", HEADERS_SERVERS, request=HEADERS),
         Row("fastapi", "FastAPI, JSON in and out, validated", NO_FLOOR, "fastapi_app:app", ORDER),
+        Row("tornado", "a Tornado application, 13 bytes", TORNADO_SERVERS, "tornado_app:app"),
         Row("wsgi_hello", "WSGI hello, 13 bytes", WSGI_SERVERS, "hello:wsgi"),
         Row(
             "wsgi_wait",

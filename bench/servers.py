@@ -138,6 +138,18 @@ def socketify(launch: Launch) -> list[str]:
     return [*command, "--ws", "auto", "--ws-idle-timeout", "960", "--disable-listen-log"]
 
 
+def tornado(launch: Launch) -> list[str]:
+    """Tornado's own server, on uvloop as awaitd runs it."""
+    module, name = launch.target.split(":")
+    code = f"""import asyncio, logging, uvloop, {module} as m
+logging.getLogger("tornado.access").setLevel(logging.WARNING)
+async def main():
+    m.{name}.listen({launch.port}, "127.0.0.1", backlog={BACKLOG})
+    await asyncio.Event().wait()
+uvloop.run(main())"""
+    return [str(PYTHON), "-c", code]
+
+
 def uwsgi(launch: Launch) -> list[str]:
     """uWSGI as one runs it in earnest: a master, one interpreter, no request log."""
     backlog = min(int(BACKLOG), int(Path(SOMAXCONN).read_text()))  # it refuses to start with more than the kernel allows
@@ -178,6 +190,7 @@ DIRECT = (
     Server("bjoern", bjoern),
     Server("fastpysgi", fastpysgi),
     Server("socketify", socketify),
+    Server("tornado", tornado),
     Server("uwsgi", uwsgi, "master", "worker", closing=True, remark=UWSGI_CLOSES),
     Server("uwsgi-http", uwsgi_http, "master", "router and worker", "uwsgi", remark=UWSGI_ROUTER),
 )

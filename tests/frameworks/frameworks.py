@@ -49,4 +49,5 @@ FRAMEWORKS = (
     Framework("python-socketio", "python-socketio", "socketio_app:app", STARLETTE, (), ranges=False, polling=True),
     Framework("FastHTML", "python-fasthtml", "fasthtml_app:app", STARLETTE),
     Framework("NiceGUI", "nicegui", "nicegui_app:main", "Server error"),
+    Framework("Tornado", "tornado", "tornado_app:app", "<title>500: Internal Server Error</title>"),
 )
