@@ -310,7 +310,7 @@ func TestProblems(t *testing.T) {
 				files:   map[string]string{"awaitd.toml": "\n[limits]\nqueue = -5\n[timeouts]\nbody = true"},
 			},
 			[]string{
-				"--interface: must be auto, asgi3, asgi2 or wsgi, got `rsgi`",
+				"--interface: must be auto, asgi3, asgi2, wsgi or tornado, got `rsgi`",
 				"--port: must be 0 to 65535, got 99999",
 				"AWAITD_THREADS: must be 1 to 1024, got 0",
 				"awaitd.toml:3: limits.queue: must be 0 or more, got -5",

@@ -118,7 +118,7 @@ func TestChoice(t *testing.T) {
 	runValueCases(t, ByName("interface").Value(&Config{}), []valueCase{
 		{text: "wsgi", shown: "wsgi"},
 		{text: "ASGI3", shown: "asgi3"},
-		{text: "rsgi", err: "must be auto, asgi3, asgi2 or wsgi, got `rsgi`"},
+		{text: "rsgi", err: "must be auto, asgi3, asgi2, wsgi or tornado, got `rsgi`"},
 	})
 	runValueCases(t, choice{field: &s, words: []string{"auto"}, open: &openChoice{"module:factory", isReference}}, []valueCase{
 		{text: "auto", shown: "auto"},

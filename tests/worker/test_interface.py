@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = (Path(__file__).parent / "apps/targets/forms.py").read_text()
 FORMS = re.findall(r"^(?:async def |def |class )?((?:wsgi|asgi2?)_\w+)", SOURCE, re.M)
-DOUBT = "if it is something else, --interface (wsgi, asgi3, asgi2) says what"
+DOUBT = "if it is something else, --interface (wsgi, asgi3, asgi2, tornado) says what"
 
 
 def test_there_are_forms():
@@ -24,6 +24,17 @@ def test_every_form_is_told_by_its_looks(start, name, how):
     worker = start(f"targets.forms:{name}", interface=interface if how == "named" else "auto").ready()
     assert worker.info["interface"] == interface
     assert worker.get("/")[2] == interface[:4]
+
+
+def test_tornado_is_told_by_its_class_and_not_imported_for_it(start, tmp_path):
+    # spec: jobs 6
+    (tmp_path / "plain.py").write_text(
+        "import sys\n"
+        "def wsgi(environ, start_response):\n"
+        "    start_response('200 OK', [])\n"
+        "    return [repr('tornado' in sys.modules).encode()]\n"
+    )
+    assert start("plain:wsgi", app_dir=str(tmp_path)).ready().get("/")[2] == "False"
 
 
 @pytest.mark.parametrize(

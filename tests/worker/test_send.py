@@ -137,6 +137,19 @@ def test_mistakes_are_exceptions_at_the_caller(asgi):
     ]
 
 
+def test_a_reason_phrase(asgi):
+    # spec: jobs 6
+    frame = asgi.open("/phrases").next("HEAD")
+    assert (frame["aux"], frame["fields"], frame["phrase"]) == (299, [["x-a", "1"]], "Grüße, nobody")
+    assert json.loads(frame["body"]) == [
+        "TypeError: reason of http.response.start must be a str, not bytes",
+        "ValueError: reason of http.response.start has control characters",
+        "ValueError: reason of http.response.start has characters outside latin-1",
+        "ValueError: reason of http.response.start has more than 1,024 characters",
+    ]
+    assert "phrase" not in asgi.open("/no_phrase").next("HEAD")
+
+
 def test_the_head_goes_out_when_no_body_follows(asgi):
     # spec: http 19
     frame = asgi.open("/long_poll").next("HEAD")

@@ -240,6 +240,23 @@ async def mistakes(scope, receive, send):
 
 
 @case
+async def phrases(scope, receive, send):
+    """A reason phrase, after some that are none."""
+    start = {"type": "http.response.start", "status": 299, "headers": [(b"x-a", b"1")]}
+    results = [
+        await error_of(lambda phrase=phrase: send({**start, "reason": phrase})) for phrase in (b"OK", "a\nb", "☃", "x" * 1025)
+    ]
+    await send({**start, "reason": "Grüße, nobody"})
+    await send({"type": "http.response.body", "body": json.dumps(results).encode()})
+
+
+@case
+async def no_phrase(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "reason": ""})
+    await send({"type": "http.response.body"})
+
+
+@case
 async def raise_before(scope, receive, send):
     raise ValueError("before the start")
 
