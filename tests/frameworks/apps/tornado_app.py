@@ -3,7 +3,8 @@ import json
 import os
 
 from tornado.ioloop import IOLoop
-from tornado.web import Application, RequestHandler, StaticFileHandler, url
+from tornado.web import Application, HTTPError, RequestHandler, StaticFileHandler, url
+from tornado.websocket import WebSocketHandler
 
 from gate import AsyncGates
 
@@ -100,6 +101,26 @@ class Work(RequestHandler):
         self.write({"done": key in done})
 
 
+class Talk(WebSocketHandler):
+    def select_subprotocol(self, subprotocols: list[str]) -> str | None:
+        return "two" if "two" in subprotocols else None
+
+    def prepare(self) -> None:
+        if self.path_args[0] == "secret":
+            raise HTTPError(403)
+
+    def open(self, room: str) -> None:
+        self.room = room
+
+    def on_message(self, message: str | bytes) -> None:
+        if isinstance(message, bytes):
+            self.write_message(message[::-1], binary=True)
+        elif message == "bye":
+            self.close(4001, "as you wish")
+        else:
+            self.write_message(f"{self.room}: {message}")
+
+
 class Fail(RequestHandler):
     def get(self) -> None:
         raise RuntimeError("of the test")
@@ -120,6 +141,7 @@ app = Application(
         (r"/events/(\w+)", Events),
         (r"/open/(\w+)", Open),
         (r"/work/(\w+)", Work),
+        (r"/ws/(\w+)", Talk),
         (r"/fail", Fail),
         (r"/static/(.*)", StaticFileHandler, {"path": os.environ["STATIC"]}),
     ],
