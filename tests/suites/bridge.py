@@ -34,6 +34,7 @@ async def asgi(scope: Message, receive: Receive, send: Send) -> None:
     headers = [pair for pair in scope["headers"] if pair[0] != frames.CALL.encode()]
     # `state` is the suite's business: the lifespan of its applications is there.
     scope = {key: value for key, value in scope.items() if key != "state"} | {"headers": headers}
+    scope["extensions"].pop("awaitd.broadcast", None)  # a handle, good in its own process only
     reader, writer = await asyncio.open_unix_connection(".".join([SOCKET, *numbers]))
     try:
         await Exchange(reader, writer, receive, send).run(scope)
