@@ -61,8 +61,9 @@ static int take_in(Exchange *x, const struct open *o)
     struct state_strings *str = &x->loop->state->str;
     if (!x->socket)
         return add_body(x, o->body.start, o->body.length);
-    x->subprotocols = Py_XNewRef(PyDict_GetItemWithError(x->scope, str->subprotocols));
+    PyObject *list = PyDict_GetItemWithError(x->scope, str->subprotocols);
     PyObject *extensions = PyDict_GetItemWithError(x->scope, str->extensions);
+    x->subprotocols = list ? PyList_GetSlice(list, 0, PyList_GET_SIZE(list)) : NULL; /* the application may change its own */
     return x->subprotocols && extensions ? PyDict_SetItem(extensions, str->broadcast, (PyObject *)x) : -1;
 }
 
@@ -294,10 +295,20 @@ static PySendResult after_step(Exchange *x, PySendResult sent, PyObject **result
     return PYGEN_RETURN;
 }
 
+/* The application has got hold of its task's coroutine, which is us, and steps it from inside. */
+static bool is_running(Exchange *x)
+{
+    if (x->stepping)
+        PyErr_SetString(PyExc_ValueError, "coroutine already executing");
+    return x->stepping;
+}
+
 static PySendResult exchange_am_send(PyObject *self, PyObject *arg, PyObject **result)
 {
     Exchange *x = (Exchange *)self;
     *result = NULL;
+    if (is_running(x))
+        return PYGEN_ERROR;
     x->stepping = true;
     Py_INCREF(x);
     PySendResult sent = PYGEN_ERROR;
@@ -351,6 +362,8 @@ static PyObject *exchange_throw(PyObject *self, PyObject *args)
     Exchange *x = (Exchange *)self;
     PyObject *result = NULL;
     PySendResult sent = PYGEN_ERROR;
+    if (is_running(x))
+        return NULL;
     x->stepping = true;
     Py_INCREF(x);
     if (x->coroutine) {

@@ -237,6 +237,7 @@ void output_drop(Exchange *x);
 PyObject *wait_new(Exchange *x, enum wait_kind kind);
 PyObject *wait_ready(State *s);                   /* an awaitable that is finished */
 void wait_wake(Exchange *x, enum wait_kind kind); /* all who wait ask again, when the event loop comes to them */
+void wait_sent(Exchange *x);                      /* what was queued has gone: all who wait in send() are done */
 /* The task that waits in receive() asks again, now. Only the event loop may be our caller, not a task. 1: a task went on; 0: none
  * could; -1 for what ends the process. */
 int wait_resume(Exchange *x);

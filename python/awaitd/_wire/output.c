@@ -166,13 +166,27 @@ static int queue_payload(Exchange *x, PyObject *owner, const struct payload *p, 
     return 0;
 }
 
+/* Half of it is with the server, and there is no memory for the rest: what came next would be taken for that. Keeps the exception. */
+static void break_off(Exchange *x)
+{
+    PyObject *raised = PyErr_GetRaisedException();
+    x->lost = true;
+    output_reset(x, RESET_APP_ERROR, "no memory for the rest of a message");
+    wait_wake(x, WAIT_RECEIVE);
+    PyErr_SetRaisedException(raised);
+}
+
 int output_payload(Exchange *x, PyObject *owner, struct payload p, Py_ssize_t offset)
 {
+    Py_ssize_t start = offset;
     if (offset == p.length && !p.message)
         return p.end ? output_end(x, NULL) : 0;
     if (!x->first_piece && write_payload(x, &p, &offset))
         return 0;
-    return queue_payload(x, owner, &p, offset);
+    int result = queue_payload(x, owner, &p, offset);
+    if (result < 0 && offset > start)
+        break_off(x);
+    return result;
 }
 
 int output_end(Exchange *x, const struct fields *trailers)
@@ -293,6 +307,6 @@ void output_flush(Exchange *x)
     while (x->first_piece && write_piece(x, x->first_piece))
         pop(x);
     if (waited && !x->first_piece)
-        wait_wake(x, WAIT_SEND);
+        wait_sent(x);
     output_commit(x);
 }

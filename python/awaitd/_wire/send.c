@@ -202,7 +202,8 @@ static int send_buffer(Exchange *x, PyObject *body, bool more, PyObject *type)
     }
     if (PyObject_GetBuffer(body, &view, PyBUF_SIMPLE) < 0)
         return -1;
-    int result = send_bytes(x, body, view.buf, view.len, more);
+    bool sent = x->body_sent; /* by code of the application's that made the buffer */
+    int result = sent ? send_raise_order(x, type) : send_bytes(x, body, view.buf, view.len, more);
     PyBuffer_Release(&view);
     return result;
 }
@@ -210,9 +211,9 @@ static int send_buffer(Exchange *x, PyObject *body, bool more, PyObject *type)
 int send_response_body(Exchange *x, PyObject *message, PyObject *type)
 {
     State *s = x->loop->state;
-    if (!x->start_sent || x->body_sent)
-        return send_raise_order(x, type);
     int more = flag_of(message, s->str.more_body);
+    if (more >= 0 && (!x->start_sent || x->body_sent)) /* looked at last: a flag may send */
+        return send_raise_order(x, type);
     PyObject *body = more < 0 ? NULL : send_field(message, s->str.body);
     if (more < 0 || (!body && PyErr_Occurred()))
         return -1;
@@ -248,6 +249,8 @@ static int send_trailers(Exchange *x, PyObject *message, PyObject *type)
     Py_XDECREF(extended);
     if (!extended)
         return -1;
+    if (x->complete) /* an iterator of headers that sends */
+        return send_raise_order(x, type);
     if (more)
         return 0;
     if (fields_encode(&f, x->trailers, FIELD_BYTES, fields_limit(x)) < 0)

@@ -61,8 +61,8 @@ int socket_end(Exchange *x, uint16_t code, PyObject *reason)
         return -1;
     }
     memcpy(p + FRAME_HEADER, text, (size_t)length);
-    set_close(x, code, reason);
     x->closed = x->complete = true;
+    set_close(x, code, reason);
     output_commit(x);
     wait_wake(x, WAIT_RECEIVE);
     return 0;

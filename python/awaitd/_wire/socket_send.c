@@ -11,13 +11,33 @@ const char *socket_expected(Exchange *x)
                            : "'websocket.accept', 'websocket.close' or 'websocket.http.response.start'";
 }
 
-/* Borrows a value that may be missing, which is as good as None. -1 with an exception. */
-static int optional(PyObject *message, PyObject *key, PyObject **value)
+/* Two values of a message that may be missing, which is as good as None: NULL. They are the caller's, since all that runs code of the
+ * application (a comparison of keys, a buffer, an iterator) may change the message. -1 with an exception. */
+static int optional(PyObject *message, PyObject *first, PyObject **one, PyObject *second, PyObject **other)
 {
-    *value = send_field(message, key);
-    if (*value == Py_None)
-        *value = NULL;
-    return !*value && PyErr_Occurred() ? -1 : 0;
+    *other = NULL;
+    *one = Py_XNewRef(send_field(message, first));
+    if (*one || !PyErr_Occurred())
+        *other = Py_XNewRef(send_field(message, second));
+    if (PyErr_Occurred()) {
+        Py_CLEAR(*one);
+        return -1;
+    }
+    if (*one == Py_None)
+        Py_CLEAR(*one);
+    if (*other == Py_None)
+        Py_CLEAR(*other);
+    return 0;
+}
+
+/* What was allowed when send() was called may not be so after code of the application has run. */
+static int check_order(Exchange *x, PyObject *type, bool accepted)
+{
+    if (x->lost) {
+        PyErr_SetString(x->loop->state->client_disconnected, "the client is gone");
+        return -1;
+    }
+    return x->complete || x->start_sent || x->accepted != accepted ? send_raise_order(x, type) : 0;
 }
 
 static int bad_type(const char *what, const char *expected, PyObject *got)
@@ -33,10 +53,12 @@ static int check_subprotocol(Exchange *x, PyObject *subprotocol, struct span *s)
     const char *text = "";
     if (subprotocol && !PyUnicode_Check(subprotocol))
         return bad_type("subprotocol of websocket.accept", "a str or None", subprotocol);
-    int offered = subprotocol ? PySequence_Contains(x->subprotocols, subprotocol) : 1;
+    PyObject *list = Py_NewRef(x->subprotocols); /* a comparison may accept */
+    int offered = subprotocol ? PySequence_Contains(list, subprotocol) : 1;
     if (offered == 0)
         PyErr_Format(PyExc_ValueError, "subprotocol %R of websocket.accept was not offered: the client offers %R", subprotocol,
-                     x->subprotocols);
+                     list);
+    Py_DECREF(list);
     if (offered > 0 && subprotocol)
         text = PyUnicode_AsUTF8AndSize(subprotocol, &length);
     *s = (struct span){(const uint8_t *)text, (uint32_t)length};
@@ -95,28 +117,33 @@ static int write_accept(Exchange *x, struct span subprotocol, const struct field
     return p ? 0 : -1;
 }
 
+static int accept_with(Exchange *x, PyObject *type, PyObject *subprotocol, PyObject *headers)
+{
+    struct fields f = {0};
+    struct span s;
+    if (check_order(x, type, false) < 0 || check_subprotocol(x, subprotocol, &s) < 0)
+        return -1;
+    int result = fields_encode(&f, headers, FIELD_BYTES, x->link->frame_max - ACCEPT_SIZE - s.length);
+    if (result == 0)
+        result = check_order(x, type, false);
+    if (result == 0)
+        result = check_reserved(&f);
+    if (result == 0)
+        result = write_accept(x, s, &f);
+    PyMem_Free(f.data);
+    return result;
+}
+
 static int send_accept(Exchange *x, PyObject *message, PyObject *type)
 {
     struct state_strings *str = &x->loop->state->str;
     PyObject *subprotocol, *headers;
-    struct fields f = {0};
-    struct span s;
-    if (x->accepted || x->start_sent)
-        return send_raise_order(x, type);
-    if (optional(message, str->subprotocol, &subprotocol) < 0 || optional(message, str->headers, &headers) < 0 ||
-        check_subprotocol(x, subprotocol, &s) < 0)
+    if (optional(message, str->subprotocol, &subprotocol, str->headers, &headers) < 0)
         return -1;
-    PyObject *owned = headers ? Py_NewRef(headers) : PyTuple_New(0);
-    Py_XINCREF(subprotocol);
-    int result = owned ? fields_encode(&f, owned, FIELD_BYTES, x->link->frame_max - ACCEPT_SIZE - s.length) : -1;
-    if (result == 0 && (x->accepted || x->start_sent || x->complete)) /* an iterator of headers that sends */
-        result = send_raise_order(x, type);
-    if (result == 0 && check_reserved(&f) == 0)
-        result = write_accept(x, s, &f);
-    else
-        result = -1;
-    PyMem_Free(f.data);
-    Py_XDECREF(owned);
+    if (!headers)
+        headers = PyTuple_New(0);
+    int result = headers ? accept_with(x, type, subprotocol, headers) : -1;
+    Py_XDECREF(headers);
     Py_XDECREF(subprotocol);
     return result;
 }
@@ -137,42 +164,49 @@ static int send_text(Exchange *x, PyObject *text)
     return p.bytes ? write_message(x, text, p) : -1;
 }
 
-static int send_buffer(Exchange *x, PyObject *bytes)
+static int send_buffer(Exchange *x, PyObject *bytes, PyObject *type)
 {
     Py_buffer view;
     if (PyUnicode_Check(bytes) || !PyObject_CheckBuffer(bytes))
         return bad_type("bytes of websocket.send", "bytes", bytes);
     if (PyObject_GetBuffer(bytes, &view, PyBUF_SIMPLE) < 0)
         return -1;
-    int result = write_message(x, bytes, (struct payload){view.buf, view.len, MESSAGE_BINARY, false});
+    int result = check_order(x, type, true);
+    if (result == 0)
+        result = write_message(x, bytes, (struct payload){view.buf, view.len, MESSAGE_BINARY, false});
     PyBuffer_Release(&view);
     return result;
 }
 
-static int send_bytes(Exchange *x, PyObject *bytes)
+static int send_bytes(Exchange *x, PyObject *bytes, PyObject *type)
 {
     if (!PyBytes_CheckExact(bytes))
-        return send_buffer(x, bytes);
+        return send_buffer(x, bytes, type);
     struct payload p = {(const uint8_t *)PyBytes_AS_STRING(bytes), PyBytes_GET_SIZE(bytes), MESSAGE_BINARY, false};
     return write_message(x, bytes, p);
+}
+
+static int send_one(Exchange *x, PyObject *type, PyObject *text, PyObject *bytes)
+{
+    if (!text == !bytes) {
+        PyErr_Format(PyExc_ValueError, "websocket.send must have bytes or text, and the other missing or None; it has %s",
+                     text ? "both" : "neither");
+        return -1;
+    }
+    return text ? send_text(x, text) : send_bytes(x, bytes, type);
 }
 
 static int send_message(Exchange *x, PyObject *message, PyObject *type)
 {
     struct state_strings *str = &x->loop->state->str;
     PyObject *text, *bytes;
-    if (!x->accepted)
-        return send_raise_order(x, type);
-    if (optional(message, str->text, &text) < 0 || optional(message, str->bytes, &bytes) < 0)
+    if (optional(message, str->text, &text, str->bytes, &bytes) < 0)
         return -1;
-    if (!text == !bytes) {
-        PyErr_Format(PyExc_ValueError, "websocket.send must have bytes or text, and the other missing or None; it has %s",
-                     text ? "both" : "neither");
-        return -1;
-    }
-    PyObject *data = Py_NewRef(text ? text : bytes);
-    int result = text ? send_text(x, data) : send_bytes(x, data);
-    Py_DECREF(data);
+    int result = check_order(x, type, true);
+    if (result == 0)
+        result = send_one(x, type, text, bytes);
+    Py_XDECREF(text);
+    Py_XDECREF(bytes);
     return result;
 }
 
@@ -217,12 +251,15 @@ static int send_close(Exchange *x, PyObject *message, PyObject *type)
 {
     struct state_strings *str = &x->loop->state->str;
     PyObject *code, *reason;
-    if (x->start_sent)
-        return send_raise_order(x, type);
-    if (optional(message, str->code, &code) < 0 || optional(message, str->reason, &reason) < 0 || check_reason(reason) < 0)
+    if (optional(message, str->code, &code, str->reason, &reason) < 0)
         return -1;
-    int number = close_code_of(x, code);
-    return number < 0 ? -1 : socket_end(x, (uint16_t)number, Py_XNewRef(reason));
+    int number = check_order(x, type, x->accepted) < 0 || check_reason(reason) < 0 ? -1 : close_code_of(x, code);
+    Py_XDECREF(code);
+    if (number < 0) {
+        Py_XDECREF(reason);
+        return -1;
+    }
+    return socket_end(x, (uint16_t)number, reason);
 }
 
 static int send_denial_start(Exchange *x, PyObject *message, PyObject *type)

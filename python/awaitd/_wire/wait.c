@@ -7,10 +7,12 @@
  * While it waits it is the future, too, that its task waits on: it yields itself, and has what tasks ask of a future
  * (asyncio.isfuture is about _asyncio_future_blocking, which is None when it does not wait: then it is a coroutine for everyone).
  * That saves a Future with its iterator for each idle WebSocket, and lets wait_resume call the task's wake-up right away where a
- * Future would go through call_soon: the same call in the same context, from the event loop, with no task running. */
+ * Future would go through call_soon: the same call in the same context, from the event loop, with no task running.
+ *
+ * A send() whose message has gone out is done by that, whatever happens before its task comes to go on. */
 #include "exchange.h"
 
-enum wait_state { ASKS, WAITS, WOKEN, CANCELLED };
+enum wait_state { ASKS, WAITS, WOKEN, SENT, CANCELLED };
 
 typedef struct wait {
     PyObject_HEAD
@@ -113,14 +115,19 @@ static PyObject *raise_cancelled(Wait *w)
 static PySendResult wait_am_send(PyObject *self, PyObject *Py_UNUSED(arg), PyObject **result)
 {
     Wait *w = (Wait *)self;
-    if (w->state == CANCELLED) {
+    enum wait_state state = w->state;
+    if (state == WAITS) { /* it would forget the first */
+        PyErr_SetString(PyExc_RuntimeError, "this is being awaited already");
+        return PYGEN_ERROR;
+    }
+    if (state == CANCELLED) {
         *result = raise_cancelled(w);
         reset(w);
         return PYGEN_ERROR;
     }
-    if (w->state != ASKS)
+    if (state != ASKS)
         reset(w);
-    *result = poll(w);
+    *result = state == SENT ? Py_NewRef(Py_None) : poll(w);
     if (*result)
         return PYGEN_RETURN;
     if (PyErr_Occurred())
@@ -153,6 +160,16 @@ static Wait *take_first(Exchange *x, enum wait_kind kind)
     w->next = NULL;
     w->state = WOKEN;
     return w;
+}
+
+void wait_sent(Exchange *x)
+{
+    while (x->waiters[WAIT_SEND]) {
+        Wait *w = take_first(x, WAIT_SEND);
+        w->state = SENT;
+        schedule(w);
+        Py_DECREF(w);
+    }
 }
 
 void wait_wake(Exchange *x, enum wait_kind kind)
