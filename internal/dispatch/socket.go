@@ -59,12 +59,17 @@ func (l *link) handleMessage(s *stream, f wire.Frame) error {
 	switch {
 	case !s.accepted():
 		return wire.Violation("a MESSAGE before ACCEPT")
-	case kind != exchange.Text && kind != exchange.Binary:
-		return wire.Violation("a MESSAGE that is neither text nor binary")
+	case kind != exchange.Text && kind != exchange.Binary && kind != exchange.Ping:
+		return wire.Violation("a MESSAGE that is neither text nor binary, nor a ping")
 	case s.sending != 0 && s.sending != kind:
 		return wire.Violation("a MESSAGE whose parts are of two kinds")
 	case uint64(f.Length) > uint64(len(f.Payload)):
 		return wire.Violation("a MESSAGE frame's payload reaches past the frame")
+	case kind == exchange.Ping && (f.Length > exchange.MaxControl || f.Flags&wire.More != 0):
+		return wire.Violation("a ping that is too long, or goes on")
+	case kind == exchange.Ping: // takes no credit
+		s.socket.Message(f.Payload[:f.Length], kind, false)
+		return nil
 	}
 	if err := s.spend(f.Length); err != nil {
 		return err

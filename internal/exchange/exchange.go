@@ -179,7 +179,12 @@ type MessageKind uint8
 const (
 	Text   MessageKind = 1 // UTF-8; a part may end inside a character
 	Binary MessageKind = 2
+	Ping   MessageKind = 9  // these are whole, and have at most MaxControl bytes
+	Pong   MessageKind = 10 // of the client, as the answer to an application's Ping
 )
+
+// MaxControl is the most bytes of a Ping or Pong (RFC 6455 §5.5).
+const MaxControl = 125
 
 // CloseCode says why a WebSocket was closed (RFC 6455 §7.4).
 type CloseCode uint16
@@ -199,6 +204,7 @@ type Acceptance struct {
 	Buf         []byte
 	Fields      []Field
 	Subprotocol Span
+	Pings       bool // the application hears of the client's pings and pongs
 }
 
 // Responder is the application's handle on the client. Byte slices are valid only during the call.

@@ -32,6 +32,8 @@ type socket struct {
 	pinged  bool      // the client was pinged, and has sent nothing since
 	closed  bool      // a close frame was sent: nothing follows it
 	later   bool      // it goes on in the next turn
+	pings   bool      // the application hears of the client's pings and pongs
+	asked   uint8     // pings of the application's that were not yet answered, at most maxAsked
 }
 
 const (
@@ -44,6 +46,8 @@ const (
 	// stopTime is the same when the server stops. The close frame is on its way, the answer would tell nothing, and a server may close
 	// first (RFC 6455 §7.1.1); most clients answer within a round trip, and whoever does not must not hold up the stop.
 	stopTime = time.Second
+	// maxAsked is how many pings of the application's may be unanswered; more are dropped, since they would say no more.
+	maxAsked = 100
 )
 
 // upgrade looks whether a request wants a WebSocket, and judges its handshake. It reports false if that was refused.
@@ -73,7 +77,7 @@ func (x *httpExchange) Accept(a *exchange.Acceptance) exchange.Socket {
 	o := c.options(false)
 	out := http1.AppendUpgrade(r.Scratch[:0], lines, a, &o)
 	r.Scratch = out[:0]
-	k := &socket{httpConn: c, stream: x.stream, flow: flow{window: x.window}, seen: r.Now()}
+	k := &socket{httpConn: c, stream: x.stream, flow: flow{window: x.window}, seen: r.Now(), pings: a.Pings}
 	k.reader.Reset(c.s.sockets, x.offer.Deflate)
 	k.writer.Reset(c.s.sockets, x.offer.Deflate)
 	x.status, x.responded, x.worker = 101, true, x.stream.Worker()
@@ -159,7 +163,13 @@ func (k *socket) handle(buf []byte) {
 		case websocket.Part:
 			k.pass(ev)
 		case websocket.Ping:
+			k.tell(ev.Payload, exchange.Ping)
 			k.control(websocket.AppendPong(k.Reactor().Scratch[:0], ev.Payload))
+		case websocket.Pong:
+			if k.asked > 0 { // else it answers the server, or nobody
+				k.asked--
+				k.tell(ev.Payload, exchange.Pong)
+			}
 		case websocket.Closed:
 			k.leaveTo(ev.Code, ev.Payload)
 			return
@@ -174,6 +184,21 @@ func (k *socket) pass(ev websocket.Event) {
 	}
 }
 
+// tell has the application hear of a ping or pong, if it wants to. One that does not take what comes does not hear of it.
+func (k *socket) tell(payload []byte, kind exchange.MessageKind) {
+	if k.pings && k.stream != nil && k.credit >= len(payload) && k.credit > 0 {
+		k.credit = k.stream.Message(payload, kind, false)
+	}
+}
+
+// ask sends the application's ping, unless the client does not even take what was sent before.
+func (k *socket) ask(payload []byte) {
+	if !k.Pending() && k.asked < maxAsked {
+		k.asked++
+		k.control(websocket.AppendPing(k.Reactor().Scratch[:0], payload))
+	}
+}
+
 // control sends a control frame.
 func (k *socket) control(frame []byte) {
 	k.Reactor().Scratch = frame[:0]
@@ -182,8 +207,12 @@ func (k *socket) control(frame []byte) {
 	}
 }
 
-// Message sends a part of a message.
+// Message sends a part of a message, or a ping.
 func (k *socket) Message(p []byte, kind exchange.MessageKind, more bool) {
+	if kind == exchange.Ping {
+		k.ask(p)
+		return
+	}
 	k.owed += len(p)
 	out := k.Reactor().Scratch[:0]
 	switch {

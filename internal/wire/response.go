@@ -82,6 +82,7 @@ func (s *Scratch) Acceptance(f Frame, a *exchange.Acceptance) error {
 	}
 	start := uint32(count * fieldEntry)
 	a.Buf, a.Fields = s.buf, s.fields
+	a.Pings = f.Flags&WantsPings != 0
 	a.Subprotocol = exchange.Span{Start: start, End: start + uint32(f.Aux)}
 	return nil
 }

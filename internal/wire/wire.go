@@ -76,10 +76,11 @@ const (
 
 // Flags of a frame.
 const (
-	EndStream     = 1 // the sender's side of the stream ends with this frame
-	HasTrailers   = 2 // on Head: an End with trailers follows
-	More          = 4 // on Message: it goes on in the next Message
-	WantsContinue = 8 // on Open: the client waits for 100
+	EndStream     = 1  // the sender's side of the stream ends with this frame
+	HasTrailers   = 2  // on Head: an End with trailers follows
+	More          = 4  // on Message: it goes on in the next Message
+	WantsContinue = 8  // on Open: the client waits for 100
+	WantsPings    = 16 // on Accept: the application hears of the client's pings and pongs
 )
 
 // Code of a Reset.

@@ -363,7 +363,7 @@ class Connection(httputil.HTTPConnection):
         fields = [(name.lower(), value) for name, value in fields]
         kept = [(name, value) for name, value in fields if name not in _HANDSHAKE and not name.startswith(b"sec-websocket-")]
         self._frames = FrameStream(self._receive, self._send, self._end)
-        return self._hand({"type": "websocket.accept", "subprotocol": subprotocol, "headers": kept})
+        return self._hand({"type": "websocket.accept", "subprotocol": subprotocol, "headers": kept, "pings": True})
 
     def _length(self, value: str) -> int:
         if not (value.isascii() and value.isdecimal()):

@@ -4,7 +4,7 @@ WebSocketHandler makes its WebSocketProtocol13 itself, by no interface that a se
 it does for a handler (order, exceptions, size limit, close), and has its frames cut and joined here: a frame of a client is a
 whole message, not masked and not compressed, and so is each of its own. What frames are on the connection, the server knows.
 
-Pings can't cross ASGI. A handler's ping is answered here, at once; whether the client is alive is for the server's own pings.
+Pings are an extension of ASGI: the protocol hears of the client's, and its pongs are dropped, for the server has answered.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class FrameStream:
         self._over = over
         self._parts: deque[bytes] = deque()  # of frames that wait to be read
         self._reading: Any = None  # the receive() that is waited for
-        self._interrupted = False  # it was cancelled, since there is another frame
+        self._interrupted = False  # it was cancelled, since the exchange is over
         self._closed = False
         self._close_sent = False
         self._close_callback: Callable[[], None] | None = None
@@ -173,7 +173,11 @@ class FrameStream:
 
     def _take(self, message: Message) -> None:
         """Make frames of what was received."""
-        if message["type"] != "websocket.receive":
+        if message["type"] == "awaitd.websocket.ping":
+            self._add(_PING, message["bytes"])
+        elif message["type"] == "awaitd.websocket.pong":
+            self._add(_PONG, message["bytes"])
+        elif message["type"] != "websocket.receive":
             code, reason = message.get("code", _NO_STATUS), (message.get("reason") or "").encode()
             if code == _ABNORMAL:
                 self._close_sent = True
@@ -210,7 +214,7 @@ class FrameStream:
         if opcode == _CLOSE:
             return self._say_close(payload)
         if opcode == _PING:
-            self._answer_ping(payload)
+            return self._hand({"type": "awaitd.websocket.ping", "bytes": payload})
         return taken(None)
 
     def _say_close(self, payload: bytes) -> asyncio.Future[None]:
@@ -220,10 +224,6 @@ class FrameStream:
         future = self._hand({"type": "websocket.close", "code": code, "reason": payload[2:].decode()})
         self._close_sent = True
         return future
-
-    def _answer_ping(self, payload: bytes) -> None:
-        self._add(_PONG, payload)
-        self._interrupt()
 
     def _interrupt(self) -> None:
         """Have the one who waits for a message look again."""

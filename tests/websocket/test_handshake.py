@@ -29,7 +29,7 @@ def test_what_the_application_knows(server: Server) -> None:
     found = seen(server, sec_websocket_protocol="one, two")
     assert (found["type"], found["scheme"], found["path"], found["http_version"]) == ("websocket", "ws", "/scope", "1.1")
     assert found["subprotocols"] == ["one", "two"]
-    assert found["extensions"] == {"websocket.http.response": {}}
+    assert found["extensions"] == {"websocket.http.response": {}, "awaitd.websocket.ping": {}}
 
 
 # spec: websocket 9

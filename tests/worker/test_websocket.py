@@ -38,7 +38,7 @@ def test_the_scope(worker):
         "server": ["127.0.0.1", 8000],
         "subprotocols": ["one", "two", "three", "four"],
         "state": {"pool": "of the lifespan"},
-        "extensions": {"websocket.http.response": {}},
+        "extensions": {"websocket.http.response": {}, "awaitd.websocket.ping": {}},
         "bytes": ["/scope_of", "a=b"],
         "headers": fields,
     }

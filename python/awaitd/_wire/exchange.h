@@ -48,6 +48,7 @@ struct inbound {
     struct inbound *next;
     PyObject *data; /* str or bytes */
     uint32_t cost;  /* credit that the server has spent on it */
+    uint16_t form;
 };
 
 /* The one message of which parts have come, but not yet the last. */

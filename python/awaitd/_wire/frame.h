@@ -40,6 +40,7 @@ enum frame_flag {
     FLAG_TRAILERS = 2,
     FLAG_MORE = 4,
     FLAG_WANTS_CONTINUE = 8,
+    FLAG_WANTS_PINGS = 16,
 };
 
 enum reset_code {
@@ -53,7 +54,7 @@ enum reset_code {
 enum exchange_kind { KIND_HTTP = 1, KIND_WEBSOCKET = 2 };
 
 /* What a MESSAGE holds: aux. */
-enum message_form { MESSAGE_TEXT = 1, MESSAGE_BINARY = 2 };
+enum message_form { MESSAGE_TEXT = 1, MESSAGE_BINARY = 2, MESSAGE_PING = 9, MESSAGE_PONG = 10 };
 
 /* Codes of CLOSE (RFC 6455, 7.4.1). */
 enum close_code {
@@ -80,6 +81,7 @@ enum extra_tag {
 #define HEAD_SIZE    24u
 #define ACCEPT_SIZE  24u
 #define REASON_MAX   123u  /* of a CLOSE, in bytes */
+#define CONTROL_MAX  125u  /* of a ping, in bytes */
 #define PHRASE_MAX   1024u /* of a reason phrase, in bytes */
 #define OPEN_SIZE    96u
 #define OPEN_CLAIM   16u

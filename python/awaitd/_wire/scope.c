@@ -59,7 +59,8 @@ int scope_setup(AsyncLoop *l)
     struct state_strings *str = &l->state->str;
     PyObject *names[] = {str->response_trailers, str->early_hint, str->pathsend, str->zerocopysend, str->response_debug};
     l->extensions = offer(names, sizeof names / sizeof *names - (l->debug ? 0 : 1));
-    l->socket_extensions = offer(&str->denial, 1);
+    PyObject *socket_names[] = {str->denial, str->socket_ping};
+    l->socket_extensions = offer(socket_names, sizeof socket_names / sizeof *socket_names);
     l->scope = template_of(l, false);
     l->socket_scope = template_of(l, true);
     return l->extensions && l->socket_extensions && l->scope && l->socket_scope ? 0 : -1;

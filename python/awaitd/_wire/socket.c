@@ -84,7 +84,7 @@ static void fail(Exchange *x)
 }
 
 /* Queues a whole message; takes over data. */
-static int add_message(Exchange *x, PyObject *data, uint32_t cost)
+static int add_message(Exchange *x, PyObject *data, uint16_t form, uint32_t cost)
 {
     struct inbound *m = data ? PyMem_Malloc(sizeof *m) : NULL;
     if (!m) {
@@ -93,7 +93,7 @@ static int add_message(Exchange *x, PyObject *data, uint32_t cost)
         Py_XDECREF(data);
         return -1;
     }
-    *m = (struct inbound){NULL, data, cost};
+    *m = (struct inbound){NULL, data, cost, form};
     if (x->last_in)
         x->last_in->next = m;
     else
@@ -146,7 +146,7 @@ static int finish_assembly(Exchange *x, uint16_t form)
         data = a->buffer;
         a->buffer = NULL;
     }
-    int result = add_message(x, data, a->cost);
+    int result = add_message(x, data, form, a->cost);
     drop_assembly(x);
     return result;
 }
@@ -165,15 +165,15 @@ static void grant_assembly(Exchange *x)
 static void message(Exchange *x, const uint8_t *bytes, struct frame f)
 {
     uint32_t cost = f.length > x->loop->message_cost ? f.length : x->loop->message_cost;
-    bool more = f.flags & FLAG_MORE;
+    bool more = f.flags & FLAG_MORE, control = f.aux == MESSAGE_PING || f.aux == MESSAGE_PONG;
     int result;
     if (x->complete || x->lost || x->app_ended)
         return;
-    if (!more && !x->assembly)
-        result = add_message(x, text_or_bytes((const char *)bytes, f.length, f.aux), cost);
+    if (control || (!more && !x->assembly)) /* a ping may come between the parts of a message */
+        result = add_message(x, text_or_bytes((const char *)bytes, f.length, f.aux), f.aux, cost);
     else
         result = add_part(x, bytes, f.length, cost);
-    if (result == 0 && !more && x->assembly)
+    if (result == 0 && !more && !control && x->assembly)
         result = finish_assembly(x, f.aux);
     if (result < 0)
         fail(x);
@@ -207,15 +207,22 @@ bool socket_frame(Exchange *x, const uint8_t *payload, struct frame f)
     return x->first_in || x->lost;
 }
 
-/* {"type": "websocket.receive", "bytes": ..., "text": ...} */
+/* {"type": "websocket.receive", "bytes": ..., "text": ...}, or {"type": "awaitd.websocket.ping", "bytes": ...} */
+static PyObject *message_of(State *s, const struct inbound *m)
+{
+    bool text = m->form == MESSAGE_TEXT, control = m->form == MESSAGE_PING || m->form == MESSAGE_PONG;
+    PyObject *type = m->form == MESSAGE_PING ? s->str.socket_ping : s->str.socket_pong;
+    PyObject *message = control ? PyDict_New() : PyDict_Copy(text ? s->text_message : s->bytes_message);
+    if (message && ((control && PyDict_SetItem(message, s->str.type, type) < 0) ||
+                    PyDict_SetItem(message, text ? s->str.text : s->str.bytes, m->data) < 0))
+        Py_CLEAR(message);
+    return message;
+}
+
 static PyObject *receive_message(Exchange *x)
 {
-    State *s = x->loop->state;
     struct inbound *m = take_first(x);
-    bool text = PyUnicode_CheckExact(m->data);
-    PyObject *message = PyDict_Copy(text ? s->text_message : s->bytes_message);
-    if (message && PyDict_SetItem(message, text ? s->str.text : s->str.bytes, m->data) < 0)
-        Py_CLEAR(message);
+    PyObject *message = message_of(x->loop->state, m);
     Py_DECREF(m->data);
     taken(x, m->cost);
     PyMem_Free(m);

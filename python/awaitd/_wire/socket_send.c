@@ -100,10 +100,10 @@ static int check_reserved(const struct fields *f)
 }
 
 /* ACCEPT, and the first window for the client's messages. */
-static int write_accept(Exchange *x, struct span subprotocol, const struct fields *f)
+static int write_accept(Exchange *x, struct span subprotocol, const struct fields *f, uint8_t flags)
 {
     uint32_t size = frame_padded(ACCEPT_SIZE + subprotocol.length + f->size), table = 4u * f->count;
-    uint8_t *p = output_frame(x, (struct frame){size, x->stream, FRAME_ACCEPT, 0, (uint16_t)subprotocol.length, 0});
+    uint8_t *p = output_frame(x, (struct frame){size, x->stream, FRAME_ACCEPT, flags, (uint16_t)subprotocol.length, 0});
     if (!p)
         return -1;
     store64(p + FRAME_HEADER, f->count);
@@ -117,7 +117,7 @@ static int write_accept(Exchange *x, struct span subprotocol, const struct field
     return p ? 0 : -1;
 }
 
-static int accept_with(Exchange *x, PyObject *type, PyObject *subprotocol, PyObject *headers)
+static int accept_with(Exchange *x, PyObject *type, PyObject *subprotocol, PyObject *headers, uint8_t flags)
 {
     struct fields f = {0};
     struct span s;
@@ -129,20 +129,29 @@ static int accept_with(Exchange *x, PyObject *type, PyObject *subprotocol, PyObj
     if (result == 0)
         result = check_reserved(&f);
     if (result == 0)
-        result = write_accept(x, s, &f);
+        result = write_accept(x, s, &f, flags);
     PyMem_Free(f.data);
     return result;
+}
+
+static int wants_pings(PyObject *message, PyObject *key)
+{
+    PyObject *pings = Py_XNewRef(send_field(message, key));
+    int wants = pings ? PyObject_IsTrue(pings) : PyErr_Occurred() ? -1 : 0;
+    Py_XDECREF(pings);
+    return wants;
 }
 
 static int send_accept(Exchange *x, PyObject *message, PyObject *type)
 {
     struct state_strings *str = &x->loop->state->str;
     PyObject *subprotocol, *headers;
-    if (optional(message, str->subprotocol, &subprotocol, str->headers, &headers) < 0)
+    int pings = wants_pings(message, str->pings);
+    if (pings < 0 || optional(message, str->subprotocol, &subprotocol, str->headers, &headers) < 0)
         return -1;
     if (!headers)
         headers = PyTuple_New(0);
-    int result = headers ? accept_with(x, type, subprotocol, headers) : -1;
+    int result = headers ? accept_with(x, type, subprotocol, headers, pings ? FLAG_WANTS_PINGS : 0) : -1;
     Py_XDECREF(headers);
     Py_XDECREF(subprotocol);
     return result;
@@ -210,6 +219,29 @@ static int send_message(Exchange *x, PyObject *message, PyObject *type)
     return result;
 }
 
+/* A ping takes no credit, and stays whole. */
+static int send_ping(Exchange *x, PyObject *message, PyObject *type)
+{
+    PyObject *bytes = send_field(message, x->loop->state->str.bytes);
+    if (!PyErr_Occurred() && check_order(x, type, true) < 0)
+        return -1;
+    if (!bytes || !PyBytes_CheckExact(bytes))
+        return PyErr_Occurred() ? -1 : bad_type("bytes of awaitd.websocket.ping", "bytes", bytes ? bytes : Py_None);
+    uint32_t length = (uint32_t)PyBytes_GET_SIZE(bytes);
+    if (PyBytes_GET_SIZE(bytes) > CONTROL_MAX) {
+        PyErr_Format(PyExc_ValueError, "awaitd.websocket.ping takes at most %u bytes, got %zd", CONTROL_MAX,
+                     PyBytes_GET_SIZE(bytes));
+        return -1;
+    }
+    struct frame header = {frame_padded(FRAME_HEADER + length), x->stream, FRAME_MESSAGE, 0, MESSAGE_PING, length};
+    uint8_t *p = output_frame(x, header);
+    if (!p)
+        return -1;
+    memcpy(p + FRAME_HEADER, PyBytes_AS_STRING(bytes), length);
+    output_commit(x);
+    return 0;
+}
+
 static bool is_close_code(long code)
 {
     return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
@@ -275,7 +307,7 @@ int socket_send(Exchange *x, PyObject *message, PyObject *type)
         int (*send)(Exchange *, PyObject *, PyObject *);
     } known[] = {
         {str->socket_send, send_message},       {str->socket_accept, send_accept},      {str->socket_close, send_close},
-        {str->denial_start, send_denial_start}, {str->denial_body, send_response_body},
+        {str->denial_start, send_denial_start}, {str->denial_body, send_response_body}, {str->socket_ping, send_ping},
     };
     enum { COUNT = sizeof known / sizeof *known };
     for (size_t i = 0; i < COUNT; i++)

@@ -59,6 +59,9 @@
     STRING(socket_accept, "websocket.accept")             \
     STRING(socket_send, "websocket.send")                 \
     STRING(socket_close, "websocket.close")               \
+    STRING(pings, "pings")                                \
+    STRING(socket_ping, "awaitd.websocket.ping")          \
+    STRING(socket_pong, "awaitd.websocket.pong")          \
     STRING(denial, "websocket.http.response")             \
     STRING(denial_start, "websocket.http.response.start") \
     STRING(denial_body, "websocket.http.response.body")   \
