@@ -101,6 +101,29 @@ func TestMessagesGoBothWaysWithCredit(t *testing.T) {
 	s.atRest()
 }
 
+// spec: jobs 6
+func TestPingsGoBothWays(t *testing.T) {
+	s := newSetting(t, 1)
+	s.group.MessageCost = 100
+	w := s.worker("w", 1)
+	c, r := s.socket(w)
+	end := w.ends[0]
+	end.say(wire.Header{Stream: r.id, Type: wire.Window, Length: 250}, nil)
+	end.say(wire.Header{Stream: r.id, Type: wire.Message, Aux: 1, Length: 1000}, make([]byte, 1000)) // all the credit
+	end.say(wire.Header{Stream: r.id, Type: wire.Message, Aux: 9, Length: 4}, []byte("ping"))
+	s.turn()
+	if w.violated != nil || len(c.socket.messages) != 2 || c.socket.messages[1] != "9 ping" {
+		t.Fatalf("%v, %q", w.violated, c.socket.messages[1:])
+	}
+	if left := c.stream.Message([]byte("pong"), exchange.Pong, false); left != 150 {
+		t.Errorf("a pong leaves %d", left)
+	}
+	s.turn()
+	if end.take(); !slices.Equal(r.messages, []string{"pong"}) {
+		t.Errorf("%q", r.messages)
+	}
+}
+
 func TestALongMessageGoesInFramesThatFit(t *testing.T) {
 	s := newSetting(t, 1)
 	w := s.worker("w", 1)
@@ -266,6 +289,13 @@ func TestAWorkerThatBreaksTheRulesOfWebSocketsIsFound(t *testing.T) {
 		"two kinds in one": func(e *workerEnd, id uint32) {
 			e.say(message(id, 1, wire.More, 1), []byte("x"))
 			e.say(message(id, 2, 0, 1), []byte("x"))
+		},
+		"a pong":              func(e *workerEnd, id uint32) { e.say(message(id, 10, 0, 1), []byte("x")) },
+		"a ping that goes on": func(e *workerEnd, id uint32) { e.say(message(id, 9, wire.More, 1), []byte("x")) },
+		"a long ping":         func(e *workerEnd, id uint32) { e.say(message(id, 9, 0, 126), make([]byte, 126)) },
+		"a ping inside a message": func(e *workerEnd, id uint32) {
+			e.say(message(id, 1, wire.More, 1), []byte("x"))
+			e.say(message(id, 9, 0, 1), []byte("x"))
 		},
 		"past the frame":    func(e *workerEnd, id uint32) { e.say(message(id, 1, 0, 100), []byte("x")) },
 		"past the credit":   func(e *workerEnd, id uint32) { e.say(message(id, 1, 0, 1001), make([]byte, 1001)) },

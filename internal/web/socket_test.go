@@ -41,9 +41,11 @@ func (s *site) shake() (*client, *fakeExchange) {
 }
 
 // accept has the application accept it, and take n bytes of messages.
-func (s *site) accept(x *fakeExchange, n int) {
+func (s *site) accept(x *fakeExchange, n int) { s.acceptAs(x, n, &exchange.Acceptance{}) }
+
+func (s *site) acceptAs(x *fakeExchange, n int, a *exchange.Acceptance) {
 	s.do(func() {
-		x.socket = x.r.(exchange.Upgrader).Accept(&exchange.Acceptance{})
+		x.socket = x.r.(exchange.Upgrader).Accept(a)
 		if x.closed == 0 && n > 0 {
 			x.credit = n
 			x.socket.Credit(n)
@@ -64,6 +66,41 @@ func TestAWebSocketCarriesMessagesBothWays(t *testing.T) {
 	s.do(func() {
 		if x.closed != 1000 || !slices.Equal(x.messages, []string{"hi"}) {
 			t.Errorf("%d, %q", x.closed, x.messages)
+		}
+	})
+}
+
+// spec: jobs 6
+func TestAnApplicationHearsOfPings(t *testing.T) {
+	s := socketSite(t, 0, 0)
+	c, x := s.shake()
+	s.acceptAs(x, 5, &exchange.Acceptance{Pings: true})
+	c.want(switching)
+	c.write("\x89\x81" + unmasked + "a" + "\x8a\x81" + unmasked + "b") // the pong answers nobody
+	c.want("\x8a\x01a")
+	s.do(func() { x.socket.Message([]byte("c"), exchange.Ping, false) })
+	c.want("\x89\x01c")
+	c.write("\x8a\x81" + unmasked + "c" + "\x8a\x81" + unmasked + "d")
+	c.write("\x89\x84" + unmasked + "eeee") // more than the application takes
+	c.want("\x8a\x04eeee")
+	s.do(func() {
+		if !slices.Equal(x.messages, []string{"a", "c"}) {
+			t.Errorf("%q", x.messages)
+		}
+	})
+}
+
+// spec: jobs 6
+func TestAnApplicationThatDoesNotAskHearsOfNoPings(t *testing.T) {
+	s := socketSite(t, 0, 0)
+	c, x := s.shake()
+	s.accept(x, 100)
+	c.want(switching)
+	c.write("\x89\x81" + unmasked + "a")
+	c.want("\x8a\x01a")
+	s.do(func() {
+		if len(x.messages) > 0 {
+			t.Errorf("%q", x.messages)
 		}
 	})
 }

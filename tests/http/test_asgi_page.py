@@ -173,6 +173,13 @@ def websocket_http_response(server: Server) -> None:
     assert (answer.status_code, answer.headers["www-authenticate"], answer.body) == (401, 'Basic realm="chat"', b"who are you?")
 
 
+# spec: jobs 6
+@check
+def awaitd_websocket_ping(server: Server) -> None:
+    with connect(server.url.replace("http", "ws") + "/awaitd_websocket_ping") as client:
+        assert client.recv() == "you are"
+
+
 # spec: http 21
 @check
 def lifespan(server: Server) -> None:

@@ -249,6 +249,9 @@ class Echo(WebSocketHandler):
     def on_pong(self, data: bytes) -> None:
         self.write_message(b"pong " + data, binary=True)
 
+    def on_ping(self, data: bytes) -> None:
+        self.write_message(b"ping " + data, binary=True)
+
     def on_close(self) -> None:
         say(f"{self.name}: on_close {self.close_code} {self.close_reason!r}")
         try:
@@ -288,7 +291,7 @@ class Limited(Echo):
 
 
 class Pinging(WebSocketHandler):
-    ping_interval = 0.01
+    ping_interval = 0.2
 
     def on_pong(self, data: bytes) -> None:
         self.write_message("alive")

@@ -9,7 +9,7 @@ import pytest
 from gates import PIECES, counted, open_gate, settled
 from harness import Server, StartServer
 from rawhttp import Connection
-from rawsocket import PING, PONG, WebSocket, frame, handshake
+from rawsocket import CLOSE, PING, PONG, WebSocket, frame, handshake
 
 
 @pytest.fixture
@@ -119,12 +119,20 @@ def test_a_client_that_leaves_before_it_is_accepted(server: Server, name: str) -
 # spec: jobs 6
 def test_pings(server: Server, name: str) -> None:
     with WebSocket(server, f"/echo/{name}") as s:
-        assert s.send("ping").receive() == b"pong data"
-        assert s.send("ping").receive() == b"pong data"
-        assert s.raw(frame(PING, b"mine")).frame().opcode == PONG
-        assert s.send("after").receive() == "after"
+        for _ in range(2):
+            asked = s.send("ping").frame()
+            assert (asked.opcode, asked.payload) == (PING, b"data")
+            assert s.raw(frame(PONG, asked.payload)).receive() == b"pong data"
+        answer = s.raw(frame(PING, b"mine")).frame()
+        assert (answer.opcode, answer.payload) == (PONG, b"mine")
+        assert s.receive() == b"ping mine"
     with WebSocket(server, "/pinging") as s:
-        assert [s.receive() for _ in range(3)] == ["alive"] * 3
+        for _ in range(3):
+            assert s.frame().opcode == PING
+            assert s.raw(frame(PONG)).receive() == "alive"
+        while (found := s.frame()).opcode == PING:  # it is not answered any more
+            pass
+        assert (found.opcode, found.payload[2:]) == (CLOSE, b"ping timed out")
 
 
 # spec: jobs 6

@@ -11,6 +11,8 @@ from sockets import Socket
 from test_receive import _log
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/reference/asgi.md"
+WANTS_PINGS = 16
+PING, PONG = 9, 10
 GONE = {"type": "websocket.disconnect", "code": 1006, "reason": ""}
 
 
@@ -54,6 +56,34 @@ def test_asgi_2(start, loop):
     worker = start("websocket:double", loop=loop).ready()
     assert worker.info["interface"] == "asgi2"
     assert Socket(worker, "/scope_of").accepted().receive_json()["asgi"]["version"] == "2.0"
+
+
+def test_pings(worker):
+    # spec: jobs 6
+    stream = Socket(worker, "/pings").accepted()
+    assert stream.acceptance["flags"] == WANTS_PINGS
+    assert stream.receive_json() == [
+        "RuntimeError: unexpected ASGI message 'awaitd.websocket.ping': expected 'websocket.accept', 'websocket.close' or"
+        " 'websocket.http.response.start'",
+        "TypeError: bytes of awaitd.websocket.ping must be bytes, not NoneType",
+        "TypeError: bytes of awaitd.websocket.ping must be bytes, not str",
+        "ValueError: awaitd.websocket.ping takes at most 125 bytes, got 126",
+    ]
+    frame = stream.next("MESSAGE")
+    assert (frame["aux"], frame["body"], frame["flags"]) == (PING, "ask", 0)
+    stream.part(b"a", True, True)
+    stream.stream.send("MESSAGE", aux=PONG, body="ask")
+    stream.part(b"b", True, False)
+    stream.stream.send("MESSAGE", aux=PING, body="")
+    assert [stream.receive() for _ in range(3)] == [
+        "{'type': 'awaitd.websocket.pong', 'bytes': b'ask'}",
+        "{'type': 'websocket.receive', 'bytes': None, 'text': 'ab'}",
+        "{'type': 'awaitd.websocket.ping', 'bytes': b''}",
+    ]
+
+
+def test_pings_are_for_those_who_ask(worker):
+    assert Socket(worker, "/echo").accepted().acceptance["flags"] == 0
 
 
 def test_accept_with_a_subprotocol_that_was_offered(worker):

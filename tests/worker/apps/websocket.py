@@ -108,6 +108,19 @@ async def echo(scope, receive, send):
 
 
 @case
+async def pings(scope, receive, send):
+    """Sends back what it hears, and pings."""
+    results = [await error_of(lambda: send({"type": "awaitd.websocket.ping", "bytes": b""}))]
+    await accept(receive, send, pings=True)
+    for message in ({}, {"bytes": "text"}, {"bytes": bytes(126)}):
+        results.append(await error_of(lambda message=message: send({"type": "awaitd.websocket.ping", **message})))
+    await text(send, json.dumps(results))
+    await send({"type": "awaitd.websocket.ping", "bytes": b"ask"})
+    while (message := await receive())["type"] != "websocket.disconnect":
+        await text(send, repr(message))
+
+
+@case
 async def subprotocol(scope, receive, send):
     await receive()
     errors = [
