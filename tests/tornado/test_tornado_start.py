@@ -36,6 +36,36 @@ def test_its_callbacks_run(run: StartServer, options: tuple[str, ...], target: s
     assert httpx.get(server.url).text == loop
 
 
+EDITED = """
+import asyncio, os
+from tornado import web
+from tornado.ioloop import PeriodicCallback
+
+
+class Looks(web.RequestHandler):
+    async def get(self):
+        looks = asyncio.Queue()
+        callback = PeriodicCallback(lambda: looks.put_nowait(None), 500)  # as often as Tornado looks at its files
+        callback.start()
+        for _ in range(3):
+            await looks.get()
+        callback.stop()
+        self.write(str(os.getpid()))
+
+
+app = web.Application([("/pid", Looks)], debug=True)
+"""
+
+
+# spec: jobs 6
+def test_autoreload_leaves_the_worker_alone(run: StartServer, tmp_path: Path) -> None:
+    (tmp_path / "edited.py").write_text(EDITED)
+    server = run("--interface", "tornado", target="edited", app_dir=tmp_path)
+    before = httpx.get(f"{server.url}/pid").text
+    (tmp_path / "edited.py").write_text(EDITED + "\n")
+    assert httpx.get(f"{server.url}/pid").text == before
+
+
 # spec: jobs 6
 def test_two_workers_and_preload(run: StartServer) -> None:
     server = run("--workers", "2", "--preload")
