@@ -77,7 +77,7 @@ def test_pings(worker):
     stream.stream.send("MESSAGE", aux=PING, body="")
     assert [stream.receive() for _ in range(3)] == [
         "{'type': 'awaitd.websocket.pong', 'bytes': b'ask'}",
-        "{'type': 'websocket.receive', 'bytes': None, 'text': 'ab'}",
+        "{'type': 'websocket.receive', 'text': 'ab'}",
         "{'type': 'awaitd.websocket.ping', 'bytes': b''}",
     ]
 
