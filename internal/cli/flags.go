@@ -126,10 +126,13 @@ func (p *parsed) short(arg string, rest []string) []string {
 	return p.stranger("-"+letter, value, inline, rest)
 }
 
-// take notes the value of a setting's flag: the one joined to it, else the next argument, unless the flag is a switch.
+// take notes the value of a setting's flag: the one joined to it, else the next argument; of a switch
+// only `true` or `false`.
 func (p *parsed) take(s *config.Setting, typed, value string, inline bool, rest []string) []string {
 	if !inline {
 		switch {
+		case s.Shape().Bool && len(rest) > 0 && isTruth(rest[0]): // uvicorn's way
+			value, rest = rest[0], rest[1:]
 		case s.Shape().Bool:
 			value = "true"
 		case len(rest) == 0 || looksLikeFlag(rest[0]):
@@ -143,6 +146,11 @@ func (p *parsed) take(s *config.Setting, typed, value string, inline bool, rest 
 		p.flags = append(p.flags, config.FlagValue{Setting: s, Text: value, Typed: typed})
 	}
 	return rest
+}
+
+// isTruth tells whether a word behind a switch is its value: no application is called so.
+func isTruth(arg string) bool {
+	return strings.EqualFold(arg, "true") || strings.EqualFold(arg, "false")
 }
 
 // looksLikeFlag tells a flag from a value such as -1 or -.

@@ -1,11 +1,12 @@
 package cli
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// peerFlag is a flag of uvicorn, gunicorn, hypercorn, granian or uWSGI that has no setting of its own here. NGINX Unit has none.
+// peerFlag is a flag of uvicorn, gunicorn, hypercorn, daphne, granian or uWSGI that has no setting of its own here. NGINX Unit has none.
 type peerFlag struct {
 	value   bool   // takes a value
 	hint    string // what to do instead; {} stands for the value
@@ -46,7 +47,7 @@ func (f peerFlag) report(p *parsed, typed, value string, rest []string) {
 }
 
 // otherMeaning reports a letter that uWSGI uses for something else than gunicorn, whose meaning it has here, if the value shows
-// which of them was meant.
+// which of them was meant; and so the `--ws` of uvicorn, which names a library, and of granian, which takes no value.
 func (p *parsed) otherMeaning(typed, value string) bool {
 	_, err := strconv.Atoi(value)
 	number := err == nil
@@ -60,11 +61,18 @@ func (p *parsed) otherMeaning(typed, value string) bool {
 	case typed == "-p" && number:
 		p.problem("-p: must be a file, got `%s`", value).
 			WithHint("it is `--pid`, as in gunicorn; for uWSGI's -p, the number of processes, there is `--workers %s`", value)
+	case typed == "--ws" && slices.Contains(uvicornEngines, value):
+		p.problem("--ws: must be auto or none, got `%s`", value).WithHint("%sthe server has one WebSocket engine of its own", leaveOut)
+	case typed == "--ws" && strings.Contains(value, ":"):
+		p.problem("--ws: must be auto or none, got `%s`", value).WithHint("%sWebSockets are on, as with granian's `--ws`", leaveOut)
 	default:
 		return false
 	}
 	return true
 }
+
+// uvicornEngines are the libraries that uvicorn's `--ws` names.
+var uvicornEngines = []string{"websockets", "websockets-sansio", "wsproto"}
 
 func instead(flag string) peerFlag { return peerFlag{value: true, hint: "use `" + flag + "`"} }
 
@@ -102,9 +110,18 @@ var peerFlags = map[string]peerFlag{
 	"--quic-bind":            planned(true),
 	"--insecure-bind":        instead("--bind"),
 
-	"--no-ws": instead("--ws none"),
 	"--http":  {value: true, hint: oneEngine},
 	"--http2": planned(false),
+
+	"--no-ws":                      {hint: "use `--ws none`"},
+	"--ping-interval":              instead("--ws-ping-interval"),
+	"--ping-timeout":               instead("--ws-ping-timeout"),
+	"--websocket-ping-interval":    instead("--ws-ping-interval"),
+	"--websocket-max-message-size": instead("--ws-max-size"),
+	"--websocket-max-frame-size":   {value: true, hint: leaveOut + "frames are not limited, but the messages they make: `--ws-max-size`"},
+	"--websocket-connect-timeout":  instead("--timeout-request"),
+	"--websocket-timeout":          {value: true, hint: leaveOut + "a WebSocket lasts until one side closes; the application can, after a time"},
+	"--application-close-timeout":  {value: true, hint: leaveOut + "an application may go on when its client has left"},
 
 	"--log-config":               planned(true),
 	"--log-format":               planned(true),

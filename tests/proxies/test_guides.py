@@ -137,6 +137,8 @@ VALUES = {
     "forwarded-allow-ips": "*",
     "proxy-allow-from": "*",
     "log-level": "info",
+    "ws": "websockets",
+    "ws-per-message-deflate": "False",
     "limit-request-line": "1000",
     "limit-request-fields": "100",
     "limit-request-field-size": "1000",
@@ -153,12 +155,12 @@ def options(page: str) -> list[tuple[str, guide.Row]]:
     found = []
     for row in guide.rows(page):
         for option in row.options:
-            flag = GUNICORN.get(option, option.replace("_", "-")) if page == "from-gunicorn.md" else option
+            flag = GUNICORN.get(option, option.replace("_", "-")) if page == "from-gunicorn.md" else option.removeprefix("--")
             found += [(flag, row)] if flag else []
     return found
 
 
-PAGES = ["from-uwsgi.md", "from-gunicorn.md"]
+PAGES = ["from-uwsgi.md", "from-gunicorn.md", "coming-from.md"]
 
 
 @pytest.mark.parametrize(
@@ -185,6 +187,37 @@ def test_what_the_command_line_says_of_an_option(flag: str, row: guide.Row) -> N
         assert "hint: use" not in said.stderr
 
 
+WEBSOCKETS = [flag for page in PAGES for flag, row in options(page) if any("websocket." in key for key in row.keys)]
+
+
+@pytest.mark.parametrize("flag", sorted({*WEBSOCKETS, "websocket-max-size", "websocket-ping-freq", "websocket-pong-tolerance"}))
+def test_what_is_said_of_websockets_can_be_taken(flag: str) -> None:
+    """The flag, or the one that takes its place, with the same value."""
+    value = VALUES.get(flag, "7")
+    said = run("config", "main:app", f"--{flag}", value)
+    if said.returncode:
+        (advice,) = re.findall(r"hint: use `([^`]+)`", said.stderr)
+        name, _, advised = advice.partition(" ")
+        said = run("config", "main:app", name, value := advised or value)
+        flag = name.removeprefix("--")
+    shown = re.findall(rf"^{flag} +(\S+) +--{flag}$", said.stdout, re.M)
+    assert shown, said.stderr
+    assert shown[0].lower().startswith(value.lower())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("--ws", "wsproto"), "the server has one WebSocket engine of its own"),
+        (("--ws", "main:app"), "WebSockets are on, as with granian's `--ws`"),
+    ],
+)
+def test_the_switches_of_others_for_websockets(arguments: tuple[str, ...], hint: str) -> None:
+    said = run("config", "main:app", *arguments)
+    assert said.returncode == 2
+    assert said.stderr == f"error: --ws: must be auto or none, got `{arguments[1]}`\nhint: leave it out: {hint}\n"
+
+
 @pytest.mark.parametrize("page", [*PAGES, "from-nginx-unit.md"])
 def test_the_flags_and_keys_of_a_page_are_ours_and_go_together(page: str) -> None:
     settings = (ROOT / "docs" / "reference" / "settings.md").read_text()
@@ -201,7 +234,8 @@ def test_the_flags_and_keys_of_a_page_are_ours_and_go_together(page: str) -> Non
         keys = [key_of[name] for name in names]
         assert row.keys == [key for key in keys if key], row
     prose = re.sub(r"```.*?```", "", guide.text(page), flags=re.S)
-    for flag in re.findall(r"(?<=`)--[\w-]+", prose):
+    theirs = {option for row in guide.rows(page) for option in row.options}
+    for flag in set(re.findall(r"(?<=`)--[\w-]+", prose)) - theirs:
         assert flag in help_ or "is not in this version" in run("main:app", f"{flag}=1").stderr, flag
 
 
