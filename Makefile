@@ -24,7 +24,7 @@ e2e: .venv/test develop  ## the real binary with real workers and a browser; FAU
 fault: .venv/test develop  ## workers that die, stop and hang under load, FAULT_SECONDS long, FAULT_ROUNDS times
 	FAULT_SECONDS=$(or $(FAULT_SECONDS),60) python -m pytest -q -s tests/process/test_fault.py
 
-frameworks: .venv/test develop  ## the same assertions over 17 frameworks, in an environment of their own
+frameworks: .venv/test develop  ## the same assertions over 18 frameworks, in an environment of their own
 	python -m pytest -q tests/frameworks
 
 conformance: .venv/test develop  ## what must be true of HTTP/1.1 and ASGI, line by line

@@ -52,10 +52,11 @@ class Chat:
     async def join(self, connection: WebSocket, last: int) -> None:
         """Shows the newest lines after an id, and has the connection told of what follows."""
         last = max(last, await self._history_start())
-        while last < self._told:  # behind the last look there is no await: nothing is missed in between
-            for line in await self.after(last, HISTORY):
+        while last < (told := self._told):  # behind the last look there is no await: nothing is missed, nor told twice
+            lines = [line for line in await self.after(last, HISTORY) if line.id <= told]
+            for line in lines:
                 await connection.send_text(line.model_dump_json())
-                last = line.id
+            last = lines[-1].id if lines else told
         self._room.add(connection)
 
     def leave(self, connection: WebSocket) -> None:

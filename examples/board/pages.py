@@ -86,9 +86,9 @@ async def chat(connection: WebSocket, board: BoardDependency, after: Id = 0) -> 
     await connection.accept()
     try:
         await board.chat.join(connection, after)
-        async for text in connection.iter_text():
+        while (message := await connection.receive())["type"] == "websocket.receive":
             try:
-                line = LineIn.model_validate_json(text or "")  # a binary message has no text
+                line = LineIn.model_validate_json(message.get("text") or "")  # a binary message has none
             except ValidationError:
                 await connection.send_json({"error": "A name has up to 40 characters, and what is said 1 to 500."})
             else:

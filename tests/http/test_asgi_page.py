@@ -175,6 +175,15 @@ def websocket_http_response(server: Server) -> None:
 
 # spec: jobs 6
 @check
+def awaitd_broadcast(server: Server) -> None:
+    url = server.url.replace("http", "ws") + "/awaitd_broadcast"
+    with connect(url) as one, connect(url) as two:
+        for said in ("hello", b"\0", ""):
+            one.send(said)
+            assert (one.recv(10), two.recv(10)) == (said, said)
+
+
+@check
 def awaitd_websocket_ping(server: Server) -> None:
     with connect(server.url.replace("http", "ws") + "/awaitd_websocket_ping") as client:
         assert client.recv() == "you are"
