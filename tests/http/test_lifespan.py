@@ -54,11 +54,11 @@ def test_shutdown_runs_once_after_the_connections(launch: Launch, tmp_path: Path
     server = launch("lifespans:counting", *options, env={"LOG": str(tmp_path / "log")})
     server.wait_ready()
     with Connection(server) as connection:
-        connection.request("GET", "/")
+        connection.send("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 2\r\n\r\n")
         assert connection.head().status == 200
         server.process.terminate()
         server.wait_for("stopping")
-        (tmp_path / "log.go").touch()
+        connection.send("go")
         assert connection.chunk() == b"done"
         assert connection.chunk() == b""
     assert server.wait() == 0

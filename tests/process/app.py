@@ -91,20 +91,30 @@ async def do_spin(query: Query, receive: Receive, send: Send) -> str:
             note("interrupted")
 
 
+async def wait_at(gate: str) -> None:
+    """Waits until a gate is open, without blocking the event loop."""
+    loop, opened = asyncio.get_running_loop(), asyncio.Event()
+    pipe = os.open(gate, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        loop.add_reader(pipe, opened.set)
+        await opened.wait()
+    finally:
+        loop.remove_reader(pipe)
+        os.close(pipe)
+
+
 async def do_wait(query: Query, receive: Receive, send: Send) -> str:
-    """Waits for a file, without blocking the event loop; the head is out before."""
+    """Waits at a gate; the head is out before."""
     await send({"type": "http.response.start", "status": 200})
     await send({"type": "http.response.body", "body": b"first,", "more_body": True})
-    while not os.path.exists(query["file"]):
-        await asyncio.sleep(0.01)
+    await wait_at(query["gate"])
     await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
     return ""
 
 
 async def do_quiet(query: Query, receive: Receive, send: Send) -> str:
-    """Waits for a file before it says anything."""
-    while not os.path.exists(query["file"]):
-        await asyncio.sleep(0.01)
+    """Waits at a gate before it says anything."""
+    await wait_at(query["gate"])
     return str(os.getpid())
 
 

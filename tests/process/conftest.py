@@ -1,11 +1,13 @@
 """What the tests of process life have in common: the application beside them, and named pipes to meet it at."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from harness import Server, StartServer
+from meeting import Gate
 
 HERE = Path(__file__).parent
 
@@ -16,6 +18,13 @@ def pipe(tmp_path: Path) -> Path:
     path = tmp_path / "pipe"
     os.mkfifo(path)
     return path
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    """A gate for requests to wait at."""
+    with Gate(tmp_path / "gate") as made:
+        yield made
 
 
 @pytest.fixture

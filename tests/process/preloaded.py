@@ -1,6 +1,5 @@
 """The application of test_preload.py: that of app.py, and what is to be seen of an import that workers share."""
 
-import asyncio
 import json
 import os
 import random
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import app as routes
 import awaitd
-from app import Query, Receive, Send, app, meet, note
+from app import Query, Receive, Send, app, meet, note, wait_at
 
 __all__ = ["app"]
 
@@ -35,9 +34,9 @@ def after_fork() -> None:
 
 
 async def do_who(query: Query, receive: Receive, send: Send) -> str:
-    """Tells of the worker; with `file`, when that is there."""
-    while "file" in query and not os.path.exists(query["file"]):
-        await asyncio.sleep(0.01)
+    """Tells of the worker; with `gate`, when that is open."""
+    if "gate" in query:
+        await wait_at(query["gate"])
     who = {
         "imported_by": IMPORTED_BY,
         "pid": os.getpid(),

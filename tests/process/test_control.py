@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness import Server, StartServer, alive, binary, eventually, family
-from meeting import blocked, release
+from meeting import Gate, blocked, release
 from rawhttp import Connection, fetch
 from test_reload import publish
 
@@ -40,14 +40,14 @@ def test_the_socket_is_the_users_alone_and_ends_with_the_server(run: StartServer
     assert not path.exists()
 
 
-def test_status(run: StartServer, path: Path, tmp_path: Path) -> None:
+def test_status(run: StartServer, path: Path, gate: Gate) -> None:
     server = run("--workers", "2", "--control", str(path))
     with Connection(server) as busy, Connection(server) as bad:
-        busy.request("GET", f"/quiet?file={tmp_path}/go")
+        busy.request("GET", f"/quiet?gate={gate}")
         assert bad.send("GET / HTTP/1.1\r\n\r\n").response().status == 400
         status = eventually(lambda: (s := tell(path)) and sum(w["running"] for w in s["workers"]) == 1 and s)
         text = command("status", "--control", str(path))
-        (tmp_path / "go").touch()
+        gate.open()
         assert busy.response().status == 200
     assert (status["pid"], status["state"], status["target"]) == (server.pid, "serving", "app:app")
     assert status["addresses"] == [server.url]
@@ -83,17 +83,17 @@ def test_reload_returns_when_it_is_over(run: StartServer, path: Path, tmp_path: 
 
 
 # spec: process 8
-def test_stop_returns_when_the_server_is_gone(run: StartServer, path: Path, tmp_path: Path) -> None:
+def test_stop_returns_when_the_server_is_gone(run: StartServer, path: Path, gate: Gate) -> None:
     server = run("--control", str(path))
     workers = family(server.pid)[1:]
     with Connection(server) as busy:
-        busy.request("GET", f"/wait?file={tmp_path}/go").head()
+        busy.request("GET", f"/wait?gate={gate}").head()
         with subprocess.Popen([binary(), "stop", "--control", str(path)]) as stopping:
             server.wait_for("asked to stop by a command")
             server.wait_for("stopping$")
             assert tell(path)["state"] == "stopping"
             assert stopping.poll() is None
-            (tmp_path / "go").touch()
+            gate.open()
             assert busy.chunk() == b"first,"
             assert stopping.wait(20) == 0
     assert not any(map(alive, [server.pid, *workers]))

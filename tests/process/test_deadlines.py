@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from harness import Server, StartServer, alive, eventually
-from meeting import blocked, release
+from meeting import Gate, blocked, release
 from rawhttp import Connection, fetch
 
 
@@ -50,12 +50,12 @@ def test_a_loop_that_does_not_yield_is_replaced_and_its_stack_is_in_the_log(run:
 
 
 # spec: process 9
-def test_a_response_that_has_begun_may_go_on(run: StartServer, tmp_path: Path) -> None:
+def test_a_response_that_has_begun_may_go_on(run: StartServer, gate: Gate) -> None:
     server = run("--timeout-request", "0.2")
     with Connection(server) as connection, Connection(server) as other:
-        assert connection.request("GET", f"/wait?file={tmp_path}/go").head().status == 200
+        assert connection.request("GET", f"/wait?gate={gate}").head().status == 200
         assert other.get("/hang").status == 504
-        (tmp_path / "go").touch()
+        gate.open()
         while connection.chunk():
             pass
 

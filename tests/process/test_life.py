@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness import Server, StartServer, alive, eventually, family, stopped
-from meeting import blocked
+from meeting import Gate, blocked
 from rawhttp import Connection, fetch
 
 
@@ -105,17 +105,17 @@ def test_an_address_in_use_is_an_error_with_a_hint(run: StartServer) -> None:
 
 
 # spec: process 8
-def test_stop_finishes_what_runs_and_takes_nothing_new(run: StartServer, tmp_path: Path) -> None:
+def test_stop_finishes_what_runs_and_takes_nothing_new(run: StartServer, tmp_path: Path, gate: Gate) -> None:
     server = run()
     with Connection(server) as idle, Connection(server) as busy, Connection(server) as quiet:
         assert idle.get("/pid").status == 200
-        assert busy.request("GET", f"/wait?file={tmp_path}/go").head().status == 200
-        quiet.request("GET", f"/quiet?file={tmp_path}/go")
+        assert busy.request("GET", f"/wait?gate={gate}").head().status == 200
+        quiet.request("GET", f"/quiet?gate={gate}")
         assert idle.get("/pid").status == 200  # by now both are under way
         server.process.terminate()
         assert idle.ends()
         assert not server.accepts()
-        (tmp_path / "go").touch()
+        gate.open()
         assert busy.chunk() == b"first,"
         assert busy.chunk()
         assert busy.rest() == b"0\r\n\r\n"
@@ -154,10 +154,10 @@ def test_an_open_stream_does_not_hold_a_stop_for_ever(run: StartServer, tmp_path
 
 
 # spec: process 8
-def test_the_grace_is_one_for_connections_and_workers_together(run: StartServer, tmp_path: Path) -> None:
+def test_the_grace_is_one_for_connections_and_workers_together(run: StartServer, gate: Gate) -> None:
     server = run("--timeout-graceful-shutdown", "2")
     with Connection(server) as connection:
-        connection.request("GET", f"/wait?file={tmp_path}/never").head()  # takes no notice of a client that leaves
+        connection.request("GET", f"/wait?gate={gate}").head()  # takes no notice of a client that leaves
         server.process.terminate()
         assert connection.chunk() == b"first,"
         assert connection.ends()

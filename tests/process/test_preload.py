@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness import Server, StartServer, alive, eventually, family
-from meeting import blocked, release
+from meeting import Gate, blocked, release
 from rawhttp import Connection, fetch
 
 HERE = Path(__file__).parent
@@ -32,15 +32,14 @@ def who(server: Server) -> dict[str, Any]:
     return dict(json.loads(fetch(server, "/who").text))
 
 
-def every_worker(server: Server, workers: int, file: Path) -> list[dict[str, Any]]:
+def every_worker(server: Server, workers: int, place: Path) -> list[dict[str, Any]]:
     """What each says of itself. They are asked at once; one that is slow to begin may lose its request to another."""
     found: dict[int, dict[str, Any]] = {}
 
     def ask() -> bool:
-        file.unlink(missing_ok=True)
-        with ExitStack() as stack:
-            asked = [stack.enter_context(Connection(server)).request("GET", f"/who?file={file}") for _ in range(workers)]
-            file.touch()
+        with Gate(place) as gate, ExitStack() as stack:
+            asked = [stack.enter_context(Connection(server)).request("GET", f"/who?gate={gate}") for _ in range(workers)]
+            gate.open()
             for connection in asked:
                 said = json.loads(connection.response().text)
                 found[said["pid"]] = said
@@ -110,14 +109,14 @@ def test_the_server_gets_the_exit_status_of_forked_workers(preload: StartServer,
 
 
 # spec: process 19
-def test_the_end_of_the_zygote_disturbs_no_worker(preload: StartServer, tmp_path: Path) -> None:
+def test_the_end_of_the_zygote_disturbs_no_worker(preload: StartServer, gate: Gate) -> None:
     server = preload()
     with Connection(server) as connection:
-        assert connection.request("GET", f"/wait?file={tmp_path}/go").head().status == 200
+        assert connection.request("GET", f"/wait?gate={gate}").head().status == 200
         before = who(server)
         os.kill(before["imported_by"], signal.SIGKILL)
         server.wait_for(f'the zygote ended; .* pid={before["imported_by"]} how="killed by SIGKILL"')
-        (tmp_path / "go").touch()
+        gate.open()
         assert [connection.chunk(), connection.chunk()] == [b"first,", str(before["pid"]).encode()]
     assert who(server)["pid"] == before["pid"]
     kill_worker(server)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness import Server, StartServer
+from meeting import Gate
 from rawhttp import Connection, fetch
 
 APP = """
@@ -42,12 +43,14 @@ def hang_up(server: Server) -> None:
 
 # spec: process 6
 @pytest.mark.parametrize("workers", [1, 2])
-def test_sighup_replaces_the_workers_and_no_request_fails(run: StartServer, site: Path, tmp_path: Path, workers: int) -> None:
+def test_sighup_replaces_the_workers_and_no_request_fails(
+    run: StartServer, site: Path, tmp_path: Path, workers: int, gate: Gate
+) -> None:
     server = run("--workers", str(workers), target="main:app", app_dir=site.parent)
     with Connection(server) as kept, Connection(server) as busy, Connection(server) as quiet:
         assert kept.get("/version").text == "one"
-        assert busy.request("GET", f"/wait?file={tmp_path}/go").head().status == 200
-        quiet.request("GET", f"/quiet?file={tmp_path}/go")
+        assert busy.request("GET", f"/wait?gate={gate}").head().status == 200
+        quiet.request("GET", f"/quiet?gate={gate}")
         publish(site, "two")
         hang_up(server)
         seen = []
@@ -55,7 +58,7 @@ def test_sighup_replaces_the_workers_and_no_request_fails(run: StartServer, site
             seen.append(kept.get("/version").text)
         assert set(seen) <= {"one", "two"}
         assert kept.get("/version").text == "two"
-        (tmp_path / "go").touch()
+        gate.open()
         assert busy.chunk() == b"first,"
         old = busy.chunk().decode()
         assert (busy.chunk(), quiet.response().status) == (b"", 200)

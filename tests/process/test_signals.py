@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from harness import Server, StartServer, eventually
+from meeting import Gate
 from rawhttp import Connection, fetch
 from test_control import tell
 from test_reload import publish
@@ -82,18 +83,18 @@ def test_the_number_of_workers_goes_up_and_down_and_no_request_fails(run: StartS
 
 
 # spec: process 13
-def test_a_worker_that_is_retired_finishes_what_it_has(run: StartServer, tmp_path: Path) -> None:
+def test_a_worker_that_is_retired_finishes_what_it_has(run: StartServer, tmp_path: Path, gate: Gate) -> None:
     control = tmp_path / "control"
     server = run("--workers", "2", "--control", str(control))
     with ExitStack() as stack:
         busy: list[Connection] = []
         while not all(worker["running"] for worker in tell(control)["workers"]):  # one that is slow to wake gets none at first
-            busy.append(stack.enter_context(Connection(server)).request("GET", f"/quiet?file={tmp_path}/go"))
+            busy.append(stack.enter_context(Connection(server)).request("GET", f"/quiet?gate={gate}"))
             eventually(lambda: sum(worker["running"] for worker in tell(control)["workers"]) == len(busy))
         fewer(server)
         eventually(lambda: [worker["state"] for worker in tell(control)["workers"]] == ["ready", "draining"])
         assert fetch(server, "/pid").status == 200
-        (tmp_path / "go").touch()
+        gate.open()
         answers = [connection.response() for connection in busy]
     assert {answer.status for answer in answers} == {200}
     assert len({answer.text for answer in answers}) == 2

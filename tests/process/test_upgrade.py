@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from harness import StartServer, alive, binary, eventually, family
-from meeting import blocked, release
+from meeting import Gate, blocked, release
 from rawhttp import Connection, fetch
 from test_control import command, tell
 from test_reload import publish
@@ -18,18 +18,20 @@ from upgrades import Upgrades
 
 
 # spec: process 11
-def test_an_upgrade_fails_no_request_and_refuses_no_connection(run: StartServer, upgrades: Upgrades, tmp_path: Path) -> None:
+def test_an_upgrade_fails_no_request_and_refuses_no_connection(
+    run: StartServer, upgrades: Upgrades, tmp_path: Path, gate: Gate
+) -> None:
     control = tmp_path / "control"
     server = run("--workers", "2", "--reactors", "2", "--control", str(control), "--no-access-log")
     old = family(server.pid)
     with Load(server) as load, Connection(server) as busy:
-        assert busy.request("GET", f"/wait?file={tmp_path}/go").head().status == 200
+        assert busy.request("GET", f"/wait?gate={gate}").head().status == 200
         new = upgrades.begin(server)
         server.wait_for("replaced; finishing what runs")
         before = load.answers
         eventually(lambda: load.answers > before + 50)
         assert alive(server.pid)  # it has something to finish
-        (tmp_path / "go").touch()
+        gate.open()
         assert busy.chunk() == b"first,"
         assert int(busy.chunk()) in old
         assert server.process.wait(20) == 0

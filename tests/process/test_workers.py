@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness import Server, StartServer, alive, eventually, family
-from meeting import blocked, release
+from meeting import Gate, blocked, release
 from rawhttp import Connection, fetch
 
 
@@ -91,16 +91,16 @@ def test_the_end_of_one_worker_costs_no_more_than_what_it_had_started(run: Start
 
 
 # spec: process 12
-def test_a_full_queue_and_a_long_wait_are_answered_with_503(run: StartServer, tmp_path: Path) -> None:
+def test_a_full_queue_and_a_long_wait_are_answered_with_503(run: StartServer, gate: Gate) -> None:
     server = run("--limit-concurrency", "1", "--limit-queue", "1", "--timeout-queue", "0.2")
     with Connection(server) as busy, Connection(server) as idle, Connection(server) as queued:
-        assert busy.request("GET", f"/wait?file={tmp_path}/go").head().status == 200
+        assert busy.request("GET", f"/wait?gate={gate}").head().status == 200
         queued.request("GET", "/version")
         full = idle.get("/version")
         assert (full.status, full["retry-after"]) == (503, "1")
         late = queued.response()
         assert (late.status, late["retry-after"]) == (503, "1")
-        (tmp_path / "go").touch()
+        gate.open()
         while busy.chunk():
             pass
         assert queued.get("/version").status == idle.get("/version").status == 200

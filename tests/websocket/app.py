@@ -1,7 +1,7 @@
 """The application of tests/websocket: /NAME runs the function ws_NAME for a WebSocket and http_NAME for a request.
 
 What happens to a WebSocket is a line on standard error, `NAME: what`, NAME being its `note`; tests wait for it. A gate is a
-name that applications wait for and `/open?gate=NAME` opens.
+name that applications wait for and `/open?gate=NAME` opens, when the body of that request has come to its end.
 """
 
 import asyncio
@@ -125,14 +125,6 @@ async def ws_late(s: Socket) -> None:
     """Accepts once its gate is open, then echoes."""
     s.note("waits")
     await s.gate()
-    await ws_echo(s)
-
-
-async def ws_file(s: Socket) -> None:
-    """Accepts once there is a file, then echoes."""
-    s.note("waits")
-    while not os.path.exists(s.query["file"]):
-        await asyncio.sleep(0.02)
     await ws_echo(s)
 
 
@@ -286,6 +278,8 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         return
     query = {key: values[-1] for key, values in parse_qs(scope["query_string"].decode()).items()}
     answer = globals().get(f"http_{name}")
+    while (await receive()).get("more_body"):
+        pass
     text = await answer(query) if answer else f"plain {scope['type']}"
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
     await send({"type": "http.response.body", "body": text.encode()})

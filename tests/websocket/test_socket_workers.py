@@ -62,14 +62,16 @@ def test_an_application_that_does_not_leave_at_stop(run: StartServer) -> None:
 
 # spec: websocket 7
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_one_that_is_accepted_when_its_worker_is_about_to_go(run: StartServer, tmp_path: Path, number: signal.Signals) -> None:
+def test_one_that_is_accepted_when_its_worker_is_about_to_go(run: StartServer, number: signal.Signals) -> None:
     server = run("--timeout-graceful-shutdown", "5")
-    with Connection(server) as connection:
-        connection.send(handshake(f"/file?note=late&file={tmp_path}/go"))
+    with Connection(server) as connection, Connection(server) as opener:
+        connection.send(handshake("/late?note=late&gate=go"))
         server.wait_for("late: waits")
+        opener.send("POST /open?gate=go HTTP/1.1\r\nhost: test\r\ncontent-length: 2\r\nexpect: 100-continue\r\n\r\n")
+        assert opener.head().status == 100  # it runs in the same worker, which waits for its body
         server.process.send_signal(number)
         server.wait_for("stopping" if number == signal.SIGTERM else "reloaded after=")
-        (tmp_path / "go").touch()
+        assert opener.send("go").response().status == 200
         assert connection.head().status == 101
         assert connection.read(19) == b"\x88\x11\x03\xf4service restart"
         connection.send(frame(CLOSE, b"\x03\xf4"))

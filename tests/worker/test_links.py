@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 
 from frames import decode, encode, open_frame
@@ -28,6 +29,7 @@ def test_requests_behind_a_blocked_loop_can_be_taken_back(asgi, tmp_path):
     # spec: process 13
     # spec: process 4
     link, gate = asgi.links[0], tmp_path / "gate"
+    os.mkfifo(gate)
     blocker, waiting, left = asgi.new_stream(), asgi.new_stream(), asgi.new_stream()
     first = encode(open_frame(blocker.id, path="/block", query=str(gate)))
     second = encode(open_frame(waiting.id, path="/hello"))
@@ -38,7 +40,7 @@ def test_requests_behind_a_blocked_loop_can_be_taken_back(asgi, tmp_path):
     assert link._load(64) == start + len(first)
     assert [link._load(claim_word(link, at), "I") for at in (start, start + len(first))] == [1, 0]
     link._store(claim_word(link, start + len(first)), 2, "I")
-    gate.touch()
+    os.close(os.open(gate, os.O_WRONLY))
     assert left.response()[2] == "hello"
     assert (id(link), waiting.id) not in asgi._frames or not asgi._frames[id(link), waiting.id]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import threading
-import time
 
 import asgi_tasks  # noqa: F401 (its functions are cases, too)
 from cases import CASES, GATES, LOG, case, error_of, new_gate, reply
@@ -390,11 +390,8 @@ CASES["/caf\u00e9/a b"] = CASES["//..//\ufffd"] = CASES["/a/b%2Fc"] = CASES["/ap
 
 @case
 async def block(scope, receive, send):
-    """Holds the loop until the file named by the query exists."""
-    import os
-
-    while not os.path.exists(scope["query_string"]):
-        time.sleep(0.001)
+    """Holds the loop until someone opens the other side of the named pipe that the query names."""
+    os.close(os.open(scope["query_string"], os.O_RDONLY))
     await reply(send, b"")
 
 
@@ -474,7 +471,6 @@ async def describe(scope, receive, send):
 
 def _spin():
     """Starts a child that keeps the test's pipe, says ok, and never comes back."""
-    import os
     import subprocess
 
     pipe = int(os.environ["AWAITD_TEST_PIPE"])
