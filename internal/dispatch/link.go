@@ -22,7 +22,7 @@ type link struct {
 	unwatch  func()
 	still    standstill
 	pulse    pulse
-	withdrew bool // offers were taken back to make room: the worker must be told
+	revoked  bool // requests were: the worker must be told
 	telling  telling
 	broken   bool // the worker broke the wire's rules, and is being killed
 }
@@ -196,9 +196,9 @@ func (l *link) flush() {
 		l.unblock()
 	}
 	l.wire.Publish()
-	if l.withdrew {
-		l.withdrew = false
-		l.wire.Wake() // it may sleep, having read all there was: it gives back the room of what was revoked
+	if l.revoked {
+		l.revoked = false
+		l.wire.Wake()
 	}
 }
 

@@ -51,12 +51,20 @@ func (l *link) promote(s *stream) {
 // revoke takes a request back from the ring. It reports false if the worker has started it. The link must have been refreshed: where
 // the worker has read, other frames may lie by now.
 func (l *link) revoke(s *stream) bool {
-	if !l.wire.Out.Revoke(s.end, len(s.open)) {
+	if !l.unsend(s) {
 		return false
 	}
 	l.vacate(s)
 	s.link, s.state = nil, queued
 	return true
+}
+
+// unsend makes sure that the worker never starts a request whose OPEN is in the ring. It reports false if it has. The worker gives the
+// room back when it looks: it must be told, since it may have read all that is there, and sleep, while what runs waits for room.
+func (l *link) unsend(s *stream) bool {
+	revoked := l.wire.Out.Revoke(s.end, len(s.open))
+	l.revoked = l.revoked || revoked
+	return revoked
 }
 
 // unoffer takes an offered stream back; it still counts as waiting. It reports false if the worker has started it.
@@ -84,7 +92,6 @@ func (l *link) withdraw() {
 	for i := len(back) - 1; i >= 0; i-- {
 		l.endpoint.queue.pushFront(back[i])
 	}
-	l.withdrew = l.withdrew || len(back) > 0
 }
 
 // expireOffers is expireQueue for what is offered.

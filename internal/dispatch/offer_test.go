@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/awaitd/awaitd/internal/exchange"
 	"github.com/awaitd/awaitd/internal/wire"
 )
@@ -147,6 +149,39 @@ func TestCancelOfWhatIsOffered(t *testing.T) {
 		t.Error("the last was not answered")
 	}
 	s.atRest()
+}
+
+// A worker that has read all there is sleeps; the room of what was revoked is given back only when it looks.
+func TestTheWorkerIsToldOfWhatWasRevoked(t *testing.T) {
+	s := newSetting(t, 1)
+	w := s.threads("w", 1)
+	rang := func() bool { return ready(t, w.bell.Wait()) }
+	sent, offered := s.open(0, "sent"), s.open(0, "offered")
+	s.turn()
+	if rang() {
+		t.Fatal("it is rung though it does not sleep")
+	}
+	for _, client := range []*fakeClient{offered, sent} {
+		client.cancel()
+		s.turn()
+		if !rang() {
+			t.Fatal("the worker would sleep on what is not to be run")
+		}
+	}
+	s.atRest()
+}
+
+// ready reads an eventfd, and says whether it had been rung.
+func ready(t *testing.T, fd int) bool {
+	t.Helper()
+	polled := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	if n, err := unix.Poll(polled, 0); err != nil || n == 0 {
+		return false
+	}
+	if _, err := unix.Read(fd, make([]byte, 8)); err != nil {
+		t.Fatal(err)
+	}
+	return true
 }
 
 func TestADrainingWorkerGivesBackWhatItWasOffered(t *testing.T) {

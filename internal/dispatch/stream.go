@@ -116,7 +116,7 @@ func (s *stream) Cancel() {
 			return
 		}
 	case sent:
-		if s.link.refresh(); s.state == sent && s.link.wire.Out.Revoke(s.end, len(s.open)) {
+		if s.link.refresh(); s.state == sent && s.link.unsend(s) {
 			s.link.untaken.remove(s)
 			s.release()
 			return
