@@ -79,7 +79,7 @@ func (p *parsed) check(env Env) error {
 	if err := env.Check(context.Background(), c); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(env.Stdout, "The settings are correct and `%s` starts.\n", c.Target)
+	_, err = fmt.Fprintf(env.Stdout, "The settings are correct and `%s` starts.\n", c.What())
 	return err
 }
 

@@ -28,9 +28,10 @@ type Protocol string
 
 // Protocols. The values are their schemes; HTTP goes without one.
 const (
-	HTTP  Protocol = ""
-	UWSGI Protocol = "uwsgi"
-	SCGI  Protocol = "scgi"
+	HTTP   Protocol = ""
+	UWSGI  Protocol = "uwsgi"
+	SCGI   Protocol = "scgi"
+	Stream Protocol = "tcp" // bytes both ways, as the application has it
 )
 
 // Bind is one address to listen on.
@@ -42,6 +43,7 @@ type Bind struct {
 	Path     string // Unix
 	FD       int    // Descriptor: an inherited listening socket
 	Name     string // Descriptor: the name that LISTEN_FDNAMES gives it; one or several, whose numbers FD does not tell
+	Target   string // Stream: what takes the connections, as module:attribute; empty: the application
 }
 
 // String returns the address as --bind takes it.
@@ -58,10 +60,13 @@ func (b Bind) String() string {
 			where = "fd://" + b.Name
 		}
 	}
-	if b.Protocol == HTTP {
-		return where
+	if b.Protocol != HTTP {
+		where = string(b.Protocol) + "://" + where
 	}
-	return string(b.Protocol) + "://" + where
+	if b.Target != "" {
+		where += "=" + b.Target
+	}
+	return where
 }
 
 // udpScheme is in front of an address for datagrams.
@@ -69,16 +74,23 @@ const udpScheme = "udp://"
 
 const (
 	bindForms    = "host:port, [::1]:port, :port, unix:path or fd://N"
-	allBindForms = bindForms + ", after uwsgi:// or scgi:// if that is spoken there"
+	allBindForms = bindForms + ", after uwsgi://, scgi:// or tcp:// if that is spoken there"
 )
 
 // ParseBind reads an address as --bind takes it.
 func ParseBind(text string) (Bind, error) {
 	where := strings.TrimPrefix(text, "http://")
 	protocol := HTTP
-	for _, p := range []Protocol{UWSGI, SCGI} {
+	for _, p := range []Protocol{UWSGI, SCGI, Stream} {
 		if rest, ok := strings.CutPrefix(text, string(p)+"://"); ok {
 			protocol, where = p, rest
+		}
+	}
+	var target string
+	if at := strings.LastIndexByte(where, '='); protocol == Stream && at >= 0 {
+		where, target = where[:at], where[at+1:]
+		if err := checkTarget(target); err != nil {
+			return Bind{}, err
 		}
 	}
 	rest, datagrams := strings.CutPrefix(text, udpScheme)
@@ -92,7 +104,7 @@ func ParseBind(text string) (Bind, error) {
 		}
 		b.Network = UDP
 	}
-	b.Protocol = protocol
+	b.Protocol, b.Target = protocol, target
 	return b, err
 }
 
@@ -144,7 +156,7 @@ func parseUnix(text, path string) (Bind, error) {
 
 func unknownScheme(scheme, text string) error {
 	switch scheme {
-	case "tls", "quic", "tcp", "smtp":
+	case "tls", "quic", "smtp", "smtps", "lmtp":
 		return errors.New("`" + scheme + "://` is not in this version")
 	}
 	return must(allBindForms, text)

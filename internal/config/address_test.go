@@ -22,6 +22,10 @@ func TestParseBind(t *testing.T) {
 		"uwsgi://unix:/a":   {Protocol: UWSGI, Network: Unix, Path: "/a"},
 		"uwsgi://fd://3":    {Protocol: UWSGI, Network: Descriptor, FD: 3},
 		"udp://127.0.0.1:9": {Network: UDP, Host: "127.0.0.1", Port: 9},
+		"tcp://:7=m:f":      {Protocol: Stream, Network: TCP, Port: 7, Target: "m:f"},
+		"tcp://[::1]:7":     {Protocol: Stream, Network: TCP, Host: "::1", Port: 7},
+		"tcp://unix:/a=b=m": {Protocol: Stream, Network: Unix, Path: "/a=b", Target: "m"},
+		"tcp://fd://3=m:f":  {Protocol: Stream, Network: Descriptor, FD: 3, Target: "m:f"},
 		"scgi://:4000":      {Protocol: SCGI, Network: TCP, Port: 4000},
 		"[fe80::1%eth0]:80": {Network: TCP, Host: "fe80::1%eth0", Port: 80},
 	} {
@@ -33,21 +37,23 @@ func TestParseBind(t *testing.T) {
 
 func TestParseBindRefuses(t *testing.T) {
 	for text, want := range map[string]string{
-		"localhost":     "must be host:port, [::1]:port, :port, unix:path or fd://N, after uwsgi:// or scgi:// if that is spoken there, got `localhost`",
-		"::1:80":        "must be host:port, [::1]:port, :port, unix:path or fd://N, after uwsgi:// or scgi:// if that is spoken there, got `::1:80`",
-		"a:65536":       "must be host:port, [::1]:port, :port, unix:path or fd://N with a port of 0 to 65535, got `a:65536`",
-		"a b:80":        "must be host:port, [::1]:port, :port, unix:path or fd://N with a port of 0 to 65535, got `a b:80`",
-		"unix:":         "must be unix: and a path, got `unix:`",
-		"fd://":         "must be fd:// and a descriptor's number, or its name in LISTEN_FDNAMES, got `fd://`",
-		"fd://a:b":      "must be fd:// and a descriptor's number, or its name in LISTEN_FDNAMES, got `fd://a:b`",
-		"unix:@":        "must be unix: and a path, got `unix:@`",
-		"fd://-1":       "must be fd:// and a descriptor's number, or its name in LISTEN_FDNAMES, got `fd://-1`",
-		"udp://unix:a":  "must be host:port after udp://, got `udp://unix:a`",
-		"tls://a:443":   "`tls://` is not in this version",
-		"uwsgi://a:x":   "must be host:port, [::1]:port, :port, unix:path or fd://N with a port of 0 to 65535, got `uwsgi://a:x`",
-		"uwsgi://unix:": "must be unix: and a path, got `uwsgi://unix:`",
-		"ftp://a:80":    "must be host:port, [::1]:port, :port, unix:path or fd://N, after uwsgi:// or scgi:// if that is spoken there, got `ftp://a:80`",
-		"127.0.0.1:abc": "must be host:port, [::1]:port, :port, unix:path or fd://N with a port of 0 to 65535, got `127.0.0.1:abc`",
+		"localhost":       "must be host:port, [::1]:port, :port, unix:path or fd://N, after uwsgi://, scgi:// or tcp:// if that is spoken there, got `localhost`",
+		"::1:80":          "must be host:port, [::1]:port, :port, unix:path or fd://N, after uwsgi://, scgi:// or tcp:// if that is spoken there, got `::1:80`",
+		"a:65536":         "must be host:port, [::1]:port, :port, unix:path or fd://N with a port of 0 to 65535, got `a:65536`",
+		"a b:80":          "must be host:port, [::1]:port, :port, unix:path or fd://N with a port of 0 to 65535, got `a b:80`",
+		"unix:":           "must be unix: and a path, got `unix:`",
+		"fd://":           "must be fd:// and a descriptor's number, or its name in LISTEN_FDNAMES, got `fd://`",
+		"fd://a:b":        "must be fd:// and a descriptor's number, or its name in LISTEN_FDNAMES, got `fd://a:b`",
+		"unix:@":          "must be unix: and a path, got `unix:@`",
+		"fd://-1":         "must be fd:// and a descriptor's number, or its name in LISTEN_FDNAMES, got `fd://-1`",
+		"tcp://:1=":       "must be module:attribute, got nothing",
+		"tcp://:1=a.py:b": "must be a module, not a file, got `a.py:b`",
+		"udp://unix:a":    "must be host:port after udp://, got `udp://unix:a`",
+		"tls://a:443":     "`tls://` is not in this version",
+		"uwsgi://a:x":     "must be host:port, [::1]:port, :port, unix:path or fd://N with a port of 0 to 65535, got `uwsgi://a:x`",
+		"uwsgi://unix:":   "must be unix: and a path, got `uwsgi://unix:`",
+		"ftp://a:80":      "must be host:port, [::1]:port, :port, unix:path or fd://N, after uwsgi://, scgi:// or tcp:// if that is spoken there, got `ftp://a:80`",
+		"127.0.0.1:abc":   "must be host:port, [::1]:port, :port, unix:path or fd://N with a port of 0 to 65535, got `127.0.0.1:abc`",
 	} {
 		if _, err := ParseBind(text); err == nil || err.Error() != want {
 			t.Errorf("ParseBind(%q): got %v, want %s", text, err, want)
@@ -58,7 +64,7 @@ func TestParseBindRefuses(t *testing.T) {
 func TestBindStringIsWhatParseBindReads(t *testing.T) {
 	for _, text := range []string{
 		"127.0.0.1:8000", "[::1]:80", ":0", "unix:/run/a.sock", "unix:@a", "fd://3", "fd://web", "uwsgi://unix:/a", "scgi://:1",
-		"uwsgi://fd://3", "scgi://fd://web", "udp://[::1]:0",
+		"uwsgi://fd://3", "scgi://fd://web", "udp://[::1]:0", "tcp://:1", "tcp://unix:/a=m:f",
 	} {
 		if b, err := ParseBind(text); err != nil || b.String() != text {
 			t.Errorf("%q became %q (%v)", text, b, err)

@@ -156,6 +156,22 @@ func (l *loader) checkBinds(c *Config) {
 	}
 }
 
+// checkTargets finds addresses that lead nowhere, and an application that nothing leads to.
+func (l *loader) checkTargets(c *Config) {
+	for _, at := range c.Addresses() {
+		if at.Target != "" {
+			continue
+		}
+		if c.Target == "" {
+			l.problem("", "no application is named", "name it as module:attribute: `awaitd main:app`; `awaitd --help` lists the settings")
+		}
+		return
+	}
+	if c.Target != "" {
+		l.problem("", fmt.Sprintf("no address leads to `%s`", c.Target), "add one, such as `--bind 127.0.0.1:8000`, or leave it out")
+	}
+}
+
 // checkFolders checks folders that were given, not those of a default.
 func (l *loader) checkFolders(name string, folders ...string) {
 	given := l.given[name]

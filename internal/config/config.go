@@ -24,7 +24,7 @@ type Config struct {
 	Launched string   // folder the command was started in, absolute
 	Dir      string   // working folder, absolute; relative paths below start here
 
-	// Target is the application: "main:app"; or what Program is called.
+	// Target is the application: "main:app"; or what Program is called. Empty if all that is served are handlers that addresses name.
 	Target    string
 	Program   *Supervised // runs in place of an application; nil: none
 	Interface string      // auto, asgi3, asgi2, wsgi, tornado
@@ -144,4 +144,17 @@ func (c *Config) Supervise(p *Supervised) {
 	if slash := strings.LastIndexByte(p.Script, '/'); slash >= 0 {
 		c.AppDir = p.Script[:slash+1]
 	}
+}
+
+// What names what is served, for messages: the application, or the first handler that an address leads to.
+func (c *Config) What() string {
+	if c.Target != "" {
+		return c.Target
+	}
+	for _, at := range c.Addresses() {
+		if at.Target != "" {
+			return at.Target
+		}
+	}
+	return ""
 }

@@ -94,8 +94,8 @@ func Load(in Input) (*Loaded, error) {
 	}
 	l.resolve(c)
 	l.checkTogether(c)
-	if in.NeedTarget && l.given["target"] == nil {
-		l.problem("", "no application is named", "name it as module:attribute: `awaitd main:app`; `awaitd --help` lists the settings")
+	if in.NeedTarget {
+		l.checkTargets(c)
 	}
 	if len(l.problems) > 0 {
 		return nil, errors.Join(l.problems...)

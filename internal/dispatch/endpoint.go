@@ -126,7 +126,8 @@ func (e *Endpoint) Open(req *exchange.Request, r exchange.Responder) (exchange.S
 	}
 	req.Body = req.Body[taken:]
 	s.repeatable = e.group.Retry && isIdempotent(req)
-	s.upgrade = req.Kind == exchange.WebSocket
+	s.raw = req.Kind == exchange.TCP
+	s.upgrade = s.raw || req.Kind == exchange.WebSocket
 	if !e.waits() && e.dispatch(s) {
 		return s, exchange.None
 	}
@@ -145,7 +146,7 @@ func (e *Endpoint) Open(req *exchange.Request, r exchange.Responder) (exchange.S
 
 // Takes says whether the newest worker knows a kind of exchange.
 func (e *Endpoint) Takes(kind exchange.Kind) bool {
-	return kind == exchange.HTTP || kind == exchange.WebSocket && !e.threaded
+	return kind == exchange.HTTP || !e.threaded
 }
 
 // isIdempotent says whether a request may be run again by a server (RFC 9110 §9.2.2), all of it being here.

@@ -60,8 +60,8 @@ func (s *stream) spend(n uint32) error {
 
 func (l *link) handleHead(s *stream, f wire.Frame) error {
 	r := &l.endpoint.response
-	if s.responded {
-		return wire.Violation("a second HEAD on one stream")
+	if s.responded || s.raw {
+		return wire.Violation("a second HEAD on one stream, or one of no request")
 	}
 	if err := l.endpoint.scratch.Response(f, r); err != nil {
 		return err
@@ -102,6 +102,9 @@ func (l *link) handleData(s *stream, f wire.Frame) error {
 }
 
 func (l *link) handleEnd(s *stream, f wire.Frame) error {
+	if s.raw && s.accepted() {
+		return s.endPipe(f)
+	}
 	if !s.answering() {
 		return wire.Violation("END before HEAD")
 	}
@@ -150,7 +153,7 @@ func (l *link) handleInform(s *stream, f wire.Frame) error {
 	if err := l.endpoint.scratch.Response(f, r); err != nil {
 		return err
 	}
-	if r.Status < 100 || r.Status > 199 || s.responded {
+	if r.Status < 100 || r.Status > 199 || s.responded || s.raw {
 		return wire.Violation("an INFORM out of place")
 	}
 	s.responder.Inform(r)

@@ -5,13 +5,13 @@ import (
 	"github.com/awaitd/awaitd/internal/wire"
 )
 
-// WebSockets. A stream of that kind begins like any request. Once the application has accepted, it carries messages, its place goes to
-// the next request, and it lasts until either side closes.
+// WebSockets and TCP connections. A stream of these kinds begins like any request. Once the application has accepted, it carries
+// messages, its place goes to the next request, and it lasts until either side closes. The messages of a TCP connection are its bytes.
 
-// accepted says whether the stream is a WebSocket that the application has accepted.
+// accepted says whether the stream is a WebSocket or TCP connection that the application has accepted.
 func (s *stream) accepted() bool { return s.socket != nil }
 
-// handshake says whether the stream is a WebSocket that the application has yet to accept or refuse.
+// handshake says whether the stream is one that the application has yet to accept or refuse.
 func (s *stream) handshake() bool { return s.upgrade && !s.responded }
 
 func (l *link) handleAccept(s *stream, f wire.Frame) error {
@@ -27,7 +27,7 @@ func (l *link) handleAccept(s *stream, f wire.Frame) error {
 	s.keepOpen()
 	l.target.inFlight.Add(-1)
 	l.target.sockets.Add(1)
-	s.socket = noSocket{}
+	s.socket = noPipe{}
 	if socket := s.responder.(exchange.Upgrader).Accept(&e.acceptance); s.state != over { // the client may have left just now
 		s.socket, s.responder = socket, nil
 		if l.target.draining.Load() {
@@ -38,13 +38,36 @@ func (l *link) handleAccept(s *stream, f wire.Frame) error {
 	return nil
 }
 
-// noSocket stands for a Socket while there is none yet.
-type noSocket struct{}
+// noPipe stands for a Socket or Pipe while there is none yet.
+type noPipe struct{}
 
-func (noSocket) Message([]byte, exchange.MessageKind, bool) {}
-func (noSocket) Broadcast(*exchange.Broadcast)              {}
-func (noSocket) Close(exchange.CloseCode, []byte)           {}
-func (noSocket) Credit(int)                                 {}
+func (noPipe) Message([]byte, exchange.MessageKind, bool) {}
+func (noPipe) Broadcast(*exchange.Broadcast)              {}
+func (noPipe) Close(exchange.CloseCode, []byte)           {}
+func (noPipe) Credit(int)                                 {}
+func (noPipe) End()                                       {}
+func (noPipe) Fail(exchange.Reason)                       {}
+func (noPipe) Leave()                                     {}
+
+// pipe is the client's end of an accepted TCP connection.
+func (s *stream) pipe() exchange.Pipe { return s.socket.(exchange.Pipe) }
+
+// endPipe acts on the END of an application that has finished sending on a TCP connection.
+func (s *stream) endPipe(f wire.Frame) error {
+	if s.ended || f.Length != 0 || f.Aux != 0 {
+		return wire.Violation("an END of a TCP stream that has trailers, or is the second")
+	}
+	s.ended = true
+	s.pipe().End()
+	return nil
+}
+
+// End passes on that the client of a TCP connection has finished sending.
+func (s *stream) End() {
+	if s.state != over && s.link != nil {
+		s.link.send(wire.Header{Stream: s.id, Type: wire.End}, nil)
+	}
+}
 
 // keepOpen gives the memory of an OPEN that has been taken to others: most WebSockets are idle for long.
 func (s *stream) keepOpen() {
@@ -61,6 +84,8 @@ func (l *link) handleMessage(s *stream, f wire.Frame) error {
 		return wire.Violation("a MESSAGE before ACCEPT")
 	case kind != exchange.Text && kind != exchange.Binary && kind != exchange.Ping:
 		return wire.Violation("a MESSAGE that is neither text nor binary, nor a ping")
+	case s.raw && (kind != exchange.Binary || f.Flags&wire.More != 0 || s.ended):
+		return wire.Violation("a MESSAGE of a TCP stream that is not binary, goes on, or follows an END")
 	case s.sending != 0 && s.sending != kind:
 		return wire.Violation("a MESSAGE whose parts are of two kinds")
 	case uint64(f.Length) > uint64(len(f.Payload)):
@@ -88,6 +113,8 @@ const maxReason = 123
 
 func (l *link) handleClose(s *stream, f wire.Frame) error {
 	switch {
+	case s.handshake() && s.raw:
+		return wire.Violation("a CLOSE of a TCP stream before ACCEPT")
 	case s.handshake():
 		s.state = over
 		l.endpoint.response = exchange.Response{Status: 403, End: true}
@@ -125,13 +152,16 @@ func (s *stream) shut(code exchange.CloseCode, reason []byte) {
 	s.release()
 }
 
-// Message passes a part of a message to the application.
+// Message passes a part of a message to the application. The bytes of a TCP connection are messages of their own.
 func (s *stream) Message(p []byte, kind exchange.MessageKind, more bool) int {
 	l := s.link
 	if s.state == over || l == nil {
 		return 0
 	}
-	h := wire.Header{Stream: s.id, Type: wire.Message, Aux: uint16(kind), Flags: wire.More}
+	h := wire.Header{Stream: s.id, Type: wire.Message, Aux: uint16(kind)}
+	if !s.raw {
+		h.Flags = wire.More
+	}
 	most := l.wire.Out.MaxFrame() - wire.HeaderSize
 	for len(p) > most {
 		s.tell(h, p[:most])
@@ -168,7 +198,7 @@ func (s *stream) Close(code exchange.CloseCode, reason []byte) {
 
 var restarting = []byte("service restart")
 
-// closeSockets ends the WebSockets of a worker that is about to go: their clients come back, to another.
+// closeSockets ends the WebSockets of a worker that is about to go: their clients come back, to another. A TCP connection has its time.
 func (l *link) closeSockets() {
 	for i := range l.slots {
 		if s := l.slots[i].s; s != nil && s.accepted() {
@@ -178,6 +208,10 @@ func (l *link) closeSockets() {
 }
 
 func (l *link) closeSocket(s *stream) {
+	if s.raw {
+		s.pipe().Leave()
+		return
+	}
 	l.send(wire.Header{
 		Stream: s.id, Type: wire.Close, Aux: uint16(exchange.CloseRestarting), Length: uint32(len(restarting)),
 	}, restarting)

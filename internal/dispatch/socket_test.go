@@ -254,12 +254,12 @@ func TestWebSocketsAreSpreadOverTheWorkers(t *testing.T) {
 
 func TestOnlyAsynchronousWorkersTakeWebSockets(t *testing.T) {
 	s := newSetting(t, 1)
-	if e := s.endpoints[0]; !e.Takes(exchange.HTTP) || !e.Takes(exchange.WebSocket) || e.Takes(exchange.TCP) {
+	if e := s.endpoints[0]; !e.Takes(exchange.HTTP) || !e.Takes(exchange.WebSocket) || !e.Takes(exchange.TCP) {
 		t.Error("what is taken before the first worker")
 	}
 	w := s.worker("threads", 1)
 	w.target.Threaded, s.endpoints[0].threaded = true, true
-	if s.endpoints[0].Takes(exchange.WebSocket) {
+	if s.endpoints[0].Takes(exchange.WebSocket) || s.endpoints[0].Takes(exchange.TCP) {
 		t.Error("threads take it")
 	}
 	s.openAs(0, "ws", exchange.WebSocket)

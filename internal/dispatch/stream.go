@@ -45,7 +45,9 @@ type stream struct {
 	opening   bool // a file of its is being opened
 	listed    bool // among those that run
 
-	upgrade    bool                 // a WebSocket, or to become one
+	upgrade    bool                 // a WebSocket or TCP connection, or to become one
+	raw        bool                 // and of these the latter
+	ended      bool                 // the application of a TCP connection has finished sending
 	sending    exchange.MessageKind // of the message whose next part is to come from the worker
 	repeatable bool                 // it may run once more if its worker dies before its response begins
 }
@@ -130,6 +132,12 @@ func (s *stream) Cancel() {
 
 // fail ends the stream and tells the responder why.
 func (s *stream) fail(reason exchange.Reason) {
+	if s.raw && s.accepted() {
+		s.state = over
+		s.pipe().Fail(reason)
+		s.release()
+		return
+	}
 	if s.accepted() {
 		s.shut(exchange.CloseFailed, nil)
 		return

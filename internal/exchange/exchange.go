@@ -75,6 +75,8 @@ type Request struct {
 	ContentLength int64
 	// ID names the exchange in logs and error pages.
 	ID uint64
+	// Target is which of the workers' targets it is for; 0 for the application.
+	Target uint16
 	// Window is how many bytes of response body the protocol has room for at first; Stream.Grant makes room for more.
 	Window int
 
@@ -149,7 +151,7 @@ type Application interface {
 	// even be queued, the stream is nil and the reason says why. On return req.Body is the part of the body that was not taken;
 	// the protocol passes it on with Stream.Data when it has credit.
 	//
-	// The Responder of a WebSocket is an Upgrader.
+	// The Responder of a WebSocket or a TCP connection is an Upgrader; a TCP connection's Accept returns a Pipe.
 	Open(req *Request, r Responder) (Stream, Reason)
 	// Takes says whether the applications know a kind of exchange. A WebSocket's handshake that they don't is a plain request.
 	Takes(kind Kind) bool
@@ -168,6 +170,8 @@ type Stream interface {
 	Cancel()
 	// Close is Cancel for an accepted WebSocket, with the reason as a close code and text (RFC 6455 §7.1.5).
 	Close(code CloseCode, reason []byte)
+	// End says that the client of an accepted TCP connection has finished sending.
+	End()
 	// Worker names who runs the exchange, for the access log; empty while it is queued.
 	Worker() string
 }
@@ -242,6 +246,18 @@ type Socket interface {
 	Close(code CloseCode, reason []byte)
 	// Credit lets the protocol pass on n more bytes of messages.
 	Credit(n int)
+}
+
+// Pipe is the application's handle on the client of an accepted TCP connection: a Socket whose messages are bytes, all Binary, cut
+// anyhow.
+type Pipe interface {
+	Socket
+	// End has the client told that no more comes, behind what was sent; what it sends is still of interest.
+	End()
+	// Fail ends the connection by a reset: the application raised, or its worker is gone.
+	Fail(reason Reason)
+	// Leave says that the worker is about to go: the connection is to end as soon as nothing moves on it.
+	Leave()
 }
 
 // Broadcast is one message for many WebSockets.

@@ -26,6 +26,9 @@ type Socket struct {
 	Path string
 	// Protocol is what the caller wants to have spoken: the scheme of the URL; empty for HTTP.
 	Protocol string
+	// Target is what takes the connections, and Number what it is on the wire; empty and 0 for the application.
+	Target string
+	Number uint16
 	// Datagram: it takes datagrams, and no connections.
 	Datagram bool
 

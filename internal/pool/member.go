@@ -228,7 +228,7 @@ func (p *Pool) awaitReady(process *worker.Process, python worker.Interpreter) er
 	case <-timeout.C:
 		process.Kill("not ready in time")
 		<-process.Done
-		late := worker.Ending{Fault: fault.StartTimeout(p.opts.Setup.Target, p.opts.BootTimeout), How: "killed: not ready in time"}
+		late := worker.Ending{Fault: fault.StartTimeout(p.opts.Setup.What(), p.opts.BootTimeout), How: "killed: not ready in time"}
 		return &unready{ending: late}
 	}
 }

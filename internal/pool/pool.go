@@ -256,7 +256,7 @@ func (p *Pool) judge(err error) error {
 	case u.cause != nil:
 		return u.cause
 	}
-	return fault.CrashLoop(p.opts.Setup.Target, p.boots, u.ending.How, "")
+	return fault.CrashLoop(p.opts.Setup.What(), p.boots, u.ending.How, "")
 }
 
 // booted notes that a worker became ready.

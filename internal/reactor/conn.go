@@ -39,6 +39,8 @@ type Conn struct {
 	canRead   bool // the kernel may have more: it has not said "would block" since
 	canWrite  bool
 	hung      bool // the peer will send no more
+	halves    bool // and may be sent to all the same
+	finished  bool // all that it has sent was received
 	closing   bool // close as soon as out has left
 	linger    bool // then read on for a while, so that the peer gets what was sent
 	lingering bool // that while
@@ -90,6 +92,15 @@ func (c *Conn) Readable() bool { return c.canRead }
 
 // Hung says whether the peer has finished sending.
 func (c *Conn) Hung() bool { return c.hung }
+
+// Halves has the connection go on when the peer has finished sending.
+func (c *Conn) Halves() { c.halves = true }
+
+// Finished says whether the peer has finished sending, and all that it has sent was received.
+func (c *Conn) Finished() bool { return c.finished }
+
+// Finish tells the peer that no more is sent to it. No output may be pending.
+func (c *Conn) Finish() { shutdownWrite(int(c.fd)) }
 
 // Closing says whether the connection was shut: it closes when pending output has left.
 func (c *Conn) Closing() bool { return c.closing }
@@ -158,6 +169,8 @@ func (c *Conn) Receive(most int) []byte {
 		return b[:n]
 	case again:
 		c.canRead = false
+	case n == 0 && c.halves:
+		c.canRead, c.finished = false, true
 	default:
 		c.Lose()
 	}
@@ -327,6 +340,9 @@ func (c *Conn) discard() {
 			c.putOff = true
 			c.r.Later(resumeDiscard{c})
 			return
+		}
+		if c.finished {
+			c.close()
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/awaitd/awaitd/internal/config"
 	"github.com/awaitd/awaitd/internal/fault"
 	"github.com/awaitd/awaitd/internal/listen"
+	"github.com/awaitd/awaitd/internal/worker"
 )
 
 // bind opens every listening socket; nothing is accepted yet.
@@ -24,7 +25,7 @@ func (s *Server) bind() error {
 			return s.explain(at, err)
 		}
 		if s.program == nil {
-			s.agree(socket, at.Protocol)
+			s.agree(socket, at)
 		} else {
 			s.bestow(socket, at)
 		}
@@ -54,9 +55,12 @@ func (s *Server) listen(at config.Bind) (*listen.Socket, error) {
 }
 
 // agree sets what is spoken on a socket.
-func (s *Server) agree(socket *listen.Socket, protocol config.Protocol) {
-	socket.Protocol = string(protocol)
-	if protocol != config.HTTP && socket.Path == "" && !socket.Address.Addr().IsLoopback() {
+func (s *Server) agree(socket *listen.Socket, at config.Bind) {
+	socket.Protocol, socket.Target = string(at.Protocol), at.Target
+	if at.Target != "" {
+		socket.Number = uint16(1 + slices.Index(targets(s.cfg), worker.Target{Kind: socket.Protocol, Target: at.Target}))
+	}
+	if packets(socket) != 0 && socket.Path == "" && !socket.Address.Addr().IsLoopback() {
 		s.log.Warn("whoever reaches this address is believed about who the client is; only a web server in front should",
 			"address", socket.Address)
 	}

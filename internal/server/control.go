@@ -84,7 +84,7 @@ type commands struct{ s *Server }
 func (c commands) Status() *control.Status {
 	s := c.s
 	status := &control.Status{
-		Version: config.Version, PID: os.Getpid(), State: s.phase.Load().(string), Target: s.cfg.Target, Started: s.started,
+		Version: config.Version, PID: os.Getpid(), State: s.phase.Load().(string), Target: s.cfg.What(), Started: s.started,
 		Uptime: time.Since(s.started).Seconds(), Memory: pool.ResidentMemory(os.Getpid()), Queue: s.pool.Queued(),
 		Refused:   s.refusals.Counts(),
 		Addresses: []string{}, Workers: []control.Worker{},

@@ -55,7 +55,7 @@ func (s *Server) tell(err error) {
 const managerSlack = 15 * time.Second
 
 func (s *Server) tellStarting() {
-	s.tell(s.notifier.Starting(fmt.Sprintf("Starting %s", s.cfg.Target), s.cfg.TimeoutStartup+managerSlack))
+	s.tell(s.notifier.Starting(fmt.Sprintf("Starting %s", s.cfg.What()), s.cfg.TimeoutStartup+managerSlack))
 }
 
 // serving is the status of a server that does what it is for.
@@ -65,9 +65,9 @@ func (s *Server) serving() string {
 		where = append(where, socket.URL())
 	}
 	if len(where) == 0 {
-		return "Running " + s.cfg.Target
+		return "Running " + s.cfg.What()
 	}
-	return fmt.Sprintf("Serving %s on %s", s.cfg.Target, strings.Join(where, ", "))
+	return fmt.Sprintf("Serving %s on %s", s.cfg.What(), strings.Join(where, ", "))
 }
 
 func (s *Server) tellReady() { s.tell(s.notifier.Ready(s.serving())) }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/awaitd/awaitd/internal/fault"
 	"github.com/awaitd/awaitd/internal/pool"
-	"github.com/awaitd/awaitd/internal/web"
 )
 
 // run starts everything, serves, and ends it.
@@ -179,7 +178,7 @@ func (s *Server) shutDown(signals <-chan os.Signal) {
 	s.force(signals)
 	end := time.Now().Add(s.cfg.TimeoutGracefulShutdown)
 	s.refuse()
-	s.finish(s.drain((*web.Server).Drain), end)
+	s.finish(s.drain(house.Drain), end)
 }
 
 // finish waits for the connections until the grace is over, then cuts off what is left, and stops the workers.
@@ -189,7 +188,7 @@ func (s *Server) finish(idle <-chan struct{}, end time.Time) {
 	case <-time.After(time.Until(end)):
 		s.log.Warn("the grace is over; cutting off what is left")
 		s.pool.Refuse()
-		s.onAll(func(st *station) { st.web.Abort() })
+		s.onAllHouses(house.Abort)
 		<-idle
 	}
 	s.pool.Stop(time.Until(end))
@@ -230,13 +229,17 @@ func (s *Server) refuse() {
 }
 
 // drain has the connections let go, in the way that begin begins. The channel is closed when none is left.
-func (s *Server) drain(begin func(*web.Server, func())) <-chan struct{} {
+func (s *Server) drain(begin func(house, func())) <-chan struct{} {
 	var begun, left sync.WaitGroup
 	begun.Add(len(s.stations))
-	left.Add(len(s.stations))
+	for _, st := range s.stations {
+		left.Add(len(st.houses()))
+	}
 	s.onAll(func(st *station) {
 		defer begun.Done()
-		begin(st.web, left.Done)
+		for _, h := range st.houses() {
+			begin(h, left.Done)
+		}
 	})
 	begun.Wait()
 	idle := make(chan struct{})
@@ -245,6 +248,15 @@ func (s *Server) drain(begin func(*web.Server, func())) <-chan struct{} {
 		close(idle)
 	}()
 	return idle
+}
+
+// onAllHouses runs f on the connections of every reactor.
+func (s *Server) onAllHouses(f func(house)) {
+	s.onAll(func(st *station) {
+		for _, h := range st.houses() {
+			f(h)
+		}
+	})
 }
 
 // onAll runs f on every reactor.

@@ -6,6 +6,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -25,6 +27,7 @@ import (
 	"github.com/awaitd/awaitd/internal/listen"
 	"github.com/awaitd/awaitd/internal/pool"
 	"github.com/awaitd/awaitd/internal/reactor"
+	"github.com/awaitd/awaitd/internal/stream"
 	"github.com/awaitd/awaitd/internal/systemd"
 	"github.com/awaitd/awaitd/internal/telemetry"
 	"github.com/awaitd/awaitd/internal/upgrade"
@@ -80,8 +83,24 @@ type Server struct {
 type station struct {
 	reactor *reactor.Reactor
 	web     *web.Server
+	streams *stream.Server
 	stops   []func() // end the listeners
 }
+
+// house has the connections of one kind on one reactor. Everything is for the reactor's goroutine.
+type house interface {
+	// Drain has connections end in good order; idle is called when none is left.
+	Drain(idle func())
+	// Fade lets them go on, for a while if they are idle, until Leave.
+	Fade(while time.Duration, idle func())
+	// Leave ends what Fade lets go on.
+	Leave()
+	// Abort closes them at once.
+	Abort()
+}
+
+// houses are all of them.
+func (st *station) houses() []house { return []house{st.web, st.streams} }
 
 // garbage is the share of new memory to live memory at which the garbage collector runs: the reactors allocate nothing per
 // request, so it seldom does; a server with many connections should not need twice their memory.
@@ -185,7 +204,7 @@ func (s *Server) build() error {
 	if s.program != nil {
 		return nil
 	}
-	settings := s.webConfig(size)
+	settings, streams := s.webConfig(size), s.streamConfig()
 	for range s.cfg.Reactors {
 		r, err := reactor.New()
 		if err != nil {
@@ -194,7 +213,7 @@ func (s *Server) build() error {
 		r.SendTimeout = s.cfg.TimeoutSend
 		e := s.pool.Endpoint(r)
 		r.Attach(e)
-		s.stations = append(s.stations, &station{reactor: r, web: web.New(r, settings, e)})
+		s.stations = append(s.stations, &station{reactor: r, web: web.New(r, settings, e), streams: stream.New(r, streams, e)})
 	}
 	return nil
 }
@@ -223,7 +242,7 @@ func (s *Server) poolOptions(ring int) pool.Options {
 		Setup: worker.Setup{
 			Target: c.Target, Interface: c.Interface, Factory: c.Factory, AppDir: c.AppDir, Loop: c.Loop,
 			Lifespan: c.Lifespan, RootPath: c.RootPath, Workers: c.Workers, Threads: c.Threads,
-			LogLevel: c.LogLevel, MessageCost: messageCost(c.WSMaxQueue), Program: s.program,
+			LogLevel: c.LogLevel, MessageCost: messageCost(c.WSMaxQueue), Targets: targets(c), Program: s.program,
 		},
 		Search: s.search(), Interpreter: s.python, Version: config.Version, Environ: c.Environ, Dir: c.Dir,
 		RingSize: ring, LimitConcurrency: c.LimitConcurrency, LimitQueue: c.LimitQueue, QueueWait: c.TimeoutQueue,
@@ -231,6 +250,18 @@ func (s *Server) poolOptions(ring int) pool.Options {
 		Wear:        pool.Wear{Requests: c.MaxRequests, Jitter: c.MaxRequestsJitter, Lifetime: c.WorkersLifetime, RSS: c.WorkersMaxRSS},
 		BootTimeout: c.TimeoutStartup, Grace: c.TimeoutGracefulShutdown, Out: s.said, Log: s.log, Reaper: s.reaper,
 	}
+}
+
+// targets are what addresses lead to besides the application. Their numbers on the wire count from 1.
+func targets(c *config.Config) []worker.Target {
+	list := []worker.Target{}
+	for _, at := range c.Addresses() {
+		t := worker.Target{Kind: string(at.Protocol), Target: at.Target}
+		if at.Target != "" && !slices.Contains(list, t) {
+			list = append(list, t)
+		}
+	}
+	return list
 }
 
 // socketWindow is the credit that a worker gives for one WebSocket (docs/reference/wire.md).
@@ -274,6 +305,13 @@ func (s *Server) webConfig(ring int) *web.Config {
 	return h
 }
 
+func (s *Server) streamConfig() *stream.Config {
+	c := s.cfg
+	return &stream.Config{
+		BufferLimit: int(c.LimitBuffered / int64(c.Reactors)), HeaderTimeout: c.TimeoutHeader, Log: s.log, Refusals: s.refusals,
+	}
+}
+
 // trusted is who a list of addresses and networks names; nil for nobody. The list was checked with the settings.
 func (s *Server) trusted(on bool, list []string) *forwarded.Trust {
 	if !on || len(list) == 0 {
@@ -305,17 +343,27 @@ func (s *Server) accept() error {
 
 func (st *station) listen(sockets []*listen.Socket, proxies *forwarded.Trust) error {
 	for _, socket := range sockets {
-		door := web.Door{FD: socket.FD, Server: socket.Server(), UnixPath: socket.Path, Packets: packets(socket)}
-		if door.Packets == 0 {
-			door.Proxies = proxies
-		}
-		stop, err := st.web.Serve(door)
+		stop, err := st.open(socket, proxies)
 		if err != nil {
 			return err
 		}
 		st.stops = append(st.stops, stop)
 	}
 	return nil
+}
+
+// open has one socket's connections accepted.
+func (st *station) open(socket *listen.Socket, proxies *forwarded.Trust) (stop func(), err error) {
+	if config.Protocol(socket.Protocol) == config.Stream {
+		return st.streams.Serve(stream.Door{
+			FD: socket.FD, Target: socket.Number, Server: socket.Server(), UnixPath: socket.Path, Proxies: proxies,
+		})
+	}
+	door := web.Door{FD: socket.FD, Server: socket.Server(), UnixPath: socket.Path, Packets: packets(socket)}
+	if door.Packets == 0 {
+		door.Proxies = proxies
+	}
+	return st.web.Serve(door)
 }
 
 // sayReady prints the one line that says where the server is and what it runs.
@@ -333,12 +381,14 @@ func (s *Server) sayReady() {
 	if len(s.sockets) > 0 {
 		where = where[:0]
 	}
+	targets := []string{s.cfg.Target}
 	for _, socket := range s.sockets {
-		where = append(where, " on "+socket.URL())
+		where, targets = append(where, " on "+socket.URL()), append(targets, cmp.Or(socket.Target, s.cfg.Target))
 	}
-	for _, on := range where {
+	targets = targets[len(targets)-len(where):]
+	for i, on := range where {
 		fmt.Fprintf(s.said, "awaitd %s ready%s: %s, %s (%s), Python %s at %s\n",
-			config.Version, on, s.cfg.Target, workers, what, info.Python, python.Path)
+			config.Version, on, targets[i], workers, what, info.Python, python.Path)
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"github.com/awaitd/awaitd/internal/config"
 	"github.com/awaitd/awaitd/internal/listen"
 	"github.com/awaitd/awaitd/internal/upgrade"
-	"github.com/awaitd/awaitd/internal/web"
 )
 
 // upgrading is what a server does that waits for its successor; replaced, one that has it.
@@ -132,11 +131,11 @@ func (s *Server) retire(signals <-chan os.Signal) {
 	grace := s.cfg.TimeoutGracefulShutdown
 	end := time.Now().Add(grace)
 	s.refuse()
-	idle := s.drain(func(w *web.Server, idle func()) { w.Fade(min(grace, lingerTime), idle) })
+	idle := s.drain(func(h house, idle func()) { h.Fade(min(grace, lingerTime), idle) })
 	s.log.Info("replaced; finishing what runs", "successor", s.next.PID())
 	s.linger(idle, signals, time.After(grace-min(grace/2, farewellTime)))
 	s.force(signals)
-	s.onAll(func(st *station) { st.web.Leave() })
+	s.onAllHouses(house.Leave)
 	s.finish(idle, end)
 }
 
@@ -196,6 +195,6 @@ func (s *Server) takeOver() error {
 
 // addressOf names a place among the sockets that are handed over, whatever is spoken there.
 func addressOf(at config.Bind) string {
-	at.Protocol = config.HTTP
+	at.Protocol, at.Target = config.HTTP, ""
 	return at.String()
 }

@@ -57,6 +57,7 @@ func (*instantStream) Grant(int)                                      {}
 func (*instantStream) Message([]byte, exchange.MessageKind, bool) int { return 0 }
 func (a *instantStream) Cancel()                                      { a.waiting = a.waiting[:0] }
 func (*instantStream) Close(exchange.CloseCode, []byte)               {}
+func (*instantStream) End()                                           {}
 func (*instantStream) Worker() string                                 { return "worker-1" }
 
 func newInstantApp() *instantApp {

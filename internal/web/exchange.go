@@ -22,7 +22,7 @@ type httpExchange struct {
 
 	held   []byte // decoded body that the application had no room for yet
 	credit int    // bytes of body the application takes now
-	flow
+	exchange.Flow
 
 	waits     bool // a part of the head is here, the rest is not
 	opened    bool // the head is complete and was handed over
@@ -106,8 +106,8 @@ func (x *httpExchange) describe() {
 		x.req.Client, x.req.Server, x.req.UnixPath = c.Client, c.Server, c.unix
 		x.believe()
 	}
-	x.window = c.s.window()
-	x.req.Window = x.window
+	x.Window = c.s.window()
+	x.req.Window = x.Window
 }
 
 // firstBody decodes the part of the body that came with the head.
@@ -290,7 +290,7 @@ func (x *httpExchange) Trailers(buf []byte, fields []exchange.Field) {
 // put frames p behind what is in out, and sends both.
 func (x *httpExchange) put(out, p []byte, end bool) {
 	c := x.c
-	x.owed += len(p)
+	x.Owed += len(p)
 	out, take, tail := x.writer.Frame(out, len(p), end)
 	x.written += int64(take)
 	if take <= copyLimit {
@@ -314,30 +314,12 @@ func (x *httpExchange) put(out, p []byte, end bool) {
 
 // grant lets the application send as much again as has left; more or less, if the window has changed.
 func (x *httpExchange) grant() {
-	if x.owed == 0 || x.stream == nil || x.c.Pending() {
+	if x.Owed == 0 || x.stream == nil || x.c.Pending() {
 		return
 	}
-	if n := x.refill(x.c.s.window()); n > 0 {
+	if n := x.Refill(x.c.s.window()); n > 0 {
 		x.stream.Grant(n)
 	}
-}
-
-// flow is how much an application may send.
-type flow struct {
-	owed   int // bytes that were received and not granted again
-	window int // bytes that may be on their way
-}
-
-// refill returns how many bytes may be granted for those that have left: more or less, if the window has changed.
-func (f *flow) refill(window int) int {
-	n := f.owed + window - f.window
-	if n <= 0 { // the window shrinks by what is owed, and by the rest later
-		f.window -= f.owed
-		f.owed = 0
-		return 0
-	}
-	f.owed, f.window = 0, window
-	return n
 }
 
 // ended finishes an exchange whose response is complete.

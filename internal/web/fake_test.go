@@ -80,6 +80,7 @@ func (x *fakeExchange) Data(p []byte, end bool) {
 }
 func (x *fakeExchange) Grant(n int)                             { x.granted += n }
 func (x *fakeExchange) Close(code exchange.CloseCode, _ []byte) { x.closed = code }
+func (x *fakeExchange) End()                                    {}
 func (x *fakeExchange) Worker() string                          { return "worker-7" }
 
 func (x *fakeExchange) Message(p []byte, _ exchange.MessageKind, _ bool) int {

@@ -51,6 +51,7 @@ func (*openStream) Grant(int)                                      {}
 func (*openStream) Message([]byte, exchange.MessageKind, bool) int { return 0 }
 func (*openStream) Cancel()                                        {}
 func (*openStream) Close(exchange.CloseCode, []byte)               {}
+func (*openStream) End()                                           {}
 func (*openStream) Worker() string                                 { return "worker-1" }
 
 var socketHandshake = []byte("GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +

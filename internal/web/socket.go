@@ -24,7 +24,7 @@ type socket struct {
 	stream exchange.Stream // nil once the application's side is over
 	reader websocket.Reader
 	writer websocket.Writer
-	flow
+	exchange.Flow
 	credit  int       // what the application takes now
 	seen    time.Time // when the client last sent something
 	starved bool      // what is kept of the input is nothing, or less than a frame: it is looked at again with more
@@ -77,7 +77,7 @@ func (x *httpExchange) Accept(a *exchange.Acceptance) exchange.Socket {
 	o := c.options(false)
 	out := http1.AppendUpgrade(r.Scratch[:0], lines, a, &o)
 	r.Scratch = out[:0]
-	k := &socket{httpConn: c, stream: x.stream, flow: flow{window: x.window}, seen: r.Now(), pings: a.Pings}
+	k := &socket{httpConn: c, stream: x.stream, Flow: exchange.Flow{Window: x.Window}, seen: r.Now(), pings: a.Pings}
 	k.reader.Reset(c.s.sockets, x.offer.Deflate)
 	k.writer.Reset(c.s.sockets, x.offer.Deflate)
 	x.status, x.responded, x.worker = 101, true, x.stream.Worker()
@@ -213,7 +213,7 @@ func (k *socket) Message(p []byte, kind exchange.MessageKind, more bool) {
 		k.ask(p)
 		return
 	}
-	k.owed += len(p)
+	k.Owed += len(p)
 	out := k.Reactor().Scratch[:0]
 	switch {
 	case k.writer.Packs(len(p), more):
@@ -235,17 +235,17 @@ func (k *socket) Broadcast(b *exchange.Broadcast) {
 		s.preparedID = b.ID
 		s.prepared.Reset(s.sockets, b.Payload, b.Kind)
 	}
-	k.owed += len(b.Payload)
+	k.Owed += len(b.Payload)
 	k.Send(k.writer.Frame(&s.prepared), nil, "")
 	k.grant()
 }
 
 // grant lets the application send as much again as has left.
 func (k *socket) grant() {
-	if k.owed == 0 || k.stream == nil || k.Pending() {
+	if k.Owed == 0 || k.stream == nil || k.Pending() {
 		return
 	}
-	if n := k.refill(k.s.window()); n > 0 {
+	if n := k.RefillSome(k.s.window()); n > 0 {
 		k.stream.Grant(n)
 	}
 }

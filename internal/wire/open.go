@@ -24,6 +24,7 @@ const (
 	offFamilies    = 52
 	offClientPort  = 54
 	offServerPort  = 56
+	offTarget      = 58
 	offClientIP    = 64
 	offServerIP    = 80
 	openFixed      = 96
@@ -113,6 +114,7 @@ func putOpen(b []byte, stream uint32, req *exchange.Request, body, extra int, cr
 	b[offFamilies+1] = byte(req.Server.Family)
 	le.PutUint16(b[offClientPort:], req.Client.Port)
 	le.PutUint16(b[offServerPort:], req.Server.Port)
+	le.PutUint16(b[offTarget:], req.Target)
 	copy(b[offClientIP:offClientIP+16], req.Client.IP[:])
 	copy(b[offServerIP:offServerIP+16], req.Server.IP[:])
 }

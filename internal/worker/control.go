@@ -44,9 +44,24 @@ type Setup struct {
 	LogLevel  string `json:"log_level"`
 	// MessageCost is the least that a WebSocket message costs of the credit that the worker gives.
 	MessageCost int         `json:"message_cost"`
+	Targets     []Target    `json:"targets"`
 	Loops       []SetupLoop `json:"loops"`
 	// Program is run in place of an application, if there is one.
 	Program *Program `json:"program,omitempty"`
+}
+
+// Target is what takes the connections of some address in the application's place. On the wire it is a number: the first is 1.
+type Target struct {
+	Kind   string `json:"kind"`   // tcp
+	Target string `json:"target"` // module:attribute
+}
+
+// What names what a worker runs, in messages.
+func (s *Setup) What() string {
+	if s.Target != "" || len(s.Targets) == 0 {
+		return s.Target
+	}
+	return s.Targets[0].Target
 }
 
 // SetupLoop is one worker loop: its links, one for each endpoint.
