@@ -10,12 +10,14 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from . import _targets
 from ._control import Closed, Control
 from ._errors import StartupError
 from ._interface import ASGI3, TORNADO
 from ._lifespan import Lifespan
 from ._loop import LoopFactory
 from ._report import client_left, debugger, is_debug, reporter
+from ._targets import Target
 from ._wire import AsyncLoop
 
 #: How long tasks of cut requests may take to end after they were cancelled, in seconds.
@@ -42,12 +44,15 @@ def _reporter(interface: str) -> Callable[[int, BaseException | None, str], None
 class LoopRunner:
     """One event loop with its links, from lifespan startup to lifespan shutdown."""
 
-    def __init__(self, application: ASGI3, factory: LoopFactory, setup: dict[str, Any], links: Links) -> None:
+    def __init__(
+        self, application: ASGI3, factory: LoopFactory, setup: dict[str, Any], links: Links, targets: list[Target]
+    ) -> None:
         self.loop = factory()
         self.lifespan = False
         self._application = application
         self._setup = setup
         self._links = links
+        self._targets = targets
         self._stop = asyncio.Event()
         self._wire: AsyncLoop | None = None
 
@@ -85,6 +90,7 @@ class LoopRunner:
             report=_reporter(interface),
             debug=debugger(interface) if debug else None,
             message_cost=self._setup.get("message_cost", 0),
+            targets=self._targets,
         )
         for memfd, _, _ in links:
             os.close(memfd)
@@ -186,9 +192,10 @@ class Worker:
 
 
 def serve(control: Control, setup: dict[str, Any], application: ASGI3, factory: LoopFactory, links: list[Links]) -> None:
-    """Serve an ASGI 3 application until the server says stop. Raises ``StartupError``."""
+    """Serve an ASGI 3 application until the server says stop, and the setup's targets. Raises ``StartupError``."""
+    targets = _targets.load(setup)
     try:
-        runners = [LoopRunner(application, factory, setup, link) for link in links]
+        runners = [LoopRunner(application, factory, setup, link, targets) for link in links]
     except Exception as error:
         raise StartupError("setup", f"can't make the event loop `{setup['loop']}`: {error}") from error
     Worker(control, setup, runners).run()

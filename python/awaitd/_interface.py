@@ -29,10 +29,10 @@ def detect(application: Callable[..., Any]) -> str:
             return ASGI_3
     elif _is_async(application):
         return ASGI_3
-    own = _BY_ARGUMENTS.get(_required_arguments(application))
+    own = _BY_ARGUMENTS.get(required_arguments(application))
     # A decorated function that takes `*args` passes on what it gets, or makes one argument of it, as Werkzeug's
     # `Request.application` does: what it wraps tells ASGI 3 from WSGI, but one argument there is not ASGI 2.
-    wrapped = ASGI_3 if _required_arguments(application, follow_wrapped=True) == 3 else WSGI
+    wrapped = ASGI_3 if required_arguments(application, follow_wrapped=True) == 3 else WSGI
     return own or wrapped
 
 
@@ -51,7 +51,8 @@ def _is_async(application: Callable[..., Any]) -> bool:
     )
 
 
-def _required_arguments(application: Callable[..., Any], follow_wrapped: bool = False) -> int:
+def required_arguments(application: Callable[..., Any], follow_wrapped: bool = False) -> int:
+    """Return how many arguments a call must have; 0 if that can't be known."""
     try:
         parameters = inspect.signature(application, follow_wrapped=follow_wrapped).parameters.values()
     except (TypeError, ValueError):

@@ -41,9 +41,13 @@ class AsyncLoop:
         report: Callable[[int, BaseException | None, str], None],
         debug: Callable[[int, dict[str, Any]], None] | None,
         message_cost: int,
+        targets: list[tuple[Callable[..., Any], bool]],
     ) -> None:
         """``links``: memfd, ring size, doorbell towards the server. ``state``: the lifespan's, copied for each request.
         ``message_cost``: bytes of credit that a WebSocket message towards the worker takes at least.
+
+        ``targets``: what takes streams for another number than 0, and whether it is called with a StreamReader and a
+        StreamWriter, else as ASGI.
 
         ``debug`` hears what applications say by ``http.response.debug``; without it they are not offered that extension.
         """

@@ -61,6 +61,8 @@ static int take_in(Exchange *x, const struct open *o)
     struct state_strings *str = &x->loop->state->str;
     if (!x->socket)
         return add_body(x, o->body.start, o->body.length);
+    if (x->kind != KIND_WEBSOCKET)
+        return 0;
     PyObject *list = PyDict_GetItemWithError(x->scope, str->subprotocols);
     PyObject *extensions = PyDict_GetItemWithError(x->scope, str->extensions);
     x->subprotocols = list ? PyList_GetSlice(list, 0, PyList_GET_SIZE(list)) : NULL; /* the application may change its own */
@@ -90,8 +92,11 @@ Exchange *exchange_new(AsyncLoop *l, struct link *k, const struct open *o)
     x->stream = o->stream;
     x->credit = o->credit;
     x->body_whole = o->complete;
-    x->socket = o->kind == KIND_WEBSOCKET;
-    x->scope = scope_build(l, o);
+    x->kind = o->kind;
+    x->target = o->target;
+    x->socket = o->kind != KIND_HTTP;
+    x->streams = o->target && l->targets[o->target - 1].streams;
+    x->scope = o->kind <= KIND_WEBSOCKET ? scope_build(l, o) : stream_scope(l, o);
     if (!x->scope || take_in(x, o) < 0 || !link_enter(k, o->stream, x)) {
         Py_DECREF(x);
         return NULL;
@@ -114,6 +119,7 @@ void exchange_leave_stream(Exchange *x)
         return;
     x->stream_over = true;
     link_leave(x->link, x->stream);
+    wait_wake(x, WAIT_CLOSED);
     ended(x);
     Py_DECREF(x);
 }
@@ -161,27 +167,58 @@ void exchange_reset(Exchange *x, uint16_t code)
     Py_DECREF(x);
 }
 
-/* The application's coroutine, made by the first step of the task: so it runs in the task's context. */
-static int call_application(Exchange *x)
+static PyObject *call_asgi(Exchange *x, PyObject *application, PyObject *scope)
 {
-    PyObject *scope = x->scope;
-    x->scope = NULL;
-    if (!scope) {
-        PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited exchange");
-        return -1;
-    }
     PyObject *receive = PyCFunction_New(&receive_method, (PyObject *)x);
     PyObject *send = receive ? PyCFunction_New(&send_method, (PyObject *)x) : NULL;
     PyObject *arguments[] = {scope, receive, send};
-    PyObject *awaitable = send ? PyObject_Vectorcall(x->loop->application, arguments, 3, NULL) : NULL;
-    Py_DECREF(scope);
+    PyObject *awaitable = send ? PyObject_Vectorcall(application, arguments, 3, NULL) : NULL;
     Py_XDECREF(receive);
     Py_XDECREF(send);
+    return awaitable;
+}
+
+static PyObject *call_handler(Exchange *x, PyObject *handler)
+{
+    PyObject *reader = reader_new(x);
+    PyObject *writer = reader ? writer_new(x) : NULL;
+    PyObject *arguments[] = {reader, writer};
+    PyObject *result = writer ? PyObject_Vectorcall(handler, arguments, 2, NULL) : NULL;
+    Py_XDECREF(reader);
+    Py_XDECREF(writer);
+    return result;
+}
+
+/* The application's coroutine, made by the first step of the task: so it runs in the task's context. 1: a handler that is a plain
+ * function has returned. */
+static int call_application(Exchange *x)
+{
+    AsyncLoop *l = x->loop;
+    PyObject *scope = x->scope;
+    PyObject *callable = x->target ? l->targets[x->target - 1].callable : l->application;
+    if (!scope || (x->streams && x->accepted)) {
+        PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited exchange");
+        return -1;
+    }
+    if (x->kind > KIND_WEBSOCKET && socket_accept(x) < 0)
+        return -1;
+    PyObject *awaitable;
+    if (x->streams) {
+        awaitable = call_handler(x, callable);
+    } else {
+        x->scope = NULL;
+        awaitable = call_asgi(x, callable, scope);
+        Py_DECREF(scope);
+    }
     if (!awaitable)
         return -1;
     if (PyCoro_CheckExact(awaitable)) {
         x->coroutine = awaitable;
         return 0;
+    }
+    if (x->streams && !PyObject_HasAttr(awaitable, l->state->str.await)) {
+        Py_DECREF(awaitable);
+        return 1;
     }
     PyAsyncMethods *methods = Py_TYPE(awaitable)->tp_as_async;
     if (methods && methods->am_await)
@@ -206,9 +243,10 @@ static bool is_quiet(Exchange *x, PyObject *exception)
 {
     State *s = x->loop->state;
     bool over = x->lost || x->complete || x->loop->closed;
+    PyObject *loss = x->streams ? PyExc_ConnectionError : s->client_disconnected;
     return over && (PyErr_GivenExceptionMatches(exception, s->cancelled_error) ||
                     PyErr_GivenExceptionMatches(exception, PyExc_GeneratorExit) ||
-                    (x->lost && PyErr_GivenExceptionMatches(exception, s->client_disconnected)));
+                    (x->lost && PyErr_GivenExceptionMatches(exception, loss)));
 }
 
 /* Ends the response of an application that has returned. */
@@ -235,7 +273,9 @@ static void give_up(Exchange *x, PyObject *exception)
         return;
     if (x->loop->closed && exception && PyErr_GivenExceptionMatches(exception, x->loop->state->cancelled_error))
         return; /* the process ends: the server says so to the client */
-    if (x->accepted || (x->socket && !exception && !x->start_sent)) {
+    if (x->kind == KIND_TCP && exception) {
+        output_reset(x, RESET_APP_ERROR, Py_TYPE(exception)->tp_name);
+    } else if (x->accepted || (x->socket && !exception && !x->start_sent)) {
         if (socket_end(x, exception ? CLOSE_APP_ERROR : CLOSE_NORMAL, NULL) < 0)
             PyErr_WriteUnraisable((PyObject *)x);
     } else if (exception) {
@@ -245,22 +285,40 @@ static void give_up(Exchange *x, PyObject *exception)
     }
 }
 
-/* The application has ended, with exception or NULL. */
-static void finish(Exchange *x, PyObject *exception)
+/* Nothing of the application is left. */
+static void end(Exchange *x, PyObject *exception)
 {
-    if (x->app_ended)
-        return;
-    Py_CLEAR(x->coroutine);
-    if (exception && !is_quiet(x, exception))
-        report(x, exception, "");
     give_up(x, exception);
     x->app_ended = true;
     wait_wake(x, WAIT_RECEIVE);
     wait_wake(x, WAIT_SEND); /* what they wait for may have been dropped */
     forget_input(x);
-    Py_CLEAR(x->task);
     ended(x);
+}
+
+/* The application has ended, with exception or NULL. A handler may have left its StreamWriter to others: then the connection goes on
+ * until that is closed, or gone. */
+static void finish(Exchange *x, PyObject *exception)
+{
+    if (x->app_ended || x->detached)
+        return;
+    Py_CLEAR(x->coroutine);
+    if (exception && !is_quiet(x, exception))
+        report(x, exception, "");
+    x->detached = x->handles && !exception;
+    if (!x->detached)
+        end(x, exception);
+    Py_CLEAR(x->task);
     unlink_running(x);
+}
+
+void exchange_released(Exchange *x)
+{
+    if (!x->detached || x->app_ended)
+        return;
+    PyObject *raised = PyErr_GetRaisedException(); /* somebody's, who has dropped the last */
+    end(x, NULL);
+    PyErr_SetRaisedException(raised);
 }
 
 /* An exception that the event loop must see: cancellation, and what ends the process. */
@@ -280,7 +338,7 @@ static PySendResult after_step(Exchange *x, PySendResult sent, PyObject **result
         return sent;
     }
     if (sent == PYGEN_RETURN) {
-        Py_SETREF(*result, Py_NewRef(Py_None));
+        Py_XSETREF(*result, Py_NewRef(Py_None));
         finish(x, NULL);
         return sent;
     }
@@ -312,8 +370,11 @@ static PySendResult exchange_am_send(PyObject *self, PyObject *arg, PyObject **r
     x->stepping = true;
     Py_INCREF(x);
     PySendResult sent = PYGEN_ERROR;
-    if (x->coroutine || call_application(x) == 0)
+    int called = x->coroutine ? 0 : call_application(x);
+    if (called == 0)
         sent = PyIter_Send(x->coroutine, arg, result);
+    else if (called > 0)
+        sent = PYGEN_RETURN;
     sent = after_step(x, sent, result);
     Py_DECREF(x);
     return sent;

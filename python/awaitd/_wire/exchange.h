@@ -51,14 +51,25 @@ struct inbound {
     uint16_t form;
 };
 
-/* The one message of which parts have come, but not yet the last. */
+/* The one message of which parts have come, but not yet the last. Of a TCP connection: what a read has looked at and left. */
 struct assembly {
     PyObject *buffer; /* bytes object, longer than what it holds */
     Py_ssize_t length;
-    uint32_t cost; /* not yet granted again */
+    uint32_t cost;             /* not yet granted again */
+    Py_ssize_t start, scanned; /* TCP: what was taken; up to where there is no end of a line */
 };
 
-enum wait_kind { WAIT_RECEIVE, WAIT_SEND };
+enum wait_kind { WAIT_RECEIVE, WAIT_SEND, WAIT_CLOSED, WAIT_KINDS };
+
+/* What is waited for with WAIT_RECEIVE: a message, or of a StreamReader's coroutines. */
+enum read_kind { READ_MESSAGE, READ_SOME, READ_ALL, READ_EXACTLY, READ_UNTIL, READ_LINE, READ_ITEM };
+
+/* A read of a StreamReader. */
+struct read {
+    PyObject *separator; /* READ_UNTIL: bytes; owned */
+    Py_ssize_t size;     /* READ_SOME, READ_EXACTLY */
+    uint8_t kind;
+};
 
 enum task_mode { TASK_PLAIN, TASK_CAPTURED, TASK_EAGER, TASK_FACTORY };
 
@@ -69,11 +80,19 @@ struct blocked_list {
     struct exchange *first, *last;
 };
 
+/* What takes some streams in the application's place: a handler of asyncio's streams, or an ASGI application. */
+struct target {
+    PyObject *callable;
+    bool streams;
+};
+
 typedef struct async_loop { /* one event loop with its links */
     PyObject_HEAD
     State *state;
     PyObject *module;
     PyObject *application;
+    struct target *targets;
+    Py_ssize_t target_count;
     PyObject *event_loop;
     PyObject *event_loop_dict; /* 3.11: where call_soon is put; NULL if it has none */
     PyObject *capture;         /* 3.11: the capturing call_soon */
@@ -113,17 +132,17 @@ typedef struct exchange {
     PyObject_HEAD
     AsyncLoop *loop;
     struct link *link;
-    PyObject *scope;     /* until the application is called */
+    PyObject *scope;     /* until the application is called; a handler has (client, server) there */
     PyObject *coroutine; /* the application's; NULL before and after */
     PyObject *task;
-    struct wait *waiters[2]; /* by wait_kind: those who wait, owned */
+    struct wait *waiters[WAIT_KINDS]; /* those who wait, owned */
     union {
         struct {              /* http: the request body */
             PyObject *chunk;  /* first part not yet received */
             PyObject *chunks; /* the further ones: list, or NULL */
             Py_ssize_t next_chunk;
         };
-        struct { /* WebSocket */
+        struct { /* WebSocket, TCP, SMTP */
             struct inbound *first_in, *last_in;
             struct assembly *assembly;
         };
@@ -147,9 +166,16 @@ typedef struct exchange {
     uint32_t stream;
     uint32_t consumed; /* bytes received since the last grant */
     uint32_t grant_owed;
-    bool socket;   /* a WebSocket, else http */
-    bool stepping; /* the application's coroutine is being run */
-    bool linked;   /* in the list of running ones */
+    uint32_t taken_in; /* TCP: bytes of the first inbound that were taken */
+    uint16_t target;
+    uint8_t kind;    /* enum exchange_kind */
+    uint8_t handles; /* TCP: StreamReaders and StreamWriters that the application has */
+    bool socket;     /* carries messages: all but http */
+    bool streams;    /* TCP: the application is a handler of asyncio's streams */
+    bool detached;   /* TCP: the handler has returned, and somebody has its StreamWriter */
+    bool eof_sent;   /* TCP: by the application */
+    bool stepping;   /* the application's coroutine is being run */
+    bool linked;     /* in the list of running ones */
     bool app_ended;
     bool stream_over;    /* our end, or a RESET, is written or was read */
     bool lost;           /* the client is gone */
@@ -184,6 +210,8 @@ PyObject *task_start(AsyncLoop *l, Exchange *x); /* a real task, its first step 
 /* scope.c */
 int scope_setup(AsyncLoop *l); /* the templates */
 PyObject *scope_build(AsyncLoop *l, const struct open *o);
+PyObject *scope_client(State *s, const struct open *o); /* (host, port) */
+PyObject *scope_server(State *s, const struct open *o);
 
 /* exchange.c */
 Exchange *exchange_new(AsyncLoop *l, struct link *k, const struct open *o);
@@ -191,19 +219,37 @@ bool exchange_frame(Exchange *x, const uint8_t *payload, struct frame f); /* of 
 void exchange_window(Exchange *x, uint32_t credit);
 void exchange_reset(Exchange *x, uint16_t code);
 void exchange_leave_stream(Exchange *x); /* the stream is over */
+void exchange_released(Exchange *x);     /* a handler that has returned has nothing of the connection any more */
 
 /* receive.c */
 PyObject *receive_poll(Exchange *x); /* a message, or NULL: nothing yet, or an exception */
 extern PyMethodDef receive_method;
 
-/* socket.c: a WebSocket's client */
+/* socket.c: a WebSocket's client, and what all streams of messages have in common */
 bool socket_frame(Exchange *x, const uint8_t *payload, struct frame f); /* true: news for receive() */
 PyObject *socket_poll(Exchange *x);                                     /* as receive_poll */
 void socket_clear(Exchange *x);                                         /* what was not received */
 /* The end by our side, behind what was sent. Takes over reason: str, or NULL. */
 int socket_end(Exchange *x, uint16_t code, PyObject *reason);
 
+void socket_taken(Exchange *x, uint32_t cost); /* grants again what is no longer here */
+struct inbound *socket_take(Exchange *x);      /* the first message, off the queue */
+
+/* stream.c: TCP connections and SMTP sessions as ASGI has them (docs/reference/asgi-streams.md) */
+PyObject *stream_poll(Exchange *x);                              /* as receive_poll; TCP */
+int stream_send(Exchange *x, PyObject *message, PyObject *type); /* as socket_send; TCP, SMTP */
+const char *stream_expected(Exchange *x);
+PyObject *stream_scope(AsyncLoop *l, const struct open *o);
+
+/* reader.c, writer.c: TCP connections as asyncio's streams */
+PyObject *reader_new(Exchange *x);
+PyObject *writer_new(Exchange *x);
+PyObject *reader_poll(Exchange *x, const struct read *r); /* what is read, or NULL: nothing yet, or an exception */
+void reader_drop(Exchange *x);                            /* a handle is gone */
+int raise_lost(Exchange *x);                              /* ConnectionResetError; -1 */
+
 /* socket_send.c: a WebSocket's application */
+int socket_accept(Exchange *x);                                  /* without a handshake */
 int socket_send(Exchange *x, PyObject *message, PyObject *type); /* what send() was given, in a state that allows some */
 const char *socket_expected(Exchange *x);                        /* which messages those are */
 
@@ -236,6 +282,7 @@ void output_drop(Exchange *x);
 
 /* wait.c */
 PyObject *wait_new(Exchange *x, enum wait_kind kind);
+PyObject *wait_read(Exchange *x, struct read r);  /* takes over the separator */
 PyObject *wait_ready(State *s);                   /* an awaitable that is finished */
 void wait_wake(Exchange *x, enum wait_kind kind); /* all who wait ask again, when the event loop comes to them */
 void wait_sent(Exchange *x);                      /* what was queued has gone: all who wait in send() are done */

@@ -112,11 +112,11 @@ static Exchange *claim(AsyncLoop *l, struct link *k, const uint8_t *frame, uint3
         ring_advance(&k->in, size);
         return NULL;
     }
-    bool sound = open_parse(&o, frame);
-    if (sound && o.kind <= KIND_WEBSOCKET)
+    bool sound = open_parse(&o, frame) && o.target <= l->target_count;
+    if (sound && (o.kind <= KIND_TCP || o.kind == KIND_SMTP))
         x = exchange_new(l, k, &o);
     if (!x)
-        link_refuse(k, load32(frame + 4), sound ? "this application takes only HTTP and WebSocket" : "malformed OPEN");
+        link_refuse(k, load32(frame + 4), sound ? "a kind of stream that this worker does not know" : "malformed OPEN");
     ring_advance(&k->in, size);
     return x;
 }
@@ -357,14 +357,33 @@ static int attach_links(AsyncLoop *l, PyObject *links)
     return l->blocked ? 0 : -1;
 }
 
+/* [(callable, takes reader and writer), ...] */
+static int take_targets(AsyncLoop *l, PyObject *targets)
+{
+    l->targets = PyMem_Calloc((size_t)PyList_GET_SIZE(targets) + 1, sizeof *l->targets);
+    if (!l->targets) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(targets); i++) {
+        int streams;
+        PyObject *callable;
+        if (!PyArg_ParseTuple(PyList_GET_ITEM(targets, i), "Op", &callable, &streams))
+            return -1;
+        l->targets[l->target_count++] = (struct target){Py_NewRef(callable), streams};
+    }
+    return 0;
+}
+
 static int loop_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"application", "event_loop", "doorbell", "links",        "root_path",
-                               "state",       "report",     "debug",    "message_cost", NULL};
+    static char *keywords[] = {"application", "event_loop", "doorbell",     "links",   "root_path", "state",
+                               "report",      "debug",      "message_cost", "targets", NULL};
     AsyncLoop *l = (AsyncLoop *)self;
-    PyObject *application, *event_loop, *links, *root_path, *lifespan_state, *report, *debug;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOiO!UOOOI", keywords, &application, &event_loop, &l->doorbell,
-                                     &PyList_Type, &links, &root_path, &lifespan_state, &report, &debug, &l->message_cost))
+    PyObject *application, *event_loop, *links, *root_path, *lifespan_state, *report, *debug, *targets;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOiO!UOOOIO!", keywords, &application, &event_loop, &l->doorbell,
+                                     &PyList_Type, &links, &root_path, &lifespan_state, &report, &debug, &l->message_cost,
+                                     &PyList_Type, &targets))
         return -1;
     if (l->links || PyList_GET_SIZE(links) == 0) {
         PyErr_SetString(PyExc_ValueError, "a worker loop needs links, once");
@@ -378,7 +397,7 @@ static int loop_init(PyObject *self, PyObject *args, PyObject *kwargs)
     l->lifespan_state = lifespan_state == Py_None ? NULL : Py_NewRef(lifespan_state);
     l->report = Py_NewRef(report);
     l->debug = debug == Py_None ? NULL : Py_NewRef(debug);
-    return l->state && scope_setup(l) == 0 && attach_links(l, links) == 0 ? task_setup(l) : -1;
+    return l->state && take_targets(l, targets) == 0 && scope_setup(l) == 0 && attach_links(l, links) == 0 ? task_setup(l) : -1;
 }
 
 static int loop_traverse(PyObject *self, visitproc visit, void *arg)
@@ -404,6 +423,8 @@ static int loop_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(l->on_idle);
     for (Exchange *x = l->running; x; x = x->next)
         Py_VISIT(x);
+    for (Py_ssize_t i = 0; i < l->target_count; i++)
+        Py_VISIT(l->targets[i].callable);
     return registry_visit(&l->registry, visit, arg);
 }
 
@@ -426,6 +447,8 @@ static int loop_clear(PyObject *self)
     Py_CLEAR(l->report);
     Py_CLEAR(l->debug);
     Py_CLEAR(l->on_idle);
+    for (Py_ssize_t i = 0; i < l->target_count; i++)
+        Py_CLEAR(l->targets[i].callable);
     registry_close(&l->registry);
     return 0;
 }
@@ -439,6 +462,7 @@ static void loop_dealloc(PyObject *self)
     loop_clear(self);
     links_detach(l->links, l->link_count);
     PyMem_Free(l->blocked);
+    PyMem_Free(l->targets);
     Py_CLEAR(l->module);
     type->tp_free(self);
     Py_DECREF(type);

@@ -26,7 +26,8 @@ static int make_types(PyObject *module, State *s)
         PyType_Spec *spec;
     } types[] = {
         {&s->async_loop_type, &async_loop_spec},   {&s->exchange_type, &exchange_spec}, {&s->wait_type, &wait_spec},
-        {&s->thread_loop_type, &thread_loop_spec}, {&s->call_type, &call_spec},
+        {&s->thread_loop_type, &thread_loop_spec}, {&s->call_type, &call_spec},         {&s->reader_type, &reader_spec},
+        {&s->writer_type, &writer_spec},
     };
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (make_type(module, types[i].slot, types[i].spec) < 0)
@@ -52,6 +53,10 @@ static int module_exec(PyObject *module)
     if (import_attribute(&s->client_disconnected, "awaitd._errors", "ClientDisconnected") < 0 ||
         import_attribute(&s->cancelled_error, "asyncio", "CancelledError") < 0 ||
         import_attribute(&s->task_type, "asyncio", "Task") < 0 ||
+        import_attribute(&s->incomplete_read, "asyncio", "IncompleteReadError") < 0 ||
+        import_attribute(&s->limit_overrun, "asyncio", "LimitOverrunError") < 0 ||
+        import_attribute(&s->stream_reader, "asyncio", "StreamReader") < 0 ||
+        import_attribute(&s->stream_writer, "asyncio", "StreamWriter") < 0 ||
         import_attribute(&s->send_part, "awaitd._files", "send_part") < 0 ||
         import_attribute(&s->file_wrapper, "awaitd._file_wrapper", "FileWrapper") < 0 ||
         import_attribute(&s->regular_part, "awaitd._file_wrapper", "regular_part") < 0)
@@ -91,6 +96,12 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(s->client_disconnected);
     Py_VISIT(s->cancelled_error);
     Py_VISIT(s->task_type);
+    Py_VISIT(s->incomplete_read);
+    Py_VISIT(s->limit_overrun);
+    Py_VISIT(s->stream_reader);
+    Py_VISIT(s->stream_writer);
+    Py_VISIT(s->reader_type);
+    Py_VISIT(s->writer_type);
     Py_VISIT(s->send_part);
     Py_VISIT(s->file_wrapper);
     Py_VISIT(s->regular_part);
@@ -130,6 +141,12 @@ static int module_clear(PyObject *module)
     Py_CLEAR(s->client_disconnected);
     Py_CLEAR(s->cancelled_error);
     Py_CLEAR(s->task_type);
+    Py_CLEAR(s->incomplete_read);
+    Py_CLEAR(s->limit_overrun);
+    Py_CLEAR(s->stream_reader);
+    Py_CLEAR(s->stream_writer);
+    Py_CLEAR(s->reader_type);
+    Py_CLEAR(s->writer_type);
     Py_CLEAR(s->send_part);
     Py_CLEAR(s->file_wrapper);
     Py_CLEAR(s->regular_part);

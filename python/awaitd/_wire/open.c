@@ -28,6 +28,7 @@ bool open_parse(struct open *o, const uint8_t *frame)
     o->field_count = load16(frame + 44);
     o->credit = load32(frame + 48);
     o->client = (struct endpoint_address){frame[52], load16(frame + 54), frame + 64};
+    o->target = load16(frame + 58);
     o->server = (struct endpoint_address){frame[53], load16(frame + 56), frame + 80};
     o->table = frame + OPEN_SIZE;
     if (header.size < OPEN_SIZE + 4u * o->field_count)

@@ -21,6 +21,7 @@ struct open {
     uint32_t stream;
     uint64_t id;
     uint8_t kind;
+    uint16_t target; /* 0: the application; else a target by its number */
     uint8_t version; /* 10, 11, 20, 30 */
     bool secure;
     bool complete; /* the body inside is the whole body */

@@ -53,9 +53,10 @@ static struct piece *piece_new(uint32_t size)
     return p;
 }
 
-static bool is_last(struct frame header)
+/* A frame that ends the stream. On a TCP connection an END is about one direction only. */
+static bool is_last(const Exchange *x, struct frame header)
 {
-    return header.type == FRAME_END || header.type == FRAME_RESET || header.type == FRAME_CLOSE ||
+    return (header.type == FRAME_END && x->kind != KIND_TCP) || header.type == FRAME_RESET || header.type == FRAME_CLOSE ||
            header.flags & FLAG_END_STREAM;
 }
 
@@ -64,7 +65,7 @@ uint8_t *output_frame(Exchange *x, struct frame header)
     if (!x->first_piece) {
         uint8_t *room = link_frame(x->link, header);
         if (room) {
-            x->end_written = is_last(header);
+            x->end_written = is_last(x, header);
             return room;
         }
         loop_block(x);
@@ -72,7 +73,7 @@ uint8_t *output_frame(Exchange *x, struct frame header)
     struct piece *p = piece_new(header.size);
     if (!p)
         return NULL;
-    p->last = is_last(header);
+    p->last = is_last(x, header);
     frame_write(p->data, header);
     append(x, p);
     return p->data;
@@ -117,7 +118,7 @@ static struct frame header_of(Exchange *x, const struct payload *p, uint32_t n, 
 {
     uint32_t size = frame_padded(FRAME_HEADER + n);
     if (p->message)
-        return (struct frame){size, x->stream, FRAME_MESSAGE, last ? 0 : FLAG_MORE, p->message, n};
+        return (struct frame){size, x->stream, FRAME_MESSAGE, last || x->kind == KIND_TCP ? 0 : FLAG_MORE, p->message, n};
     return (struct frame){size, x->stream, FRAME_DATA, last && p->end ? FLAG_END_STREAM : 0, 0, n};
 }
 
@@ -139,7 +140,7 @@ static bool write_payload(Exchange *x, const struct payload *p, Py_ssize_t *offs
         memcpy(room + FRAME_HEADER, p->bytes + *offset, n);
         x->credit -= n;
         *offset += n;
-        x->end_written = is_last(header);
+        x->end_written = is_last(x, header);
     }
     return true;
 }

@@ -170,7 +170,12 @@ static PyObject *address_object(State *s, const struct open *o, struct endpoint_
     return host ? Py_BuildValue("(Ni)", host, (int)a.port) : NULL;
 }
 
-static PyObject *server_object(State *s, const struct open *o)
+PyObject *scope_client(State *s, const struct open *o)
+{
+    return address_object(s, o, o->client, EXTRA_CLIENT_TEXT);
+}
+
+PyObject *scope_server(State *s, const struct open *o)
 {
     if (o->server.family != FAMILY_UNIX)
         return address_object(s, o, o->server, EXTRA_SERVER_TEXT);
@@ -298,9 +303,8 @@ PyObject *scope_build(AsyncLoop *l, const struct open *o)
     int own =
         socket ? set(scope, s->str.subprotocols, subprotocols_list(o)) : set(scope, s->str.method, method_object(s, o->method));
     if (own < 0 || set(scope, s->str.path, path_text(o->path)) < 0 || set(scope, s->str.raw_path, bytes_of(o->path)) < 0 ||
-        set(scope, s->str.headers, headers_list(s, o)) < 0 ||
-        set(scope, s->str.client, address_object(s, o, o->client, EXTRA_CLIENT_TEXT)) < 0 ||
-        set(scope, s->str.server, server_object(s, o)) < 0 || set(scope, s->str.extensions, extensions_object(l, o)) < 0 ||
+        set(scope, s->str.headers, headers_list(s, o)) < 0 || set(scope, s->str.client, scope_client(s, o)) < 0 ||
+        set(scope, s->str.server, scope_server(s, o)) < 0 || set(scope, s->str.extensions, extensions_object(l, o)) < 0 ||
         set_unusual(l, scope, o) < 0 || prefix_path(l, scope) < 0)
         Py_CLEAR(scope);
     return scope;

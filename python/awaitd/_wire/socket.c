@@ -6,7 +6,7 @@
 #include "exchange.h"
 
 /* Grants again what is no longer here, once that is half of the window. */
-static void taken(Exchange *x, uint32_t cost)
+void socket_taken(Exchange *x, uint32_t cost)
 {
     x->consumed += cost;
     if (x->consumed < WINDOW / 2 || x->stream_over)
@@ -24,7 +24,7 @@ static void drop_assembly(Exchange *x)
     x->assembly = NULL;
 }
 
-static struct inbound *take_first(Exchange *x)
+struct inbound *socket_take(Exchange *x)
 {
     struct inbound *m = x->first_in;
     x->first_in = m->next;
@@ -36,7 +36,7 @@ static struct inbound *take_first(Exchange *x)
 void socket_clear(Exchange *x)
 {
     while (x->first_in) {
-        struct inbound *m = take_first(x);
+        struct inbound *m = socket_take(x);
         Py_DECREF(m->data);
         PyMem_Free(m);
     }
@@ -158,7 +158,7 @@ static void grant_assembly(Exchange *x)
         return;
     uint32_t cost = x->assembly->cost;
     x->assembly->cost = 0;
-    taken(x, cost);
+    socket_taken(x, cost);
 }
 
 /* A part of a message, or all of it. */
@@ -169,11 +169,11 @@ static void message(Exchange *x, const uint8_t *bytes, struct frame f)
     int result;
     if (x->complete || x->lost || x->app_ended)
         return;
-    if (control || (!more && !x->assembly)) /* a ping may come between the parts of a message */
+    if (x->kind == KIND_TCP || control || (!more && !x->assembly)) /* a ping may come between the parts of a message */
         result = add_message(x, text_or_bytes((const char *)bytes, f.length, f.aux), f.aux, cost);
     else
         result = add_part(x, bytes, f.length, cost);
-    if (result == 0 && !more && !control && x->assembly)
+    if (result == 0 && !more && !control && x->assembly && x->kind != KIND_TCP)
         result = finish_assembly(x, f.aux);
     if (result < 0)
         fail(x);
@@ -193,7 +193,8 @@ static void client_closed(Exchange *x, const uint8_t *reason, struct frame f)
         set_close(x, f.aux, text);
     x->lost = true;
     output_drop(x);
-    drop_assembly(x);
+    if (x->kind != KIND_TCP)
+        drop_assembly(x);
     exchange_leave_stream(x);
     wait_wake(x, WAIT_SEND);
 }
@@ -204,12 +205,26 @@ bool socket_frame(Exchange *x, const uint8_t *payload, struct frame f)
         message(x, payload, f);
     else if (f.type == FRAME_CLOSE)
         client_closed(x, payload, f);
-    return x->first_in || x->lost;
+    else if (f.type == FRAME_END)
+        x->body_whole = true;
+    return x->first_in || x->lost || x->body_whole;
+}
+
+/* {"type": "smtp.receive", "text": ...} */
+static PyObject *mail_message(State *s, const struct inbound *m)
+{
+    PyObject *message = PyDict_New(), *key = m->form == MESSAGE_TEXT ? s->str.text : s->str.bytes;
+    if (message && (PyDict_SetItem(message, s->str.type, s->str.smtp_receive) < 0 || PyDict_SetItem(message, key, m->data) < 0))
+        Py_CLEAR(message);
+    return message;
 }
 
 /* {"type": "websocket.receive", "bytes": ..., "text": ...}, or {"type": "awaitd.websocket.ping", "bytes": ...} */
-static PyObject *message_of(State *s, const struct inbound *m)
+static PyObject *message_of(Exchange *x, const struct inbound *m)
 {
+    if (x->kind == KIND_SMTP)
+        return mail_message(x->loop->state, m);
+    State *s = x->loop->state;
     bool text = m->form == MESSAGE_TEXT, control = m->form == MESSAGE_PING || m->form == MESSAGE_PONG;
     PyObject *type = m->form == MESSAGE_PING ? s->str.socket_ping : s->str.socket_pong;
     PyObject *message = control ? PyDict_New() : PyDict_Copy(text ? s->text_message : s->bytes_message);
@@ -221,10 +236,10 @@ static PyObject *message_of(State *s, const struct inbound *m)
 
 static PyObject *receive_message(Exchange *x)
 {
-    struct inbound *m = take_first(x);
-    PyObject *message = message_of(x->loop->state, m);
+    struct inbound *m = socket_take(x);
+    PyObject *message = message_of(x, m);
     Py_DECREF(m->data);
-    taken(x, m->cost);
+    socket_taken(x, m->cost);
     PyMem_Free(m);
     return message;
 }
@@ -245,8 +260,9 @@ static PyObject *disconnect_message(Exchange *x)
     PyObject *code = PyLong_FromLong(x->close_code ? x->close_code : CLOSE_BROKEN);
     PyObject *reason = x->close_code && x->close_reason ? x->close_reason : str->empty;
     PyObject *message = code ? PyDict_New() : NULL;
-    if (message && (PyDict_SetItem(message, str->type, str->socket_disconnect) < 0 ||
-                    PyDict_SetItem(message, str->code, code) < 0 || PyDict_SetItem(message, str->reason, reason) < 0))
+    if (message &&
+        (PyDict_SetItem(message, str->type, x->kind == KIND_SMTP ? str->smtp_disconnect : str->socket_disconnect) < 0 ||
+         PyDict_SetItem(message, str->code, code) < 0 || PyDict_SetItem(message, str->reason, reason) < 0))
         Py_CLEAR(message);
     Py_XDECREF(code);
     return message;
@@ -254,7 +270,9 @@ static PyObject *disconnect_message(Exchange *x)
 
 PyObject *socket_poll(Exchange *x)
 {
-    if (!x->connected)
+    if (x->kind == KIND_TCP)
+        return stream_poll(x);
+    if (!x->connected && x->kind == KIND_WEBSOCKET)
         return connect_message(x);
     if (x->complete || x->app_ended)
         return disconnect_message(x);

@@ -3,6 +3,8 @@
 
 const char *socket_expected(Exchange *x)
 {
+    if (x->kind != KIND_WEBSOCKET)
+        return stream_expected(x);
     return x->closed       ? "nothing, since the application has closed the connection"
            : x->complete   ? "nothing, since the response is complete"
            : x->app_ended  ? "nothing, since the application has returned"
@@ -113,8 +115,14 @@ static int write_accept(Exchange *x, struct span subprotocol, const struct field
     x->accepted = true;
     p = output_frame(x, (struct frame){FRAME_HEADER, x->stream, FRAME_WINDOW, 0, 0, WINDOW}); /* in order: not output_grant */
     output_commit(x);
-    Py_CLEAR(x->subprotocols);
+    if (x->kind == KIND_WEBSOCKET)
+        Py_CLEAR(x->subprotocols);
     return p ? 0 : -1;
+}
+
+int socket_accept(Exchange *x)
+{
+    return x->accepted ? 0 : write_accept(x, (struct span){(const uint8_t *)"", 0}, &(struct fields){.data = (uint8_t *)""}, 0);
 }
 
 static int accept_with(Exchange *x, PyObject *type, PyObject *subprotocol, PyObject *headers, uint8_t flags)
@@ -301,6 +309,8 @@ static int send_denial_start(Exchange *x, PyObject *message, PyObject *type)
 
 int socket_send(Exchange *x, PyObject *message, PyObject *type)
 {
+    if (x->kind != KIND_WEBSOCKET)
+        return stream_send(x, message, type);
     struct state_strings *str = &x->loop->state->str;
     struct {
         PyObject *type;

@@ -78,6 +78,19 @@
     STRING(throw, "throw")                                \
     STRING(send, "send")                                  \
     STRING(close, "close")                                \
+    STRING(tcp, "tcp")                                    \
+    STRING(smtp, "smtp")                                  \
+    STRING(data, "data")                                  \
+    STRING(more, "more")                                  \
+    STRING(await, "__await__")                            \
+    STRING(tcp_receive, "tcp.receive")                    \
+    STRING(tcp_disconnect, "tcp.disconnect")              \
+    STRING(tcp_send, "tcp.send")                          \
+    STRING(tcp_close, "tcp.close")                        \
+    STRING(smtp_receive, "smtp.receive")                  \
+    STRING(smtp_disconnect, "smtp.disconnect")            \
+    STRING(smtp_send, "smtp.send")                        \
+    STRING(smtp_close, "smtp.close")                      \
     STRING(request_method, "REQUEST_METHOD")              \
     STRING(script_name, "SCRIPT_NAME")                    \
     STRING(path_info, "PATH_INFO")                        \
@@ -134,11 +147,17 @@ typedef struct state {
     PyTypeObject *async_loop_type;
     PyTypeObject *exchange_type;
     PyTypeObject *wait_type;
+    PyTypeObject *reader_type;
+    PyTypeObject *writer_type;
     PyTypeObject *thread_loop_type;
     PyTypeObject *call_type;
     PyObject *client_disconnected; /* awaitd._errors.ClientDisconnected */
     PyObject *cancelled_error;     /* asyncio.CancelledError */
     PyObject *task_type;           /* asyncio.Task */
+    PyObject *incomplete_read;     /* asyncio.IncompleteReadError */
+    PyObject *limit_overrun;       /* asyncio.LimitOverrunError */
+    PyObject *stream_reader;       /* asyncio.StreamReader, which ours pass for */
+    PyObject *stream_writer;       /* asyncio.StreamWriter */
     PyObject *ready;               /* an awaitable that is finished, with None */
     PyObject *empty_bytes;
     PyObject *plain_keywords;   /* ("loop", "name") */
@@ -162,7 +181,7 @@ typedef struct state {
 extern struct PyModuleDef wire_module;
 
 /* Types; each is made by its file. */
-extern PyType_Spec async_loop_spec, exchange_spec, wait_spec;
+extern PyType_Spec async_loop_spec, exchange_spec, wait_spec, reader_spec, writer_spec;
 extern PyType_Spec thread_loop_spec, call_spec;
 
 /* Percent-decodes s into out, which has room for it; returns the length. What is no escape stays as it is. */

@@ -21,6 +21,7 @@ typedef struct wait {
     PyObject *callback;  /* of the task, while it waits */
     PyObject *context;   /* for it, or NULL */
     PyObject *cancelled; /* the message of cancel() */
+    struct read read;    /* of a StreamReader; READ_MESSAGE: none */
     uint8_t kind;
     uint8_t state;
     bool blocking; /* as asyncio's: yielded, and not yet seen by the task */
@@ -34,6 +35,7 @@ static Wait *make(State *s, Exchange *x, enum wait_kind kind)
     w->exchange = (Exchange *)Py_XNewRef((PyObject *)x);
     w->next = NULL;
     w->callback = w->context = w->cancelled = NULL;
+    w->read = (struct read){NULL, 0, READ_MESSAGE};
     w->kind = (uint8_t)kind;
     w->state = ASKS;
     w->blocking = false;
@@ -44,6 +46,16 @@ static Wait *make(State *s, Exchange *x, enum wait_kind kind)
 PyObject *wait_new(Exchange *x, enum wait_kind kind)
 {
     return (PyObject *)make(x->loop->state, x, kind);
+}
+
+PyObject *wait_read(Exchange *x, struct read r)
+{
+    Wait *w = make(x->loop->state, x, WAIT_RECEIVE);
+    if (w)
+        w->read = r;
+    else
+        Py_XDECREF(r.separator);
+    return (PyObject *)w;
 }
 
 PyObject *wait_ready(State *s)
@@ -58,7 +70,13 @@ static PyObject *poll(Wait *w)
     if (!x)
         Py_RETURN_NONE;
     if (w->kind == WAIT_RECEIVE)
-        return receive_poll(x);
+        return w->read.kind ? reader_poll(x, &w->read) : receive_poll(x);
+    if (x->lost && x->streams) {
+        raise_lost(x);
+        return NULL;
+    }
+    if (w->kind == WAIT_CLOSED)
+        return x->stream_over ? Py_NewRef(Py_None) : NULL;
     if (x->lost) {
         PyErr_SetString(x->loop->state->client_disconnected, "the client is gone");
         return NULL;
@@ -132,6 +150,10 @@ static PySendResult wait_am_send(PyObject *self, PyObject *Py_UNUSED(arg), PyObj
         return PYGEN_RETURN;
     if (PyErr_Occurred())
         return PYGEN_ERROR;
+    if (w->read.kind && w->exchange->waiters[WAIT_RECEIVE]) {
+        PyErr_SetString(PyExc_RuntimeError, "another coroutine is already waiting for incoming data");
+        return PYGEN_ERROR;
+    }
     enter(w);
     *result = Py_NewRef(self);
     return PYGEN_NEXT;
@@ -224,16 +246,15 @@ int wait_resume(Exchange *x)
 
 int wait_visit(Exchange *x, visitproc visit, void *arg)
 {
-    for (Wait *w = x->waiters[WAIT_RECEIVE]; w; w = w->next)
-        Py_VISIT(w);
-    for (Wait *w = x->waiters[WAIT_SEND]; w; w = w->next)
-        Py_VISIT(w);
+    for (int kind = 0; kind < WAIT_KINDS; kind++)
+        for (Wait *w = x->waiters[kind]; w; w = w->next)
+            Py_VISIT(w);
     return 0;
 }
 
 void wait_drop(Exchange *x)
 {
-    for (int kind = WAIT_RECEIVE; kind <= WAIT_SEND; kind++)
+    for (int kind = 0; kind < WAIT_KINDS; kind++)
         while (x->waiters[kind])
             Py_DECREF(take_first(x, kind));
 }
@@ -393,6 +414,7 @@ static int wait_clear(PyObject *self)
     if (w->exchange)
         reset(w);
     Py_CLEAR(w->exchange);
+    Py_CLEAR(w->read.separator);
     return 0;
 }
 
