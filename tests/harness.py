@@ -31,7 +31,7 @@ STOP_WITHIN = 20
 GRACE = 5  # --timeout-graceful-shutdown: how long the server waits for open streams
 KEEP_LINES = 2000  # of each stream of output
 
-_READY = re.compile(r"http://127\.0\.0\.1:\d+|(?<=ready on )unix:[^\s:]+")
+_READY = re.compile(r"(?:http|tcp)://127\.0\.0\.1:\d+|(?<=ready on )unix:[^\s:]+")
 
 
 class Output:
@@ -100,6 +100,7 @@ class Server:
     ) -> None:
         self.command = command
         self.url = ""
+        self._ports: dict[str, int] = {}
         self.process = subprocess.Popen(
             command,
             env=_environment() | dict(env),
@@ -150,6 +151,12 @@ class Server:
             return connection
         host, _, port = self.url.removeprefix("http://").partition(":")
         return socket.create_connection((host, int(port)), timeout)
+
+    def port(self, target: str) -> int:
+        """The port of the address that leads to a target, as its ready line has it."""
+        if target not in self._ports:
+            self._ports[target] = int(self.wait_for(rf"ready on \S+:(\d+): {re.escape(target)},")[1])
+        return self._ports[target]
 
     def output(self) -> str:
         return self.stdout.text() + self.stderr.text()
@@ -237,7 +244,7 @@ def _environment() -> dict[str, str]:
 def _awaitd(target: str, app_dir: Path, options: list[str]) -> list[str]:
     grace = ["--timeout-graceful-shutdown", str(GRACE)]
     address = [] if {"--uds", "--bind", "--fd"} & set(options) else ["--port", "0"]
-    return [binary(), target, "--app-dir", str(app_dir), *address, *grace, *options]
+    return [binary(), *filter(None, [target]), "--app-dir", str(app_dir), *address, *grace, *options]
 
 
 def _peer(venv: str, target: str, app_dir: Path, options: list[str]) -> list[str]:

@@ -173,8 +173,9 @@ func (e *Endpoint) dispatch(s *stream) bool {
 	return l.start(s)
 }
 
-// pick chooses the link for a stream: the one with the fewest requests not yet taken (a worker that is blocked takes none), then, for
-// a WebSocket, with the fewest of them, then with the fewest in flight, then the one used last, whose caches are warm.
+// pick chooses the link for a stream: the one with the fewest requests not yet taken (a worker that is blocked takes none), then with
+// the fewest in flight, then the one used last, whose caches are warm; for a WebSocket or TCP connection first of all the one whose
+// worker has the fewest of everything.
 func (e *Endpoint) pick(s *stream) *link {
 	var best *link
 	for _, l := range e.links {

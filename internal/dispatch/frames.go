@@ -121,6 +121,10 @@ func (l *link) handleEnd(s *stream, f wire.Frame) error {
 func (l *link) handleReset(s *stream, f wire.Frame) error {
 	reason := exchange.AppError
 	switch wire.Code(f.Aux) {
+	case wire.Cancelled:
+		if s.raw {
+			reason = exchange.None // by the application's own will
+		}
 	case wire.Deadline:
 		reason = exchange.Deadline
 	case wire.Stopping, wire.Refused:

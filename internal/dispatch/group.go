@@ -111,7 +111,7 @@ type Target struct {
 
 	inFlight atomic.Int64
 	late     atomic.Int64 // of these, past their deadline
-	sockets  atomic.Int64 // WebSockets that it has accepted, besides
+	sockets  atomic.Int64 // WebSockets and TCP connections that it has accepted, besides
 	draining atomic.Bool  // no new exchange is given to it
 	served   atomic.Int64 // requests it was given
 	enough   atomic.Int64 // after how many of them it is worn; 0 for never
@@ -120,8 +120,11 @@ type Target struct {
 // Running is how many exchanges the worker has.
 func (t *Target) Running() int64 { return t.inFlight.Load() }
 
-// Sockets is how many WebSockets the worker has accepted and not closed.
+// Sockets is how many WebSockets and TCP connections the worker has accepted and not closed.
 func (t *Target) Sockets() int64 { return t.sockets.Load() }
+
+// load is all that the worker has, or is about to have.
+func (t *Target) load() int64 { return t.sockets.Load() + t.inFlight.Load() }
 
 // Late is how many of them are past their deadline: they have been answered, but not ended.
 func (t *Target) Late() int64 { return t.late.Load() }

@@ -51,10 +51,10 @@ func (l *link) hasRoom(n int) bool { return len(l.backlog) == 0 && l.wire.Out.Fi
 func (l *link) before(other *link, s *stream) bool {
 	l.refresh()
 	other.refresh()
-	if a, b := l.untaken.len(), other.untaken.len(); a != b {
-		return a < b
+	if a, b := l.target.load(), other.target.load(); s.upgrade && a != b {
+		return a < b // it is there to stay, so balance counts more than a moment's wait
 	}
-	if a, b := l.target.sockets.Load(), other.target.sockets.Load(); s.upgrade && a != b {
+	if a, b := l.untaken.len(), other.untaken.len(); a != b {
 		return a < b
 	}
 	if a, b := l.target.inFlight.Load(), other.target.inFlight.Load(); a != b {

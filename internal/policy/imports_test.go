@@ -19,6 +19,7 @@ const direction = `
 	exchange < wire, listen, telemetry, reactor;
 	http1 < forwarded, cgi;
 	http1, http2, websocket, proxyproto, cgi, forwarded, telemetry, reactor < web;
+	proxyproto, forwarded, telemetry, reactor < stream;
 	fault, account < config;
 	fault, wire, telemetry, listen, systemd < worker < dispatch < pool;
 	fault, listen < control < cli;

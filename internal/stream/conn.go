@@ -188,6 +188,8 @@ func (c *conn) Fail(reason exchange.Reason) {
 		return
 	}
 	switch reason {
+	case exchange.None:
+		c.Reset()
 	case exchange.Overloaded:
 		c.refuse(telemetry.QueueFull)
 	case exchange.QueueWait:

@@ -15,14 +15,15 @@ from ._importer import format_exception, own_depth
 DEBUG_LIMIT = 2048
 
 
-def reporter(interface: str) -> Callable[[int, BaseException | None, str], None]:
+def reporter(interface: str, what: str = "application") -> Callable[[int, BaseException | None, str], None]:
     """Return the ``report(id, exception, text)`` that the accelerator calls; ``text`` counts where no exception was raised."""
 
     def report(id: int, error: BaseException | None, text: str) -> None:
         if error is None:
-            _write(f"error in {interface} application [id {id:016x}]: {text}\n")
+            _write(f"error in {interface} {what} [id {id:016x}]: {text}\n")
         else:
-            _write(f"exception in {interface} application [id {id:016x}]\n{format_exception(error)}{_doubt(interface, error)}")
+            doubt = _doubt(interface, error) if what == "application" else ""
+            _write(f"exception in {interface} {what} [id {id:016x}]\n{format_exception(error)}{doubt}")
 
     return report
 

@@ -38,7 +38,7 @@ class AsyncLoop:
         links: list[tuple[int, int, int]],
         root_path: str,
         state: dict[str, Any] | None,
-        report: Callable[[int, BaseException | None, str], None],
+        report: Callable[[int, BaseException | None, str, int], None],
         debug: Callable[[int, dict[str, Any]], None] | None,
         message_cost: int,
         targets: list[tuple[Callable[..., Any], bool]],

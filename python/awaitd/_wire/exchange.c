@@ -95,7 +95,7 @@ Exchange *exchange_new(AsyncLoop *l, struct link *k, const struct open *o)
     x->kind = o->kind;
     x->target = o->target;
     x->socket = o->kind != KIND_HTTP;
-    x->streams = o->target && l->targets[o->target - 1].streams;
+    x->streams = target_streams(l, o->target);
     x->scope = o->kind <= KIND_WEBSOCKET ? scope_build(l, o) : stream_scope(l, o);
     if (!x->scope || take_in(x, o) < 0 || !link_enter(k, o->stream, x)) {
         Py_DECREF(x);
@@ -167,72 +167,10 @@ void exchange_reset(Exchange *x, uint16_t code)
     Py_DECREF(x);
 }
 
-static PyObject *call_asgi(Exchange *x, PyObject *application, PyObject *scope)
-{
-    PyObject *receive = PyCFunction_New(&receive_method, (PyObject *)x);
-    PyObject *send = receive ? PyCFunction_New(&send_method, (PyObject *)x) : NULL;
-    PyObject *arguments[] = {scope, receive, send};
-    PyObject *awaitable = send ? PyObject_Vectorcall(application, arguments, 3, NULL) : NULL;
-    Py_XDECREF(receive);
-    Py_XDECREF(send);
-    return awaitable;
-}
-
-static PyObject *call_handler(Exchange *x, PyObject *handler)
-{
-    PyObject *reader = reader_new(x);
-    PyObject *writer = reader ? writer_new(x) : NULL;
-    PyObject *arguments[] = {reader, writer};
-    PyObject *result = writer ? PyObject_Vectorcall(handler, arguments, 2, NULL) : NULL;
-    Py_XDECREF(reader);
-    Py_XDECREF(writer);
-    return result;
-}
-
-/* The application's coroutine, made by the first step of the task: so it runs in the task's context. 1: a handler that is a plain
- * function has returned. */
-static int call_application(Exchange *x)
-{
-    AsyncLoop *l = x->loop;
-    PyObject *scope = x->scope;
-    PyObject *callable = x->target ? l->targets[x->target - 1].callable : l->application;
-    if (!scope || (x->streams && x->accepted)) {
-        PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited exchange");
-        return -1;
-    }
-    if (x->kind > KIND_WEBSOCKET && socket_accept(x) < 0)
-        return -1;
-    PyObject *awaitable;
-    if (x->streams) {
-        awaitable = call_handler(x, callable);
-    } else {
-        x->scope = NULL;
-        awaitable = call_asgi(x, callable, scope);
-        Py_DECREF(scope);
-    }
-    if (!awaitable)
-        return -1;
-    if (PyCoro_CheckExact(awaitable)) {
-        x->coroutine = awaitable;
-        return 0;
-    }
-    if (x->streams && !PyObject_HasAttr(awaitable, l->state->str.await)) {
-        Py_DECREF(awaitable);
-        return 1;
-    }
-    PyAsyncMethods *methods = Py_TYPE(awaitable)->tp_as_async;
-    if (methods && methods->am_await)
-        x->coroutine = methods->am_await(awaitable);
-    else
-        PyErr_Format(PyExc_TypeError, "the application must return an awaitable, got %.100s", Py_TYPE(awaitable)->tp_name);
-    Py_DECREF(awaitable);
-    return x->coroutine ? 0 : -1;
-}
-
 static void report(Exchange *x, PyObject *exception, const char *text)
 {
     PyObject *result =
-        PyObject_CallFunction(x->loop->report, "KOs", (unsigned long long)x->id, exception ? exception : Py_None, text);
+        PyObject_CallFunction(x->loop->report, "KOsi", (unsigned long long)x->id, exception ? exception : Py_None, text, x->kind);
     if (!result)
         PyErr_WriteUnraisable(x->loop->report);
     Py_XDECREF(result);
@@ -370,7 +308,7 @@ static PySendResult exchange_am_send(PyObject *self, PyObject *arg, PyObject **r
     x->stepping = true;
     Py_INCREF(x);
     PySendResult sent = PYGEN_ERROR;
-    int called = x->coroutine ? 0 : call_application(x);
+    int called = x->coroutine ? 0 : target_call(x);
     if (called == 0)
         sent = PyIter_Send(x->coroutine, arg, result);
     else if (called > 0)

@@ -213,6 +213,13 @@ PyObject *scope_build(AsyncLoop *l, const struct open *o);
 PyObject *scope_client(State *s, const struct open *o); /* (host, port) */
 PyObject *scope_server(State *s, const struct open *o);
 
+/* target.c */
+int targets_take(AsyncLoop *l, PyObject *targets);        /* [(callable, takes reader and writer), ...] */
+bool target_streams(const AsyncLoop *l, uint16_t target); /* true if it takes reader and writer */
+/* The coroutine that the exchange runs, made by the first step of its task: so it runs in the task's context. 1: a handler that is a
+ * plain function has returned. */
+int target_call(Exchange *x);
+
 /* exchange.c */
 Exchange *exchange_new(AsyncLoop *l, struct link *k, const struct open *o);
 bool exchange_frame(Exchange *x, const uint8_t *payload, struct frame f); /* of the request body; true: news for receive() */
@@ -245,6 +252,7 @@ PyObject *stream_scope(AsyncLoop *l, const struct open *o);
 PyObject *reader_new(Exchange *x);
 PyObject *writer_new(Exchange *x);
 PyObject *reader_poll(Exchange *x, const struct read *r); /* what is read, or NULL: nothing yet, or an exception */
+const char *reader_name(uint8_t kind);                    /* of a read, in messages */
 void reader_drop(Exchange *x);                            /* a handle is gone */
 int raise_lost(Exchange *x);                              /* ConnectionResetError; -1 */
 

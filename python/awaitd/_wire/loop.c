@@ -357,24 +357,6 @@ static int attach_links(AsyncLoop *l, PyObject *links)
     return l->blocked ? 0 : -1;
 }
 
-/* [(callable, takes reader and writer), ...] */
-static int take_targets(AsyncLoop *l, PyObject *targets)
-{
-    l->targets = PyMem_Calloc((size_t)PyList_GET_SIZE(targets) + 1, sizeof *l->targets);
-    if (!l->targets) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(targets); i++) {
-        int streams;
-        PyObject *callable;
-        if (!PyArg_ParseTuple(PyList_GET_ITEM(targets, i), "Op", &callable, &streams))
-            return -1;
-        l->targets[l->target_count++] = (struct target){Py_NewRef(callable), streams};
-    }
-    return 0;
-}
-
 static int loop_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static char *keywords[] = {"application", "event_loop", "doorbell",     "links",   "root_path", "state",
@@ -397,7 +379,7 @@ static int loop_init(PyObject *self, PyObject *args, PyObject *kwargs)
     l->lifespan_state = lifespan_state == Py_None ? NULL : Py_NewRef(lifespan_state);
     l->report = Py_NewRef(report);
     l->debug = debug == Py_None ? NULL : Py_NewRef(debug);
-    return l->state && take_targets(l, targets) == 0 && scope_setup(l) == 0 && attach_links(l, links) == 0 ? task_setup(l) : -1;
+    return l->state && targets_take(l, targets) == 0 && scope_setup(l) == 0 && attach_links(l, links) == 0 ? task_setup(l) : -1;
 }
 
 static int loop_traverse(PyObject *self, visitproc visit, void *arg)

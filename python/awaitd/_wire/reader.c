@@ -292,6 +292,11 @@ PyObject *reader_poll(Exchange *x, const struct read *r)
     }
 }
 
+const char *reader_name(uint8_t kind)
+{
+    return kind <= READ_ALL ? "read" : kind == READ_EXACTLY ? "readexactly" : "readuntil";
+}
+
 void reader_drop(Exchange *x)
 {
     if (--x->handles == 0)

@@ -9,7 +9,7 @@ PyObject *stream_scope(AsyncLoop *l, const struct open *o)
         Py_XDECREF(client);
         return NULL;
     }
-    if (o->target && l->targets[o->target - 1].streams)
+    if (target_streams(l, o->target))
         return Py_BuildValue("(NN)", client, server);
     PyObject *kind = o->kind == KIND_TCP ? s->str.tcp : s->str.smtp;
     PyObject *scope = Py_BuildValue("{OOO{ssss}ONONO{}}", s->str.type, kind, s->str.asgi, "version", "3.0", "spec_version",

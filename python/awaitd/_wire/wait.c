@@ -151,7 +151,8 @@ static PySendResult wait_am_send(PyObject *self, PyObject *Py_UNUSED(arg), PyObj
     if (PyErr_Occurred())
         return PYGEN_ERROR;
     if (w->read.kind && w->exchange->waiters[WAIT_RECEIVE]) {
-        PyErr_SetString(PyExc_RuntimeError, "another coroutine is already waiting for incoming data");
+        PyErr_Format(PyExc_RuntimeError, "%s() called while another coroutine is already waiting for incoming data",
+                     reader_name(w->read.kind));
         return PYGEN_ERROR;
     }
     enter(w);
