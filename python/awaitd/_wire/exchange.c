@@ -169,8 +169,8 @@ void exchange_reset(Exchange *x, uint16_t code)
 
 static void report(Exchange *x, PyObject *exception, const char *text)
 {
-    PyObject *result =
-        PyObject_CallFunction(x->loop->report, "KOsi", (unsigned long long)x->id, exception ? exception : Py_None, text, x->kind);
+    PyObject *result = PyObject_CallFunction(x->loop->report, "KOsi", (unsigned long long)x->id,
+                                             exception ? exception : Py_None, text, x->kind);
     if (!result)
         PyErr_WriteUnraisable(x->loop->report);
     Py_XDECREF(result);
