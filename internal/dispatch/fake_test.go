@@ -226,6 +226,8 @@ func (e *workerEnd) take() *started {
 				part += "…"
 			}
 			e.on(id, func(r *started) { r.messages = append(r.messages, part) })
+		case wire.End:
+			e.on(id, func(r *started) { r.messages = append(r.messages, "end") })
 		case wire.Reset:
 			e.on(id, func(r *started) { r.gone = true })
 		case wire.Close:
@@ -389,6 +391,13 @@ func (s *fakeSocket) Close(code exchange.CloseCode, reason []byte) {
 }
 
 func (s *fakeSocket) Credit(n int) { s.c.call(); s.c.credit = n }
+
+// A TCP connection's, besides.
+
+func (s *fakeSocket) End() { s.c.call(); s.messages = append(s.messages, "end") }
+
+func (s *fakeSocket) Leave()                 { s.c.call(); s.messages = append(s.messages, "leave") }
+func (s *fakeSocket) Fail(r exchange.Reason) { s.c.call(); s.c.failed = r; s.c.end() }
 
 // File takes a part of a small file.
 func (c *fakeClient) File(f exchange.File) {

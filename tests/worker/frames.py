@@ -57,7 +57,8 @@ def _open_payload(f: Frame) -> bytes:
     lengths = len(path), len(query), len(f["fields"]), len(extra)
     fixed = struct.pack("<IBBBB", f["claim"], f["kind"], f["version"], f["scheme"], len(method))
     fixed += struct.pack("<QQ", int(f["id"], 16), _u64(f["content_length"])) + struct.pack("<HHHH", *lengths)
-    fixed += struct.pack("<IBBHH6x", f["credit"], client_family, server_family, f["client_port"], f["server_port"])
+    ports = f["client_port"], f["server_port"], f.get("target", 0)
+    fixed += struct.pack("<IBBHHH4x", f["credit"], client_family, server_family, *ports)
     fixed += client + server
     table = _table(f["fields"])
     split = 4 * len(f["fields"])

@@ -1,0 +1,130 @@
+"""TCP connections and mail sessions: what the worker writes, and what is left lying about."""
+
+from __future__ import annotations
+
+import pytest
+from sockets import BINARY, WINDOW, Socket
+
+NAMES = ["echo", "large", "raises", "aborts", "exactly", "hazards", "collects", "self_await", "mail"]
+
+
+@pytest.fixture
+def worker(start, loop):
+    targets = [{"kind": "tcp", "target": f"streams:{name}"} for name in NAMES]
+    return start("", loop=loop, targets=targets).ready()
+
+
+def connect(worker, name: str, **changes) -> Socket:
+    kind = 5 if name == "mail" else 3
+    stream = Socket(worker, "", kind=kind, flags=0, target=NAMES.index(name) + 1, **changes)
+    return stream.accepted()
+
+
+def line(stream: Socket) -> str:
+    frame = stream.next("MESSAGE", "WINDOW")
+    while frame["type"] == "WINDOW":
+        frame = stream.next("MESSAGE", "WINDOW")
+    assert (frame["aux"], frame["flags"]) == (BINARY, 0)
+    stream.stream.window(frame["length"])
+    return frame["body"]
+
+
+def test_lines_and_the_end(worker):
+    # spec: jobs 1
+    stream = connect(worker, "echo")
+    assert (stream.acceptance["fields"], stream.acceptance["subprotocol"]) == ([], "")
+    stream.send(b"one\ntwo\nthr")
+    assert (line(stream), line(stream)) == ("one\n", "two\n")
+    stream.send(b"ee\nlast")
+    assert line(stream) == "three\n"
+    stream.stream.end()
+    assert line(stream) == "last"
+    assert stream.closed() == (1000, "")
+
+
+def test_bytes_go_in_frames_of_their_own_as_far_as_credit_goes(worker):
+    stream = connect(worker, "large", credit=30_000)
+    sizes = []
+    while sum(sizes) < 100_000:
+        frame = stream.next("MESSAGE")
+        assert frame["flags"] == 0
+        sizes.append(frame["length"])
+        if sum(sizes) == 30_000:
+            stream.stream.window(100_000)
+    assert stream.next("END")["fields"] == []
+    stream.stream.end()
+    assert stream.closed() == (1000, "")
+
+
+def test_a_handler_that_raises_is_a_reset_and_one_line(worker):
+    frame = connect(worker, "raises").next("RESET")
+    assert (frame["aux"], frame["body"]) == (1, "RuntimeError")
+    assert worker.output().count("exception in TCP handler") == 1
+
+
+def test_abort_is_a_reset_without_a_reason(worker):
+    assert connect(worker, "aborts").next("RESET")["aux"] == 0
+    assert "exception" not in worker.output()
+
+
+def test_what_a_read_gathers_is_granted_at_once(worker):
+    # spec: jobs 1
+    stream = connect(worker, "exactly")
+    left, credit = 200_000, WINDOW
+    while left:
+        n = min(left, credit, 10_000)
+        stream.send(bytes(n))
+        left, credit = left - n, credit - n
+        if left and credit < 10_000:
+            credit += stream.next("WINDOW")["length"]
+    assert line(stream) == "200000"
+    assert stream.closed() == (1000, "")
+
+
+def test_what_is_left_lying_about(worker):
+    for _ in range(5):
+        stream = connect(worker, "hazards")
+        stream.send(b"a line\n")
+        assert line(stream) == "a line\n"
+        stream.close(1006)
+        other = connect(worker, "collects")
+        assert line(other) == "collected"
+        assert other.closed() == (1000, "")
+    assert "Error" not in worker.output().replace("ConnectionResetError", "")
+    assert worker.stop() == 0
+
+
+def test_an_awaitable_is_awaited_once(worker):
+    stream = connect(worker, "self_await")
+    stream.send(b"x\n")
+    said = line(stream)
+    assert "x\n" in said or line(stream) == "x\n"
+    assert stream.closed() == (1000, "")
+
+
+def test_a_client_that_is_gone_at_every_step(worker):
+    for name in ("echo", "large", "exactly", "self_await"):
+        stream = Socket(worker, "", kind=3, flags=0, target=NAMES.index(name) + 1)
+        stream.stream.reset()
+        stream = connect(worker, name)
+        stream.send(b"half a line")
+        stream.close(1006)
+    assert worker.stop() == 0
+    assert "Traceback" not in worker.output()
+
+
+def test_a_target_that_is_not_there_is_refused(worker):
+    stream = Socket(worker, "", kind=3, flags=0, target=len(NAMES) + 1)
+    assert stream.next("RESET")["aux"] == 4
+
+
+def test_mail_sessions_carry_text_and_bytes(worker):
+    stream = connect(worker, "mail")
+    stream.send("hello")
+    assert stream.receive() == repr({"type": "smtp.receive", "text": "hello"})
+    stream.send(b"data", part=2)
+    assert stream.receive() == repr({"type": "smtp.receive", "bytes": b"data"})
+    stream.send("bad")
+    stream.receive()
+    assert stream.closed() == (1011, "")
+    assert "TypeError: text of smtp.send must be a str, not bytes" in worker.output()
