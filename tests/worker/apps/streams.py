@@ -1,6 +1,7 @@
 """Handlers of TCP connections; each is a target of its own."""
 
 import asyncio
+import contextlib
 import gc
 import weakref
 
@@ -41,10 +42,8 @@ async def hazards(reader, writer):
     await asyncio.sleep(0)
     task.cancel()
     for wait in (reader.readline(), reader.read(1)):
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(wait, 0)
-        except TimeoutError:
-            pass
     cycle = [reader, writer]
     cycle.append(cycle)
     reference = weakref.ref(writer)
