@@ -4,11 +4,12 @@
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export GOFLAGS := -buildvcs=false
 BOARD_PORT ?= 8000
+TERMINAL_PORT ?= $(shell expr $(BOARD_PORT) + 1)
 
 .PHONY: run test unit e2e fault frameworks conformance suites fuzz bench lint fmt gen wheel smoke pythons clean ci develop
 
 run: .venv/board develop  ## serve the example application on http://127.0.0.1:8000
-	awaitd main:app --app-dir examples/board --port $(BOARD_PORT)
+	awaitd main:app --app-dir examples/board --bind 127.0.0.1:$(BOARD_PORT) --bind tcp://127.0.0.1:$(TERMINAL_PORT)=main:terminal
 
 test: unit e2e frameworks  ## all tests
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 from awaitd import broadcast
@@ -58,6 +58,11 @@ class Chat:
                 await connection.send_text(line.model_dump_json())
             last = lines[-1].id if lines else told
         self._room.add(connection)
+
+    async def lines(self) -> AsyncIterator[LineOut]:
+        """Whatever anybody says from now on, for ever."""
+        async for line in self._feed.rows(self._told):
+            yield line
 
     def leave(self, connection: WebSocket) -> None:
         self._room.discard(connection)

@@ -15,6 +15,7 @@ import pages
 from board import Board, BoardDependency
 from security import SecurityHeaders
 from settings import Settings
+from terminal import Terminal
 
 
 class State(TypedDict):
@@ -32,12 +33,17 @@ async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
         await board.database.create_tables(settings.data / "start.lock")
         await board.feed.start()
         await board.chat.start()
+        terminal.chat = board.chat
         yield {"board": board}
     finally:
+        terminal.chat = None
         await board.chat.stop()
         await board.feed.stop()
         await board.database.close()
 
+
+#: The chat for terminals: awaitd … --bind tcp://127.0.0.1:8001=main:terminal
+terminal = Terminal()
 
 # The interactive API pages load their scripts from elsewhere, so they are off; /openapi.json says the same.
 app = FastAPI(title="Board", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)

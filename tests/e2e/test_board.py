@@ -34,7 +34,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def board(start_server: StartServer, data: Path) -> Server:
     """One board for the module, with two workers, as one would run it."""
-    return start_server("main:app", EXAMPLES / "board", "--workers", "2", BOARD_DATA=str(data))
+    addresses = ["--bind", "127.0.0.1:0", "--bind", "tcp://127.0.0.1:0=main:terminal"]
+    return start_server("main:app", EXAMPLES / "board", "--workers", "2", *addresses, BOARD_DATA=str(data))
 
 
 @pytest.fixture
@@ -164,6 +165,28 @@ class TestTheChat:
         find(browser, "#lines li", "Grace after")
         said = [item.text for item in browser.find_elements("css selector", "#lines li")]
         assert len([text for text in said if text.endswith("Ada before")]) == 1
+
+    # spec: jobs 1
+    def test_a_terminal_talks_with_a_browser(self, board: Server, browser: webdriver.Chrome) -> None:
+        browser.get(board.url)
+        with socket.create_connection(("127.0.0.1", board.port("main:terminal")), timeout=20) as terminal:
+            lines = terminal.makefile("rw", encoding="utf-8", newline="\n")
+            assert lines.read(len("Your name? ")) == "Your name? "
+            lines.write("Linus\nGrüße von der Konsole\n")
+            lines.flush()
+            assert lines.readline() == "Linus: Grüße von der Konsole\n"
+            find(browser, "#lines li", "Linus Grüße von der Konsole")
+            say(browser, "Ada", "Und zurück")
+            assert lines.readline() == "Ada: Und zurück\n"
+            with connect(board.url.replace("http", "ws") + "/chat") as other:  # what would clear the screen
+                other.send(json.dumps({"author": "Eve", "text": "a\x1b[2Jb\nc"}))
+                assert lines.readline() == "Eve: a [2Jb c\n"
+            lines.write("x" * 501 + "\n" + "y" * 100_000 + "\n")
+            lines.flush()
+            assert lines.readline() == "! text: String should have at most 500 characters\n"
+            while (said := lines.readline()).startswith("! text"):  # parts of what was too long
+                pass
+            assert said == "! that was too long\n"
 
     def test_who_comes_again_hears_what_it_missed_and_no_line_twice(self, board: Server) -> None:
         url = board.url.replace("http", "ws") + "/chat"
