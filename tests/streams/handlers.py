@@ -281,6 +281,15 @@ async def cancelled(reader: StreamReader, writer: StreamWriter) -> Any:
 
 
 @experiment
+async def another_separator(reader: StreamReader, writer: StreamWriter) -> Any:
+    """What one read has looked at in vain is looked at by the next for something else."""
+    begun = await reader.readexactly(1)
+    tried = [await outcome(asyncio.wait_for(reader.readuntil(b"never"), 0.01)) for _ in range(2)]
+    writer.write(b"tried\n")
+    return begun, [result[0] for result in tried], await reader.readline(), await reader.readuntil(b";")
+
+
+@experiment
 async def writing(reader: StreamReader, writer: StreamWriter) -> Any:
     writer.write(b"")
     writer.write(b"bytes ")

@@ -27,6 +27,7 @@ CLIENTS: dict[str, list[bytes | None]] = {
     "wrong_arguments": [],
     "two_at_once": [None, b"line\n"],
     "cancelled": [b"12345", None, b"67890"],
+    "another_separator": [b"1 a line\nand; more", None],
     "writing": [b"a line\n"],
     "left": [],
     "closing": [],

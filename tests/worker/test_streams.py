@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import random
+
 import pytest
 from sockets import BINARY, WINDOW, Socket
 
-NAMES = ["echo", "large", "raises", "aborts", "exactly", "hazards", "collects", "self_await", "mail"]
+NAMES = ["echo", "large", "raises", "aborts", "exactly", "hazards", "collects", "self_await", "mail", "ordered"]
 
 
 @pytest.fixture
@@ -128,3 +132,62 @@ def test_mail_sessions_carry_text_and_bytes(worker):
     stream.receive()
     assert stream.closed() == (1011, "")
     assert "TypeError: text of smtp.send must be a str, not bytes" in worker.output()
+
+
+def orders(dice: random.Random) -> list[tuple[str, int | str]]:
+    """Reads of every kind."""
+    made: list[tuple[str, int | str]] = []
+    for _ in range(dice.randrange(1, 12)):
+        kind = dice.choice(["exactly", "until", "line", "some"])
+        size = dice.choice([0, 1, 2, dice.randrange(100), dice.randrange(70_000)])
+        made.append((kind, dice.choice(["a", "ab", "aab", "abaab\n", "\n\n"]) if kind == "until" else size))
+    return made
+
+
+async def read(reader: asyncio.StreamReader, name: str, argument: int | str, got: bytes) -> tuple[bytes, str]:
+    """What asyncio makes of it. How much read(n) gives is for whoever gives it to say."""
+    try:
+        if name == "some":
+            return await reader.readexactly(len(got)) if len(got) <= int(argument) else b"too much", ""
+        if name == "line":
+            return await reader.readline(), ""
+        if name == "until":
+            return await reader.readuntil(str(argument).encode()), ""
+        return await reader.readexactly(int(argument)), ""
+    except asyncio.IncompleteReadError as error:
+        return error.partial, "incomplete"
+
+
+# spec: jobs 1
+@pytest.mark.parametrize("seed", range(40))
+def test_reads_are_asyncios_whatever_the_pieces(worker, seed):
+    dice = random.Random(seed)
+    data = bytes(dice.choices(b"aab\n", (9, 9, 9, dice.choice([1, 9])), k=dice.choice([10, 1000, 60_000])))
+    asked = orders(dice)
+    stream = connect(worker, "ordered", credit=1 << 24)
+    stream.send(json.dumps(asked).encode() + b"\n")
+    sent, credit = 0, 40_000
+    while sent < len(data):
+        n = dice.choice([1, 7, dice.randrange(1, 500), dice.randrange(1, 20_000)])
+        stream.send(data[sent : sent + n])
+        sent, credit = sent + n, credit - max(n, 64)
+        if credit < 20_000 and sent < len(data):
+            break
+    stream.stream.end()
+    data = data[:sent]
+
+    async def compare() -> None:
+        reader = asyncio.StreamReader()
+        reader.feed_data(data)
+        reader.feed_eof()
+        for name, argument in asked:
+            said = line(stream)
+            while not said.endswith("\n"):
+                said += line(stream)
+            body, outcome = json.loads(said)
+            assert (bytes.fromhex(body), outcome) == await read(reader, name, argument, bytes.fromhex(body)), (name, argument)
+            if name == "some" and argument and not body:
+                assert reader.at_eof()
+
+    asyncio.run(compare())
+    assert stream.closed() == (1000, "")

@@ -55,8 +55,8 @@ struct inbound {
 struct assembly {
     PyObject *buffer; /* bytes object, longer than what it holds */
     Py_ssize_t length;
-    uint32_t cost;             /* not yet granted again */
-    Py_ssize_t start, scanned; /* TCP: what was taken; up to where there is no end of a line */
+    uint32_t cost;    /* not yet granted again */
+    Py_ssize_t start; /* TCP: what was taken */
 };
 
 enum wait_kind { WAIT_RECEIVE, WAIT_SEND, WAIT_CLOSED, WAIT_KINDS };
@@ -67,7 +67,7 @@ enum read_kind { READ_MESSAGE, READ_SOME, READ_ALL, READ_EXACTLY, READ_UNTIL, RE
 /* A read of a StreamReader. */
 struct read {
     PyObject *separator; /* READ_UNTIL: bytes; owned */
-    Py_ssize_t size;     /* READ_SOME, READ_EXACTLY */
+    Py_ssize_t size;     /* READ_SOME, READ_EXACTLY: how much; else how much was looked at in vain */
     uint8_t kind;
 };
 
@@ -251,10 +251,10 @@ PyObject *stream_scope(AsyncLoop *l, const struct open *o);
 /* reader.c, writer.c: TCP connections as asyncio's streams */
 PyObject *reader_new(Exchange *x);
 PyObject *writer_new(Exchange *x);
-PyObject *reader_poll(Exchange *x, const struct read *r); /* what is read, or NULL: nothing yet, or an exception */
-const char *reader_name(uint8_t kind);                    /* of a read, in messages */
-void reader_drop(Exchange *x);                            /* a handle is gone */
-int raise_lost(Exchange *x);                              /* ConnectionResetError; -1 */
+PyObject *reader_poll(Exchange *x, struct read *r); /* what is read, or NULL: nothing yet, or an exception */
+const char *reader_name(uint8_t kind);              /* of a read, in messages */
+void reader_drop(Exchange *x);                      /* a handle is gone */
+int raise_lost(Exchange *x);                        /* ConnectionResetError; -1 */
 
 /* socket_send.c: a WebSocket's application */
 int socket_accept(Exchange *x);                                  /* without a handshake */

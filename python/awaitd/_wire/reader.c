@@ -78,7 +78,6 @@ static PyObject *take_of_rest(Exchange *x, Py_ssize_t n)
     if (!result)
         return NULL;
     a->start += n;
-    a->scanned = a->start;
     if (a->start == a->length)
         drop_rest(x);
     return result;
@@ -91,7 +90,6 @@ static int make_room(struct assembly *a, Py_ssize_t n)
     if (a->start && a->start >= a->length - a->start) {
         memmove(PyBytes_AS_STRING(a->buffer), PyBytes_AS_STRING(a->buffer) + a->start, (size_t)(a->length - a->start));
         a->length -= a->start;
-        a->scanned -= a->start;
         a->start = 0;
     }
     if (a->length + n <= size)
@@ -232,7 +230,7 @@ static PyObject *raise_overrun(Exchange *x, const char *text, Py_ssize_t consume
     return NULL;
 }
 
-static PyObject *read_until(Exchange *x, const uint8_t *separator, Py_ssize_t size, bool line)
+static PyObject *read_until(Exchange *x, struct read *r, const uint8_t *separator, Py_ssize_t size, bool line)
 {
     if (!has_rest(x) && x->first_in) {
         struct span rest = first_rest(x);
@@ -245,7 +243,7 @@ static PyObject *read_until(Exchange *x, const uint8_t *separator, Py_ssize_t si
     struct assembly *a = x->assembly;
     Py_ssize_t here = has_rest(x) ? a->length - a->start : 0;
     if (here) {
-        Py_ssize_t from = a->scanned - size + 1 > a->start ? a->scanned - size + 1 : a->start;
+        Py_ssize_t from = a->start + (r->size >= size ? r->size - size + 1 : 0);
         size_t n =
             find((const uint8_t *)PyBytes_AS_STRING(a->buffer) + from, (size_t)(a->length - from), separator, (size_t)size);
         Py_ssize_t end = (Py_ssize_t)n + from - a->start;
@@ -253,7 +251,7 @@ static PyObject *read_until(Exchange *x, const uint8_t *separator, Py_ssize_t si
             return raise_overrun(x, "Separator is found, but chunk is longer than limit", end - size, size, line);
         if (n)
             return take_of_rest(x, end);
-        a->scanned = a->length;
+        r->size = here;
         if (here + 1 - size > LIMIT)
             return raise_overrun(x, "Separator is not found, and chunk exceed the limit", here + 1 - size, size, line);
     }
@@ -263,9 +261,9 @@ static PyObject *read_until(Exchange *x, const uint8_t *separator, Py_ssize_t si
 }
 
 /* A line of an iteration. */
-static PyObject *read_item(Exchange *x)
+static PyObject *read_item(Exchange *x, struct read *r)
 {
-    PyObject *line = read_until(x, (const uint8_t *)"\n", 1, true);
+    PyObject *line = read_until(x, r, (const uint8_t *)"\n", 1, true);
     if (line && !PyBytes_GET_SIZE(line)) {
         Py_DECREF(line);
         PyErr_SetNone(PyExc_StopAsyncIteration);
@@ -274,7 +272,7 @@ static PyObject *read_item(Exchange *x)
     return line;
 }
 
-PyObject *reader_poll(Exchange *x, const struct read *r)
+PyObject *reader_poll(Exchange *x, struct read *r)
 {
     switch (r->kind) {
     case READ_SOME:
@@ -284,11 +282,11 @@ PyObject *reader_poll(Exchange *x, const struct read *r)
     case READ_EXACTLY:
         return read_exactly(x, r->size);
     case READ_UNTIL:
-        return read_until(x, (const uint8_t *)PyBytes_AS_STRING(r->separator), PyBytes_GET_SIZE(r->separator), false);
+        return read_until(x, r, (const uint8_t *)PyBytes_AS_STRING(r->separator), PyBytes_GET_SIZE(r->separator), false);
     case READ_LINE:
-        return read_until(x, (const uint8_t *)"\n", 1, true);
+        return read_until(x, r, (const uint8_t *)"\n", 1, true);
     default:
-        return read_item(x);
+        return read_item(x, r);
     }
 }
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import json
 import weakref
 
 KEPT = []
@@ -82,3 +83,20 @@ async def mail(scope, receive, send):
         if event.get("text") == "bad":
             await send({"type": "smtp.send", "text": b"bytes"})
     KEPT.append(event)
+
+
+async def ordered(reader, writer):
+    """Do the reads that the first line names, and say what came of each."""
+    for name, argument in json.loads(await reader.readline()):
+        call = {"exactly": reader.readexactly, "until": lambda s: reader.readuntil(s.encode()), "some": reader.read}
+        try:
+            data = await (reader.readline() if name == "line" else call[name](argument))
+            told = [data.hex(), ""]
+        except asyncio.IncompleteReadError as error:
+            told = [error.partial.hex(), "incomplete"]
+        except asyncio.LimitOverrunError:
+            told = ["", "overrun"]
+        except ValueError:
+            told = ["", "too long"]
+        writer.write(json.dumps(told).encode() + b"\n")
+        await writer.drain()
