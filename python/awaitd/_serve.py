@@ -29,6 +29,8 @@ def serve(control: Control, setup: dict[str, Any], loader: Load) -> None:
         _serve_tornado(control, setup, loader, links, preloaded=loader is not load)
         return
     if not setup["target"]:
+        if loader is not load:
+            loader(setup)  # for what a preloaded module wants done after a fork
         _serve_targets(control, setup, links)
         return
     found = loader(setup)

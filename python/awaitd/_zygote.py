@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import _importer, _interface, _loop
+from . import _importer, _interface, _loop, _targets
 from ._control import Closed, Control
 from ._errors import StartupError
 from ._hooks import run_after, run_before
@@ -93,20 +93,31 @@ def _ended_by(control: Control) -> Iterator[None]:
 
 def _preload(task: dict[str, Any], threshold: tuple[int, ...]) -> Application:
     gc.set_threshold(0, *threshold[1:])  # not gc.disable(): the application may do that itself, and mean it
-    found = _importer.load(task["target"], task["app_dir"], task["factory"], task["interface"])
+    found = _import(task)
     interface = _interface.detect(found.callable) if found.interface == "auto" else found.interface
     if interface != _interface.WSGI:
         _loop.choose(task["loop"])  # its import, too, is shared
-    run_before(task["target"])
+    name = task["target"] or task["targets"][0]["target"]
+    run_before(name)
     names, strangers = _settled_threads()
     if names:
-        problem = f"can't preload `{task['target']}`: it has started threads, which workers would not have: {', '.join(names)}"
+        problem = f"can't preload `{name}`: it has started threads, which workers would not have: {', '.join(names)}"
         hint = "start them in lifespan startup, by `awaitd.after_fork`, or when first needed; or leave out `--preload`"
         raise StartupError("import", problem, hint)
     if strangers:
         warn(f"threads that are not Python's run after the import, and workers won't have them: {', '.join(strangers)}")
     # Without a collection: what it frees are holes, all over the memory that is shared, and what workers make would fill them.
     gc.freeze()
+    return found
+
+
+def _import(task: dict[str, Any]) -> Application:
+    """Import the application, and what addresses lead to besides."""
+    if task["target"]:
+        found = _importer.load(task["target"], task["app_dir"], task["factory"], task["interface"])
+    else:
+        found = Application(_targets.nothing, _interface.ASGI_3, "")
+    _targets.load(task)
     return found
 
 

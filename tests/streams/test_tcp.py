@@ -234,6 +234,13 @@ def test_connections_are_spread_over_workers(start_server: StartServer) -> None:
 
 
 # spec: jobs 1
+def test_handlers_are_preloaded(start_server: StartServer) -> None:
+    server = start_server("", HERE, *bind("pid"), "--workers", "2", "--preload")
+    with connect(server, "pid") as one, connect(server, "pid") as two:
+        assert ask(one, b"who\n").split()[0] != ask(two, b"who\n").split()[0]
+
+
+# spec: jobs 1
 def test_a_reload_ends_connections_when_nothing_moves_on_them(start_server: StartServer) -> None:
     server = start_server("", HERE, *bind("pid"), "--workers", "1")
     old = family(server.pid)[1]
