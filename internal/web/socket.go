@@ -288,7 +288,7 @@ func (k *socket) leaveTo(code exchange.CloseCode, reason []byte) {
 	if !k.closed {
 		k.say(code, nil)
 	}
-	k.Shut(false)
+	k.Shut(!k.s.leaving) // what it sends behind its close must not take away what it has yet to read
 }
 
 // violated ends a WebSocket whose client broke a rule.
