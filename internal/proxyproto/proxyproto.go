@@ -27,6 +27,17 @@ type Header struct {
 	Client, Server exchange.Address
 }
 
+// Ends are the two ends as far as they are addresses of use: a unix socket's is none.
+func (h *Header) Ends() (client, server exchange.Address) {
+	if h.Client.Family != exchange.Unix {
+		client = h.Client
+	}
+	if h.Server.Family != exchange.Unix {
+		server = h.Server
+	}
+	return client, server
+}
+
 var errNoHeader = errors.New("no PROXY protocol header")
 
 // Parse reads the header at the start of buf. n > 0 means that it is complete and n bytes long. n == 0 without an error means

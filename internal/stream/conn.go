@@ -16,7 +16,7 @@ type conn struct {
 	door   *door
 	stream exchange.Stream // nil before it is handed over, and once the application's side is over
 	exchange.Flow
-	in       []byte // received before the application has asked: what follows a PROXY protocol header. Borrowed
+	in       []byte // the PROXY protocol header and what came with it: bounded by the longest header and one read
 	credit   int    // what the application takes now
 	moved    int    // counts what was sent and received, as far as it tells that something was
 	quiet    int    // moved, when the wait for nothing to move began
@@ -34,9 +34,9 @@ const quietTime = time.Second
 // begin hands the connection to the application.
 func (c *conn) begin(unix string) {
 	s := c.door.s
-	c.Window = s.window()
+	c.Window = s.Room()
 	req := exchange.Request{
-		Kind: exchange.TCP, ID: s.nextID(), Target: c.door.Target, Window: c.Window, ContentLength: exchange.UnknownLength,
+		Kind: exchange.TCP, ID: s.NextID(), Target: c.door.Target, Window: c.Window, ContentLength: exchange.UnknownLength,
 		Client: c.Client, Server: c.Server, UnixPath: unix,
 	}
 	stream, reason := s.app.Open(&req, c)
@@ -123,24 +123,17 @@ func (c *conn) readProxy() {
 		c.StopTimer()
 		unix := c.door.UnixPath
 		if !h.Local {
-			c.Client, c.Server, unix = known(h.Client), known(h.Server), ""
+			c.Client, c.Server = h.Ends()
+			unix = ""
 		}
 		c.begin(unix)
 	}
 }
 
-// known is an address of a proxy's client; a unix socket has none that would be of use.
-func known(a exchange.Address) exchange.Address {
-	if a.Family == exchange.Unix {
-		return exchange.Address{}
-	}
-	return a
-}
-
 // refuse ends the connection for a reason that is counted, so that the client can't take it for a good end.
 func (c *conn) refuse(kind telemetry.Refusal, why ...slog.Attr) {
 	s := c.door.s
-	s.cfg.Refusals.Note(kind, s.r.Now(), append(why, slog.String("client", string(c.Client.AppendTo(nil))))...)
+	s.cfg.Refusals.Note(kind, s.Reactor().Now(), append(why, slog.String("client", string(c.Client.AppendTo(nil))))...)
 	c.Reset()
 }
 
@@ -157,7 +150,7 @@ func (c *conn) grant() {
 	if c.Owed == 0 || c.stream == nil || c.Pending() {
 		return
 	}
-	if n := c.RefillSome(c.door.s.window()); n > 0 {
+	if n := c.RefillSome(c.door.s.Room()); n > 0 {
 		c.stream.Grant(n)
 	}
 }
@@ -178,7 +171,7 @@ func (c *conn) End() {
 // Close ends the connection for the handler, when what it has sent has left.
 func (c *conn) Close(exchange.CloseCode, []byte) {
 	c.stream = nil
-	c.Shut(!c.Finished() && !c.door.s.draining)
+	c.Shut(!c.Finished() && !c.door.s.Draining())
 }
 
 // Fail ends the connection without a handler, or one that has failed, by a reset.
@@ -187,20 +180,11 @@ func (c *conn) Fail(reason exchange.Reason) {
 	if c.Closed() {
 		return
 	}
-	switch reason {
-	case exchange.None:
+	if reason == exchange.None {
 		c.Reset()
-	case exchange.Overloaded:
-		c.refuse(telemetry.QueueFull)
-	case exchange.QueueWait:
-		c.refuse(telemetry.QueueTimeout)
-	case exchange.Stopping:
-		c.refuse(telemetry.Stopping)
-	case exchange.WorkerDied:
-		c.refuse(telemetry.WorkerDied)
-	default:
-		c.refuse(telemetry.AppFailed)
+		return
 	}
+	c.refuse(telemetry.RefusalOf(reason))
 }
 
 // Leave ends the connection as soon as nothing has moved for a while.
@@ -220,6 +204,12 @@ func (c *conn) quietTimer() {
 	c.quiet = c.moved
 	c.SetTimer(quietTime)
 }
+
+// Among says whose connection it is.
+func (c *conn) Among() *reactor.Connections { return &c.door.s.Connections }
+
+// Abort closes the connection at once.
+func (c *conn) Abort() { c.Reset() }
 
 // Resume goes on in a later turn.
 func (c *conn) Resume() {
@@ -272,7 +262,7 @@ func (c *conn) Lost() { c.abandon() }
 func (c *conn) Ended() {
 	c.abandon()
 	c.in = nil
-	c.door.s.gone()
+	c.door.s.Left()
 }
 
 // abandon tells the application that its client is gone.

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"github.com/awaitd/awaitd/internal/exchange"
 )
 
 // Refusal is a reason for which the server itself ended a request or a connection.
@@ -50,6 +52,21 @@ var refusalKinds = [refusals]struct {
 	WorkerDied:    {"worker died", slog.LevelWarn},
 	DeadlineOver:  {"deadline", slog.LevelWarn},
 }
+
+// ofReason maps each reason for a failed exchange to what is counted.
+var ofReason = map[exchange.Reason]Refusal{
+	exchange.AppError:     AppFailed,
+	exchange.TooLarge:     AppFailed,
+	exchange.WorkerDied:   WorkerDied,
+	exchange.Overloaded:   QueueFull,
+	exchange.QueueWait:    QueueTimeout,
+	exchange.Stopping:     Stopping,
+	exchange.Deadline:     DeadlineOver,
+	exchange.HeadTooLarge: HeadTooLarge,
+}
+
+// RefusalOf is what is counted for a failed exchange.
+func RefusalOf(reason exchange.Reason) Refusal { return ofReason[reason] }
 
 // String names the refusal, as the log does.
 func (r Refusal) String() string { return refusalKinds[r].name }

@@ -102,7 +102,7 @@ func (c *httpConn) parseHead(x *httpExchange, buf []byte) bool {
 		x.open(buf[n:])
 		return true
 	}
-	if c.s.full() {
+	if c.s.Full() {
 		x.head = c.unknownHead(buf)
 		c.refuse(errBuffersFull)
 		return false
@@ -245,7 +245,7 @@ func (c *httpConn) next(keep bool) {
 	c.release()
 	switch {
 	case c.Closed():
-	case !keep || c.s.draining || c.s.cfg.KeepAlive == 0:
+	case !keep || c.s.Draining() || c.s.cfg.KeepAlive == 0:
 		c.Shut(unread || c.Readable() || len(c.in) > 0)
 	case len(c.in) > 0 || c.Readable():
 		c.Reactor().Later(c) // the next request may be here already; the reactor's other connections come first
@@ -291,10 +291,12 @@ func (c *httpConn) Drained() {
 	}
 }
 
-func (c *httpConn) owner() *Server { return c.s }
+// Among says whose connection it is. What goes on with it in place of HTTP/1.1 (by Conn.Speak) embeds the httpConn it was: so it still
+// is the server's, and is counted when it has ended.
+func (c *httpConn) Among() *reactor.Connections { return &c.s.Connections }
 
-// leave closes an idle connection, unless a request has arrived that was not read yet.
-func (c *httpConn) leave() {
+// Leave closes an idle connection, unless a request has arrived that was not read yet.
+func (c *httpConn) Leave() {
 	if c.x != nil || c.Closing() {
 		return
 	}
@@ -303,7 +305,8 @@ func (c *httpConn) leave() {
 	}
 }
 
-func (c *httpConn) abort() { c.Lose() }
+// Abort closes the connection at once.
+func (c *httpConn) Abort() { c.Lose() }
 
 // Hangup is called when the client has finished sending. With a request under way that mostly means that it has left, so a
 // request that waits for a worker is never started. But some say all they have to say like that, and then listen: what is
@@ -342,7 +345,7 @@ func (c *httpConn) Lost() {
 
 // Ended is called when the connection was closed, whatever the reason.
 func (c *httpConn) Ended() {
-	c.s.gone()
+	c.s.Left()
 	if c.in != nil {
 		c.Reactor().GiveBack(c.in)
 		c.in = nil

@@ -101,12 +101,12 @@ func (x *httpExchange) open(rest []byte) {
 func (x *httpExchange) describe() {
 	c := x.c
 	x.req.Kind = exchange.HTTP
-	x.req.ID = c.s.ids.next()
+	x.req.ID = c.s.NextID()
 	if c.packets == 0 {
 		x.req.Client, x.req.Server, x.req.UnixPath = c.Client, c.Server, c.unix
 		x.believe()
 	}
-	x.Window = c.s.window()
+	x.Window = c.s.Room()
 	x.req.Window = x.Window
 }
 
@@ -237,9 +237,9 @@ func (x *httpExchange) Respond(r *exchange.Response) {
 // will not be read to its end.
 func (x *httpExchange) mustClose(end bool) bool {
 	if x.head.Body == http1.ChunkedBody && x.asked && !end {
-		return x.c.s.draining // the application may still read it, and often does
+		return x.c.s.Draining() // the application may still read it, and often does
 	}
-	return x.c.s.draining || (!x.bodyRead() && !x.skippable())
+	return x.c.s.Draining() || (!x.bodyRead() && !x.skippable())
 }
 
 // bodyRead says whether the connection stands behind the request body.
@@ -317,7 +317,7 @@ func (x *httpExchange) grant() {
 	if x.Owed == 0 || x.stream == nil || x.c.Pending() {
 		return
 	}
-	if n := x.Refill(x.c.s.window()); n > 0 {
+	if n := x.Refill(x.c.s.Room()); n > 0 {
 		x.stream.Grant(n)
 	}
 }
@@ -363,7 +363,7 @@ func (x *httpExchange) Fail(reason exchange.Reason) {
 		return
 	}
 	if x.responded {
-		c.s.cfg.Refusals.Add(failures[reason].kind)
+		c.s.cfg.Refusals.Add(telemetry.RefusalOf(reason))
 		c.s.cfg.Log.Debug("a response was cut off", "reason", reason, "id", exchangeID(x.req.ID))
 		framed := x.writer.Framed() && c.packets == 0 // a web server in front may not look at the framing
 		c.release()

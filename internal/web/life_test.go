@@ -62,8 +62,8 @@ func TestTheLossOfAClientCancelsOnce(t *testing.T) {
 			}
 			settle(t, s.r)
 			s.do(func() {
-				if x.cancels != 1 || s.web.live != 0 {
-					t.Errorf("cancelled %d times, %d connections left", x.cancels, s.web.live)
+				if x.cancels != 1 || s.web.Live() != 0 {
+					t.Errorf("cancelled %d times, %d connections left", x.cancels, s.web.Live())
 				}
 			})
 			other := s.dial()
@@ -126,7 +126,7 @@ func TestAClientThatIsGoneWhileTheServerWritesDoesNoHarm(t *testing.T) {
 					app(x)
 				})
 				for live := 1; live > 0; {
-					s.do(func() { live = s.web.live })
+					s.do(func() { live = s.web.Live() })
 				}
 				if x.cancels > 1 {
 					t.Fatalf("cancelled %d times", x.cancels)
@@ -181,8 +181,8 @@ func TestAbortEndsEverythingAndCancels(t *testing.T) {
 	idle.wantEnd()
 	_, _ = io.ReadAll(busy.r)
 	s.do(func() {
-		if x.cancels != 1 || s.web.live != 0 {
-			t.Errorf("%d cancellations, %d connections left", x.cancels, s.web.live)
+		if x.cancels != 1 || s.web.Live() != 0 {
+			t.Errorf("%d cancellations, %d connections left", x.cancels, s.web.Live())
 		}
 	})
 }

@@ -128,8 +128,8 @@ func (d *detached) each(n int) float64 {
 	before := heap()
 	d.open(n)
 	after := heap()
-	if d.s.live != n+batch {
-		d.t.Fatalf("%d of %d connections live", d.s.live, n+batch)
+	if d.s.Live() != n+batch {
+		d.t.Fatalf("%d of %d connections live", d.s.Live(), n+batch)
 	}
 	runtime.KeepAlive(d)
 	return float64(after-before) / float64(n)

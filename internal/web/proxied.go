@@ -45,18 +45,11 @@ func (c *httpConn) readProxy(buf []byte) bool {
 	}
 	c.proxied = false
 	if !h.Local {
-		c.Client, c.Server, c.unix = known(h.Client), known(h.Server), ""
+		c.Client, c.Server = h.Ends()
+		c.unix = ""
 	}
 	c.keep(buf[n:])
 	return true
-}
-
-// known is an address of a proxy's client; a unix socket has none that would be of use.
-func known(a exchange.Address) exchange.Address {
-	if a.Family == exchange.Unix {
-		return exchange.Address{}
-	}
-	return a
 }
 
 // believe has the request's own fields say who its client is, if the peer is trusted to have written them.

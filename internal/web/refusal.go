@@ -33,26 +33,22 @@ func refusalOfStatus(status int) telemetry.Refusal {
 	return telemetry.Malformed
 }
 
-// failures maps each reason for a failed exchange to what the client is told and what is counted.
-var failures = map[exchange.Reason]struct {
-	status int
-	kind   telemetry.Refusal
-}{
-	exchange.AppError:     {500, telemetry.AppFailed},
-	exchange.TooLarge:     {500, telemetry.AppFailed},
-	exchange.WorkerDied:   {502, telemetry.WorkerDied},
-	exchange.Overloaded:   {503, telemetry.QueueFull},
-	exchange.QueueWait:    {503, telemetry.QueueTimeout},
-	exchange.Stopping:     {503, telemetry.Stopping},
-	exchange.Deadline:     {504, telemetry.DeadlineOver},
-	exchange.HeadTooLarge: {431, telemetry.HeadTooLarge},
+// failures maps each reason for a failed exchange to what the client is told.
+var failures = map[exchange.Reason]int{
+	exchange.AppError:     500,
+	exchange.TooLarge:     500,
+	exchange.WorkerDied:   502,
+	exchange.Overloaded:   503,
+	exchange.QueueWait:    503,
+	exchange.Stopping:     503,
+	exchange.Deadline:     504,
+	exchange.HeadTooLarge: 431,
 }
 
 // answerFailure sends the server's own answer: a short body with the error's id.
 func (x *httpExchange) answerFailure(reason exchange.Reason) {
 	c := x.c
-	failure := failures[reason]
-	status := failure.status
+	status := failures[reason]
 	o := c.ownOptions(status, x.mustClose(true))
 	o.Close = o.Close || !x.head.KeepAlive
 	id := exchangeID(x.req.ID)
@@ -60,7 +56,7 @@ func (x *httpExchange) answerFailure(reason exchange.Reason) {
 	out := http1.AppendError(c.Reactor().Scratch[:0], &x.head, status, &o, text)
 	c.Reactor().Scratch = out[:0]
 	x.status, x.responded, x.written = status, true, bodyOf(&x.head, text)
-	x.noteFailure(failure.kind, reason, id)
+	x.noteFailure(reason, id)
 	c.Send(out, nil, "")
 	if !c.Closed() {
 		c.next(!o.Close && x.skipBody())
@@ -77,9 +73,9 @@ func bodyOf(h *http1.Head, text string) int64 {
 
 // noteFailure counts and logs an answer of the server's own. What concerns one request alone has a line of its own, with the
 // error's id; what many requests meet at once has one for a burst.
-func (x *httpExchange) noteFailure(kind telemetry.Refusal, reason exchange.Reason, id string) {
+func (x *httpExchange) noteFailure(reason exchange.Reason, id string) {
 	cfg := x.c.s.cfg
-	switch kind {
+	switch kind := telemetry.RefusalOf(reason); kind {
 	case telemetry.AppFailed, telemetry.WorkerDied, telemetry.DeadlineOver:
 		cfg.Refusals.Add(kind)
 		cfg.Log.Warn("answered "+strconv.Itoa(x.status), "reason", reason, "id", id)

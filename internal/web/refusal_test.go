@@ -47,7 +47,7 @@ func TestAClientThatTakesNothingIsCutOff(t *testing.T) {
 }
 
 func (s *site) live() (n int) {
-	s.do(func() { n = s.web.live })
+	s.do(func() { n = s.web.Live() })
 	return n
 }
 
@@ -57,20 +57,20 @@ func TestWithShortBuffersWindowsAreNarrow(t *testing.T) {
 	slow := s.dial()
 	slow.get("/")
 	x := s.next()
-	if x.window != fullWindow {
+	if x.window != reactor.FullWindow {
 		t.Fatal(x.window)
 	}
 	s.do(x.flood)
 	c := s.dial()
 	c.get("/")
 	x = s.next()
-	if x.window != narrowWindow {
+	if x.window != reactor.NarrowWindow {
 		t.Fatal(x.window)
 	}
-	s.do(func() { x.respond(200, strings.Repeat("x", narrowWindow), false) })
+	s.do(func() { x.respond(200, strings.Repeat("x", reactor.NarrowWindow), false) })
 	c.want("HTTP/1.1 200")
 	s.do(func() {
-		if x.granted != narrowWindow {
+		if x.granted != reactor.NarrowWindow {
 			t.Errorf("%d granted", x.granted)
 		}
 	})
@@ -81,7 +81,7 @@ func TestWithShortBuffersWindowsAreNarrow(t *testing.T) {
 	}
 	s.do(func() { // there is room again: the window opens
 		x.r.Data([]byte("x"), false)
-		if x.granted != fullWindow+1 {
+		if x.granted != reactor.FullWindow+1 {
 			t.Errorf("%d granted in all", x.granted)
 		}
 		if s.r.Lent() != 0 {
@@ -101,12 +101,12 @@ func TestAWindowShrinksByWhatIsOwed(t *testing.T) {
 	slow.get("/")
 	s.do(s.next().flood)
 	s.do(func() {
-		x.r.Data(make([]byte, fullWindow/2), false)
+		x.r.Data(make([]byte, reactor.FullWindow/2), false)
 		if x.granted != 0 {
 			t.Errorf("%d granted", x.granted)
 		}
-		x.r.Data(make([]byte, fullWindow/2), false)
-		if x.granted != narrowWindow {
+		x.r.Data(make([]byte, reactor.FullWindow/2), false)
+		if x.granted != reactor.NarrowWindow {
 			t.Errorf("%d granted in all", x.granted)
 		}
 	})
@@ -136,7 +136,7 @@ func TestWithFullBuffersAHeadInPiecesIsRefused(t *testing.T) {
 
 func TestEveryReasonHasItsAnswer(t *testing.T) {
 	for reason := exchange.None + 1; reason.String() != "unknown"; reason++ {
-		if failures[reason].status < 400 {
+		if failures[reason] < 400 {
 			t.Errorf("%s has no status", reason)
 		}
 	}

@@ -7,7 +7,6 @@ package web
 
 import (
 	"log/slog"
-	"math/rand/v2"
 	"time"
 
 	"github.com/awaitd/awaitd/internal/cgi"
@@ -40,7 +39,7 @@ type Config struct {
 // Server speaks HTTP/1.1, and uwsgi and SCGI with web servers in front, on one reactor: it owns all its connections, whatever
 // listener they came from, and hands their requests to an application.
 type Server struct {
-	r          *reactor.Reactor
+	reactor.Connections
 	cfg        *Config
 	app        exchange.Application
 	packets    *cgi.Parser
@@ -50,17 +49,15 @@ type Server struct {
 	spare      []*httpExchange
 	date       []byte // "date: Mon, 23 Nov 2026 13:15:26 GMT\r\n"
 	dateAt     int64
-	ids        idSource
-	live       int // open connections
-	hinted     int // see httpExchange.hint
-	draining   bool
-	leaving    bool   // WebSockets are closed, too
-	idle       func() // called once, when draining and no connection is left
+	hinted     int  // see httpExchange.hint
+	leaving    bool // WebSockets are closed, too
 }
 
 // New makes the HTTP side of a reactor, before it runs.
 func New(r *reactor.Reactor, cfg *Config, app exchange.Application) *Server {
-	return &Server{r: r, cfg: cfg, app: app, packets: cgi.NewParser(&cfg.Limits), sockets: websocket.NewEngine(cfg.Sockets.Settings), ids: idSource(rand.Uint64())}
+	s := &Server{cfg: cfg, app: app, packets: cgi.NewParser(&cfg.Limits), sockets: websocket.NewEngine(cfg.Sockets.Settings)}
+	s.Start(r, cfg.BufferLimit, cfg.Log)
+	return s
 }
 
 // Door is one listening socket, and what is spoken behind it.
@@ -74,13 +71,7 @@ type Door struct {
 
 // Serve accepts connections from a listening socket. Only for the reactor's goroutine. The returned function ends it.
 func (s *Server) Serve(d Door) (stop func(), err error) {
-	return s.r.Listen(d.FD, &door{s: s, Door: d}, func(err error) {
-		if err == nil {
-			s.cfg.Log.Info("connections are accepted again")
-			return
-		}
-		s.cfg.Log.Error("can't accept connections; trying again soon", "error", err)
-	})
+	return s.Listen(d.FD, &door{s: s, Door: d})
 }
 
 // door makes connections of accepted sockets.
@@ -112,26 +103,6 @@ func (s *Server) giveBack(x *httpExchange) {
 	}
 }
 
-// Windows: how much of a response may be on its way for one stream.
-const (
-	// fullWindow keeps a fast client busy over a few turns of both loops, and thousands of slow ones can be borne. It is what one
-	// frame of the usual ring carries.
-	fullWindow = 64<<10 - 16
-	// narrowWindow is for when buffers are short: most answers still fit, and many more slow clients can be borne.
-	narrowWindow = 4 << 10
-)
-
-// window is how much may be on its way for a stream just now.
-func (s *Server) window() int {
-	if limit := s.cfg.BufferLimit; limit > 0 && s.r.Lent() > limit/2 {
-		return narrowWindow
-	}
-	return fullWindow
-}
-
-// full says whether no more input may be kept.
-func (s *Server) full() bool { return s.cfg.BufferLimit > 0 && s.r.Lent() > s.cfg.BufferLimit }
-
 // dateLine returns the Date field for now; it is made once a second.
 func (s *Server) dateLine(now time.Time) []byte {
 	if at := now.Unix(); at != s.dateAt {
@@ -141,86 +112,31 @@ func (s *Server) dateLine(now time.Time) []byte {
 	return s.date
 }
 
-// idSource makes the ids of exchanges: distinct, and not to be guessed from one another (splitmix64 over a random start).
-type idSource uint64
-
-func (s *idSource) next() uint64 {
-	*s += 0x9e3779b97f4a7c15
-	z := uint64(*s)
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return z ^ z>>31
-}
-
 // Accept makes a connection of a socket.
 func (d *door) Accept(fd int, client exchange.Address) {
 	s := d.s
 	c := &httpConn{s: s, unix: d.UnixPath, packets: d.Packets, proxied: d.Proxies != nil && d.Proxies.Has(client)}
-	if err := c.Open(s.r, fd, c, client, d.Server); err != nil {
-		s.cfg.Log.Error("can't watch a connection", "error", err)
-		return
+	if s.Entered(c.Open(s.Reactor(), fd, c, client, d.Server)) {
+		c.headTimer() // one that never says anything is treated like a slow head, but closed in silence
 	}
-	s.live++
-	c.headTimer() // one that never says anything is treated like a slow head, but closed in silence
 }
 
 // Drain closes idle connections and WebSockets, and has every other connection close after its response. idle is called when none is
 // left. New connections must not come any more. Only for the reactor's goroutine.
 func (s *Server) Drain(idle func()) {
-	s.draining, s.idle = true, idle
-	s.Leave()
-	s.checkIdle()
+	s.leaving = true
+	s.Connections.Drain(idle)
 }
 
 // Fade has every connection close after its next response; those that are idle by then are closed after a while. WebSockets go on:
 // Leave ends them. idle is called when no connection is left. New ones must not come any more. Only for the reactor's goroutine.
 func (s *Server) Fade(while time.Duration, idle func()) {
-	s.draining, s.idle = true, idle
-	s.r.After(while, s.leaveIdle)
-	s.checkIdle()
+	s.Reactor().After(while, s.Connections.Leave)
+	s.Connections.Fade(while, idle)
 }
 
 // Leave closes what Fade lets go on for a while: idle connections, and WebSockets. Only for the reactor's goroutine.
 func (s *Server) Leave() {
 	s.leaving = true
-	s.leaveIdle()
-}
-
-// leaveIdle closes idle connections.
-func (s *Server) leaveIdle() { s.each(served.leave) }
-
-// Abort closes every connection at once. Only for the reactor's goroutine.
-func (s *Server) Abort() { s.each(served.abort) }
-
-// served is a connection that a Server has, whatever is spoken on it by now. What goes on with a connection in place of HTTP/1.1 (by
-// Conn.Speak) embeds the httpConn it was: so it still is the server's, and is counted when it has ended.
-type served interface {
-	owner() *Server
-	// leave closes the connection, or has it closed once nothing is under way on it.
-	leave()
-	// abort closes it at once.
-	abort()
-}
-
-// each calls f for every connection; f may close it.
-func (s *Server) each(f func(served)) {
-	s.r.Each(func(p reactor.Protocol) {
-		if c, ok := p.(served); ok && c.owner() == s {
-			f(c)
-		}
-	})
-}
-
-// gone counts a closed connection.
-func (s *Server) gone() {
-	s.live--
-	s.checkIdle()
-}
-
-func (s *Server) checkIdle() {
-	if s.draining && s.live == 0 && s.idle != nil {
-		idle := s.idle
-		s.idle = nil
-		idle()
-	}
+	s.Connections.Leave()
 }

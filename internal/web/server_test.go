@@ -23,7 +23,7 @@ func (e *echo) Drained()     {}
 func (e *echo) Lost()        {}
 func (e *echo) Hangup() bool { return false }
 func (e *echo) Expire()      { e.Lose() }
-func (e *echo) leave() {
+func (e *echo) Leave() {
 	if e.left++; !e.busy {
 		e.Send(nil, nil, "bye")
 		e.Shut(false)
@@ -65,7 +65,7 @@ func TestAConnectionIsTheServersWhateverIsSpokenOnIt(t *testing.T) {
 					s.t.Errorf("told %d times", e.left)
 				}
 				e.busy = false
-				e.leave()
+				e.Leave()
 			})
 			c.want("bye")
 			await(s.t, drained, "the end of the drain")
@@ -100,9 +100,9 @@ func TestAConnectionIsTheServersWhateverIsSpokenOnIt(t *testing.T) {
 				t.Fatalf("%d connections are counted", n)
 			}
 			s.do(func() { // the other one closes after its answer, so that only this one is waited for
-				s.web.each(func(c served) {
-					if c != served(e) {
-						c.abort()
+				s.r.Each(func(p reactor.Protocol) {
+					if p != reactor.Protocol(e) {
+						p.(reactor.Connection).Abort()
 					}
 				})
 			})

@@ -86,7 +86,7 @@ func (x *httpExchange) Accept(a *exchange.Acceptance) exchange.Socket {
 	c.Speak(k)
 	c.Send(out, nil, "")
 	if c.s.leaving {
-		k.leave()
+		k.Leave()
 		return k
 	}
 	k.pingTimer()
@@ -245,7 +245,7 @@ func (k *socket) grant() {
 	if k.Owed == 0 || k.stream == nil || k.Pending() {
 		return
 	}
-	if n := k.RefillSome(k.s.window()); n > 0 {
+	if n := k.RefillSome(k.s.Room()); n > 0 {
 		k.stream.Grant(n)
 	}
 }
@@ -377,8 +377,8 @@ func (k *socket) Ended() {
 	k.httpConn.Ended()
 }
 
-// leave closes the WebSocket: the server stops. While a replaced one fades, it goes on.
-func (k *socket) leave() {
+// Leave closes the WebSocket: the server stops. While a replaced one fades, it goes on.
+func (k *socket) Leave() {
 	switch {
 	case !k.s.leaving || k.Closing():
 		return

@@ -254,7 +254,7 @@ PyObject *writer_new(Exchange *x);
 PyObject *reader_poll(Exchange *x, struct read *r); /* what is read, or NULL: nothing yet, or an exception */
 const char *reader_name(uint8_t kind);              /* of a read, in messages */
 void reader_drop(Exchange *x);                      /* a handle is gone */
-int raise_lost(Exchange *x);                        /* ConnectionResetError; -1 */
+int raise_lost(void);                               /* ConnectionResetError; -1 */
 
 /* socket_send.c: a WebSocket's application */
 int socket_accept(Exchange *x);                                  /* without a handshake */

@@ -12,9 +12,8 @@ typedef struct {
     Exchange *exchange;
 } Reader;
 
-int raise_lost(Exchange *x)
+int raise_lost(void)
 {
-    (void)x;
     PyErr_SetString(PyExc_ConnectionResetError, "Connection lost");
     return -1;
 }
@@ -135,7 +134,7 @@ static PyObject *take_all(Exchange *x)
 static PyObject *nothing(Exchange *x)
 {
     if (x->lost && !x->complete) {
-        raise_lost(x);
+        raise_lost();
         return NULL;
     }
     return take_all(x);

@@ -72,7 +72,7 @@ static PyObject *poll(Wait *w)
     if (w->kind == WAIT_RECEIVE)
         return w->read.kind ? reader_poll(x, &w->read) : receive_poll(x);
     if (x->lost && x->streams) {
-        raise_lost(x);
+        raise_lost();
         return NULL;
     }
     if (w->kind == WAIT_CLOSED)
