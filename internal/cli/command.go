@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -89,18 +88,7 @@ func (p *parsed) application(env Env) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return loaded.Config, errors.Join(checkServed(loaded.Config), enter(env, loaded.Config))
-}
-
-// checkServed refuses addresses that only programs have a use for.
-func checkServed(c *config.Config) error {
-	for _, at := range c.Addresses() {
-		if at.Network == config.UDP {
-			return fault.Usagef("can't serve an application on %s: it takes no datagrams", at).
-				WithHint("a program that does is run by `awaitd run`")
-		}
-	}
-	return nil
+	return loaded.Config, enter(env, loaded.Config)
 }
 
 // enter changes to the working folder.

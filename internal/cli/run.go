@@ -73,9 +73,14 @@ func checkProgram(c *config.Config) error {
 // checkSpoken refuses addresses at which the server itself would have to speak a protocol.
 func checkSpoken(c *config.Config) error {
 	for _, at := range c.Addresses() {
-		if at.Protocol != config.HTTP {
+		own := at.Protocol != config.HTTP
+		without := string(at.Protocol) + "://"
+		if at.Protocol == config.Datagrams {
+			own, without = at.Target != "", "="+at.Target
+		}
+		if own {
 			return fault.Usagef("`%s` does not go with `awaitd run`: what is spoken there is the program's business", at).
-				WithHint("leave out the `%s://`", at.Protocol)
+				WithHint("leave out the `%s`", without)
 		}
 	}
 	return nil

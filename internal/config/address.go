@@ -18,7 +18,7 @@ type Network string
 // Networks.
 const (
 	TCP        Network = "tcp"
-	UDP        Network = "udp" // for programs alone
+	UDP        Network = "udp"
 	Unix       Network = "unix"
 	Descriptor Network = "fd"
 )
@@ -32,6 +32,8 @@ const (
 	UWSGI  Protocol = "uwsgi"
 	SCGI   Protocol = "scgi"
 	Stream Protocol = "tcp" // bytes both ways, as the application has it
+
+	Datagrams Protocol = "udp" // likewise
 )
 
 // Bind is one address to listen on.
@@ -43,15 +45,13 @@ type Bind struct {
 	Path     string // Unix
 	FD       int    // Descriptor: an inherited listening socket
 	Name     string // Descriptor: the name that LISTEN_FDNAMES gives it; one or several, whose numbers FD does not tell
-	Target   string // Stream: what takes the connections, as module:attribute; empty: the application
+	Target   string // Stream, Datagrams: what takes them, as module:attribute; empty: the application
 }
 
 // String returns the address as --bind takes it.
 func (b Bind) String() string {
 	where := net.JoinHostPort(b.Host, strconv.Itoa(b.Port))
 	switch b.Network {
-	case UDP:
-		where = udpScheme + where
 	case Unix:
 		where = "unix:" + b.Path
 	case Descriptor:
@@ -69,44 +69,42 @@ func (b Bind) String() string {
 	return where
 }
 
-// udpScheme is in front of an address for datagrams.
-const udpScheme = "udp://"
-
 const (
 	bindForms    = "host:port, [::1]:port, :port, unix:path or fd://N"
-	allBindForms = bindForms + ", after uwsgi://, scgi:// or tcp:// if that is spoken there"
+	allBindForms = bindForms + ", after uwsgi://, scgi://, tcp:// or udp:// if that is spoken there"
 )
 
 // ParseBind reads an address as --bind takes it.
 func ParseBind(text string) (Bind, error) {
 	where := strings.TrimPrefix(text, "http://")
 	protocol := HTTP
-	for _, p := range []Protocol{UWSGI, SCGI, Stream} {
+	for _, p := range []Protocol{UWSGI, SCGI, Stream, Datagrams} {
 		if rest, ok := strings.CutPrefix(text, string(p)+"://"); ok {
 			protocol, where = p, rest
 		}
 	}
 	var target string
-	if at := strings.LastIndexByte(where, '='); protocol == Stream && at >= 0 {
+	if at := strings.LastIndexByte(where, '='); protocol.hasTarget() && at >= 0 {
 		where, target = where[:at], where[at+1:]
 		if err := checkTarget(target); err != nil {
 			return Bind{}, err
 		}
 	}
-	rest, datagrams := strings.CutPrefix(text, udpScheme)
-	if datagrams {
-		where = rest
-	}
 	b, err := parseWhere(text, where)
-	if datagrams && err == nil {
-		if b.Network != TCP {
-			return Bind{}, must("host:port after udp://", text)
+	if protocol == Datagrams && err == nil {
+		switch b.Network {
+		case TCP:
+			b.Network = UDP
+		case Unix:
+			return Bind{}, must("host:port or fd://N after udp://", text)
 		}
-		b.Network = UDP
 	}
 	b.Protocol, b.Target = protocol, target
 	return b, err
 }
+
+// hasTarget says whether an address of the protocol may lead to something else than the application.
+func (p Protocol) hasTarget() bool { return p == Stream || p == Datagrams }
 
 // parseWhere reads an address without its protocol; text is the whole of it.
 func parseWhere(text, where string) (Bind, error) {

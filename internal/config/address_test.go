@@ -21,7 +21,7 @@ func TestParseBind(t *testing.T) {
 		"uwsgi://[::1]:1":   {Protocol: UWSGI, Network: TCP, Host: "::1", Port: 1},
 		"uwsgi://unix:/a":   {Protocol: UWSGI, Network: Unix, Path: "/a"},
 		"uwsgi://fd://3":    {Protocol: UWSGI, Network: Descriptor, FD: 3},
-		"udp://127.0.0.1:9": {Network: UDP, Host: "127.0.0.1", Port: 9},
+		"udp://127.0.0.1:9": {Protocol: Datagrams, Network: UDP, Host: "127.0.0.1", Port: 9},
 		"tcp://:7=m:f":      {Protocol: Stream, Network: TCP, Port: 7, Target: "m:f"},
 		"tcp://[::1]:7":     {Protocol: Stream, Network: TCP, Host: "::1", Port: 7},
 		"tcp://unix:/a=b=m": {Protocol: Stream, Network: Unix, Path: "/a=b", Target: "m"},
@@ -48,7 +48,7 @@ func TestParseBindRefuses(t *testing.T) {
 		"fd://-1":         "must be fd:// and a descriptor's number, or its name in LISTEN_FDNAMES, got `fd://-1`",
 		"tcp://:1=":       "must be module:attribute, got nothing",
 		"tcp://:1=a.py:b": "must be a module, not a file, got `a.py:b`",
-		"udp://unix:a":    "must be host:port after udp://, got `udp://unix:a`",
+		"udp://unix:a":    "must be host:port or fd://N after udp://, got `udp://unix:a`",
 		"tls://a:443":     "`tls://` is not in this version",
 		"uwsgi://a:x":     "must be host:port, [::1]:port, :port, unix:path or fd://N with a port of 0 to 65535, got `uwsgi://a:x`",
 		"uwsgi://unix:":   "must be unix: and a path, got `uwsgi://unix:`",
@@ -64,7 +64,7 @@ func TestParseBindRefuses(t *testing.T) {
 func TestBindStringIsWhatParseBindReads(t *testing.T) {
 	for _, text := range []string{
 		"127.0.0.1:8000", "[::1]:80", ":0", "unix:/run/a.sock", "unix:@a", "fd://3", "fd://web", "uwsgi://unix:/a", "scgi://:1",
-		"uwsgi://fd://3", "scgi://fd://web", "udp://[::1]:0", "tcp://:1", "tcp://unix:/a=m:f",
+		"uwsgi://fd://3", "scgi://fd://web", "udp://[::1]:0", "udp://fd://3=m:P", "tcp://:1", "tcp://unix:/a=m:f",
 	} {
 		if b, err := ParseBind(text); err != nil || b.String() != text {
 			t.Errorf("%q became %q (%v)", text, b, err)

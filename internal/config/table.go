@@ -98,7 +98,7 @@ var Table = []Setting{
 		Prose: "Address to listen on, instead of host and port: `host:port`, `[::1]:port`, `:port`, `unix:path`, `unix:@name` " +
 			"(abstract), or `fd://N` and `fd://NAME` for sockets that were passed; with `uwsgi://` or `scgi://` in front for a web " +
 			"server that speaks that protocol; `tcp://host:port=module:handler` for connections that a handler of the application's " +
-			"takes; of `awaitd run` also `udp://host:port`; may be repeated.",
+			"takes, `udp://host:port=module:Protocol` for datagrams; may be repeated.",
 		Value: func(c *Config) Value { return list{field: &c.Bind, split: ",", check: checkBind} },
 	},
 	{

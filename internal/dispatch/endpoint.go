@@ -28,7 +28,8 @@ type Endpoint struct {
 	loop     Loop
 	group    *Group
 	links    []*link
-	queue    fifo         // requests that wait for a worker
+	queue    fifo // requests that wait for a worker
+	attached []*attachment
 	offers   int          // requests that wait and are offered to one
 	waiting  atomic.Int64 // how many that is together, for other endpoints to see
 	timing   bool         // a look at the queue's wait limit is due
@@ -126,8 +127,7 @@ func (e *Endpoint) Open(req *exchange.Request, r exchange.Responder) (exchange.S
 	}
 	req.Body = req.Body[taken:]
 	s.repeatable = e.group.Retry && isIdempotent(req)
-	s.raw = req.Kind == exchange.TCP
-	s.upgrade = s.raw || req.Kind == exchange.WebSocket
+	s.kind = req.Kind
 	if !e.waits() && e.dispatch(s) {
 		return s, exchange.None
 	}
@@ -179,7 +179,7 @@ func (e *Endpoint) dispatch(s *stream) bool {
 func (e *Endpoint) pick(s *stream) *link {
 	var best *link
 	for _, l := range e.links {
-		if l.open(len(s.open)) && !(s.upgrade && l.target.Threaded) && (best == nil || l.before(best, s)) {
+		if l.open(len(s.open)) && !(s.upgrades() && l.target.Threaded) && (best == nil || l.before(best, s)) {
 			best = l
 		}
 	}
@@ -311,6 +311,9 @@ func (e *Endpoint) Add(w *wire.Link, t *Target) error {
 	l.unwatch = stop
 	e.links = append(e.links, l)
 	e.threaded = t.Threaded
+	for _, a := range e.attached {
+		l.attach(a)
+	}
 	e.pump()
 	return nil
 }

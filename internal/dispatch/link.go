@@ -51,7 +51,7 @@ func (l *link) hasRoom(n int) bool { return len(l.backlog) == 0 && l.wire.Out.Fi
 func (l *link) before(other *link, s *stream) bool {
 	l.refresh()
 	other.refresh()
-	if a, b := l.target.load(), other.target.load(); s.upgrade && a != b {
+	if a, b := l.target.load(), other.target.load(); s.upgrades() && a != b {
 		return a < b // it is there to stay, so balance counts more than a moment's wait
 	}
 	if a, b := l.untaken.len(), other.untaken.len(); a != b {
@@ -291,7 +291,7 @@ func (l *link) takeBack() {
 	l.withdraw()
 	var again []*stream
 	for s := l.untaken.front(); s != nil; s = l.untaken.front() {
-		if l.revoke(s) {
+		if s.attachment == nil && l.revoke(s) { // what this loop is given is for no other
 			l.untaken.pop()
 			l.target.inFlight.Add(-1)
 			again = append(again, s)

@@ -5,14 +5,20 @@ import (
 	"github.com/awaitd/awaitd/internal/wire"
 )
 
-// WebSockets and TCP connections. A stream of these kinds begins like any request. Once the application has accepted, it carries
+// WebSockets, TCP connections and datagram sockets. A stream of these kinds begins like any request. Once the application has accepted, it carries
 // messages, its place goes to the next request, and it lasts until either side closes. The messages of a TCP connection are its bytes.
 
 // accepted says whether the stream is a WebSocket or TCP connection that the application has accepted.
 func (s *stream) accepted() bool { return s.socket != nil }
 
+// upgrades says whether the stream is no plain request: it is one of those, or to become one.
+func (s *stream) upgrades() bool { return s.kind != exchange.HTTP }
+
+// raw says whether it is a TCP connection or a datagram socket.
+func (s *stream) raw() bool { return s.kind == exchange.TCP || s.kind == exchange.UDP }
+
 // handshake says whether the stream is one that the application has yet to accept or refuse.
-func (s *stream) handshake() bool { return s.upgrade && !s.responded }
+func (s *stream) handshake() bool { return s.upgrades() && !s.responded }
 
 func (l *link) handleAccept(s *stream, f wire.Frame) error {
 	e := l.endpoint
@@ -54,8 +60,8 @@ func (s *stream) pipe() exchange.Pipe { return s.socket.(exchange.Pipe) }
 
 // endPipe acts on the END of an application that has finished sending on a TCP connection.
 func (s *stream) endPipe(f wire.Frame) error {
-	if s.ended || f.Length != 0 || f.Aux != 0 {
-		return wire.Violation("an END of a TCP stream that has trailers, or is the second")
+	if s.ended || s.kind != exchange.TCP || f.Length != 0 || f.Aux != 0 {
+		return wire.Violation("an END that has trailers, is the second of a TCP stream, or one of a UDP stream")
 	}
 	s.ended = true
 	s.pipe().End()
@@ -84,8 +90,8 @@ func (l *link) handleMessage(s *stream, f wire.Frame) error {
 		return wire.Violation("a MESSAGE before ACCEPT")
 	case kind != exchange.Text && kind != exchange.Binary && kind != exchange.Ping:
 		return wire.Violation("a MESSAGE that is neither text nor binary, nor a ping")
-	case s.raw && (kind != exchange.Binary || f.Flags&wire.More != 0 || s.ended):
-		return wire.Violation("a MESSAGE of a TCP stream that is not binary, goes on, or follows an END")
+	case s.raw() && kind != exchange.Binary, s.kind == exchange.TCP && (f.Flags&wire.More != 0 || s.ended):
+		return wire.Violation("a MESSAGE of a TCP or UDP stream that is not binary, or one of TCP that goes on or follows an END")
 	case s.sending != 0 && s.sending != kind:
 		return wire.Violation("a MESSAGE whose parts are of two kinds")
 	case uint64(f.Length) > uint64(len(f.Payload)):
@@ -113,8 +119,8 @@ const maxReason = 123
 
 func (l *link) handleClose(s *stream, f wire.Frame) error {
 	switch {
-	case s.handshake() && s.raw:
-		return wire.Violation("a CLOSE of a TCP stream before ACCEPT")
+	case s.handshake() && s.raw():
+		return wire.Violation("a CLOSE of a TCP or UDP stream before ACCEPT")
 	case s.handshake():
 		s.state = over
 		l.endpoint.response = exchange.Response{Status: 403, End: true}
@@ -159,7 +165,7 @@ func (s *stream) Message(p []byte, kind exchange.MessageKind, more bool) int {
 		return 0
 	}
 	h := wire.Header{Stream: s.id, Type: wire.Message, Aux: uint16(kind)}
-	if !s.raw {
+	if s.kind != exchange.TCP {
 		h.Flags = wire.More
 	}
 	most := l.wire.Out.MaxFrame() - wire.HeaderSize
@@ -208,7 +214,7 @@ func (l *link) closeSockets() {
 }
 
 func (l *link) closeSocket(s *stream) {
-	if s.raw {
+	if s.raw() {
 		s.pipe().Leave()
 		return
 	}

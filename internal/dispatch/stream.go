@@ -45,8 +45,8 @@ type stream struct {
 	opening   bool // a file of its is being opened
 	listed    bool // among those that run
 
-	upgrade    bool                 // a WebSocket or TCP connection, or to become one
-	raw        bool                 // and of these the latter
+	kind       exchange.Kind
+	attachment *attachment          // what every loop is given; nil for what one is
 	ended      bool                 // the application of a TCP connection has finished sending
 	sending    exchange.MessageKind // of the message whose next part is to come from the worker
 	repeatable bool                 // it may run once more if its worker dies before its response begins
@@ -78,7 +78,7 @@ func (s *stream) Worker() string {
 // Data passes a part of the request body to the application.
 func (s *stream) Data(p []byte, end bool) {
 	l := s.link
-	if l == nil || s.state == over || s.upgrade {
+	if l == nil || s.state == over || s.upgrades() {
 		return
 	}
 	s.credit -= len(p)
@@ -132,10 +132,14 @@ func (s *stream) Cancel() {
 
 // fail ends the stream and tells the responder why.
 func (s *stream) fail(reason exchange.Reason) {
-	if s.raw && s.accepted() {
+	if s.raw() && s.accepted() {
+		a, l := s.attachment, s.link
 		s.state = over
 		s.pipe().Fail(reason)
 		s.release()
+		if a != nil && reason == exchange.AppError {
+			l.attachLater(a)
+		}
 		return
 	}
 	if s.accepted() {

@@ -151,10 +151,18 @@ type Application interface {
 	// even be queued, the stream is nil and the reason says why. On return req.Body is the part of the body that was not taken;
 	// the protocol passes it on with Stream.Data when it has credit.
 	//
-	// The Responder of a WebSocket or a TCP connection is an Upgrader; a TCP connection's Accept returns a Pipe.
+	// The Responder of a WebSocket, a TCP connection or a datagram socket is an Upgrader; Accept of the latter two returns a Pipe.
 	Open(req *Request, r Responder) (Stream, Reason)
 	// Takes says whether the applications know a kind of exchange. A WebSocket's handshake that they don't is a plain request.
 	Takes(kind Kind) bool
+}
+
+// Attacher runs what every worker has a share of.
+type Attacher interface {
+	// Attach hands the same request to every worker loop there is and will be: what comes to a datagram socket is for all of them. each
+	// is called for every loop; of one that is gone, and of one whose application has failed, the Upgrader hears by Fail, and the next is
+	// made when there is another, or a while later. The reason says why the request can't be handed over at all.
+	Attach(req *Request, each func(Stream) Upgrader) Reason
 }
 
 // Stream is the protocol's handle on a running exchange. It is dead after Cancel, and after the Responder was told of the end.
@@ -249,7 +257,7 @@ type Socket interface {
 }
 
 // Pipe is the application's handle on the client of an accepted TCP connection: a Socket whose messages are bytes, all Binary, cut
-// anyhow.
+// anyhow; or on a datagram socket, where each message is a datagram behind its peer's address (docs/reference/wire.md).
 type Pipe interface {
 	Socket
 	// End has the client told that no more comes, behind what was sent; what it sends is still of interest.
@@ -259,6 +267,27 @@ type Pipe interface {
 	// Leave says that the worker is about to go: the connection is to end as soon as nothing moves on it.
 	Leave()
 }
+
+// Unanswered is for Upgraders and Pipes to whom no response and no broadcast may come: a worker that tries is killed before.
+type Unanswered struct{}
+
+// Inform has no meaning here.
+func (Unanswered) Inform(*Response) {}
+
+// Respond has no meaning here.
+func (Unanswered) Respond(*Response) {}
+
+// Data has no meaning here.
+func (Unanswered) Data([]byte, bool) {}
+
+// Trailers has no meaning here.
+func (Unanswered) Trailers([]byte, []Field) {}
+
+// File has no meaning here.
+func (Unanswered) File(File) {}
+
+// Broadcast has no meaning here.
+func (Unanswered) Broadcast(*Broadcast) {}
 
 // Broadcast is one message for many WebSockets.
 type Broadcast struct {

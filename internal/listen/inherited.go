@@ -8,10 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Inherited takes over a listening stream socket that the process was started with. The path of a unix socket stays its maker's.
-func Inherited(fd int) (*Socket, error) {
+// Inherited takes over a listening stream socket, or one of UDP, that the process was started with. The path of a unix socket stays its
+// maker's.
+func Inherited(fd int, datagrams bool) (*Socket, error) {
 	kind, err := kindOf(fd)
-	if err == nil {
+	switch {
+	case err != nil:
+	case datagrams:
+		err = checkDatagrams(fd, kind)
+	default:
 		err = checkStream(fd, kind)
 	}
 	if err != nil {
@@ -21,7 +26,7 @@ func Inherited(fd int) (*Socket, error) {
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return nil, err
 	}
-	return inspect(&Socket{FD: fd})
+	return inspect(&Socket{FD: fd, Datagram: datagrams})
 }
 
 // Kept is Inherited for a socket that is passed on: it may be one for datagrams, too. Whether it blocks is for those to say who
@@ -85,8 +90,26 @@ func checkStream(fd, kind int) error {
 	}
 }
 
+// checkDatagrams says what is wrong with a socket from which datagrams are to be received.
+func checkDatagrams(fd, kind int) error {
+	if kind != unix.SOCK_DGRAM {
+		return &Error{
+			Problem: fmt.Sprintf("descriptor %d is not a datagram socket but %s", fd, typeName(kind)), Err: unix.EPROTOTYPE,
+			Advice: "in a .socket unit use `ListenDatagram=`",
+		}
+	}
+	if sa, err := unix.Getsockname(fd); err == nil {
+		if _, local := sa.(*unix.SockaddrUnix); local {
+			return &Error{Problem: fmt.Sprintf("descriptor %d is a unix datagram socket, not one of UDP", fd), Err: unix.EAFNOSUPPORT}
+		}
+	}
+	return nil
+}
+
 func typeName(kind int) string {
 	switch kind {
+	case unix.SOCK_STREAM:
+		return "a stream socket"
 	case unix.SOCK_DGRAM:
 		return "a datagram socket"
 	case unix.SOCK_SEQPACKET:

@@ -23,7 +23,7 @@ func TestAnInheritedSocketIsTakenOver(t *testing.T) {
 	}
 	_ = unix.SetNonblock(fd, false)
 	own.Close()
-	s, err := Inherited(fd)
+	s, err := Inherited(fd, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestAnInheritedUnixSocketKeepsItsPathAtClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	fd, _ := unix.Dup(own.FD)
-	s, err := Inherited(fd)
+	s, err := Inherited(fd, false)
 	if err != nil || s.Path != path {
 		t.Fatal(s, err)
 	}
@@ -89,7 +89,7 @@ func TestADescriptorThatIsNoListenerIsRefused(t *testing.T) {
 		{"a packet socket", bindKind(t, filepath.Join(t.TempDir(), "p"), unix.SOCK_SEQPACKET), "is not a stream socket but a packet socket", unix.EPROTOTYPE},
 		{"a socket that does not listen", silent, "does not listen", unix.EINVAL},
 	} {
-		_, err := Inherited(c.fd)
+		_, err := Inherited(c.fd, false)
 		if err == nil || !strings.HasSuffix(err.Error(), c.says) || !errors.Is(err, c.because) {
 			t.Errorf("%s: got %v", c.name, err)
 		}
@@ -132,7 +132,7 @@ func TestAnInheritedSocketIsNotInheritedFurther(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _ = unix.FcntlInt(uintptr(own.FD), unix.F_SETFD, 0)
-	s, err := Inherited(own.FD)
+	s, err := Inherited(own.FD, false)
 	if err != nil {
 		t.Fatal(err)
 	}

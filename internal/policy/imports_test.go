@@ -20,6 +20,7 @@ const direction = `
 	http1 < forwarded, cgi;
 	http1, http2, websocket, proxyproto, cgi, forwarded, telemetry, reactor < web;
 	proxyproto, forwarded, telemetry, reactor < stream;
+	telemetry, reactor < datagram;
 	fault, account < config;
 	fault, wire, telemetry, listen, systemd < worker < dispatch < pool;
 	fault, listen < control < cli;

@@ -67,15 +67,16 @@ type Reactor struct {
 	Scratch []byte
 
 	poller
-	slots  []slot
-	free   []uint32
-	wheel  wheel
-	source Source
-	again  []Resumer // work put off to the end of the turn
-	spare  []Resumer
-	now    time.Time
-	read   []byte // what a read goes to; bytes that stay are copied out of it
-	pieces buffers
+	slots   []slot
+	free    []uint32
+	wheel   wheel
+	source  Source
+	again   []Resumer // work put off to the end of the turn
+	spare   []Resumer
+	now     time.Time
+	read    []byte // what a read goes to; bytes that stay are copied out of it
+	pieces  buffers
+	packets *packetsIn // what datagrams are received to; nil without a socket for them
 
 	mu      sync.Mutex
 	posted  []func()

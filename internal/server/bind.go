@@ -37,7 +37,7 @@ func (s *Server) bind() error {
 }
 
 func (s *Server) listen(at config.Bind) (*listen.Socket, error) {
-	if socket, inherited, err := s.inherit(addressOf(at)); inherited {
+	if socket, inherited, err := s.inherit(addressOf(at), at.Protocol == config.Datagrams); inherited {
 		return socket, err
 	}
 	switch at.Network {
@@ -51,7 +51,7 @@ func (s *Server) listen(at config.Bind) (*listen.Socket, error) {
 	if s.legacy != nil { // numbers are those of the first process; here another socket may have this one
 		return nil, &listen.Error{Problem: "the server that is replaced had no such descriptor", Err: syscall.EBADF}
 	}
-	return s.take(at.FD)
+	return s.take(at.FD, at.Protocol == config.Datagrams)
 }
 
 // agree sets what is spoken on a socket.

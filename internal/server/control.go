@@ -32,7 +32,7 @@ func (s *Server) openControl() (err error) {
 	if s.cfg.Control == "" || s.cfg.Control == "none" {
 		return nil
 	}
-	socket, inherited, err := s.inherit(s.controlAddress())
+	socket, inherited, err := s.inherit(s.controlAddress(), false)
 	if s.controlSocket = socket; inherited {
 		return err
 	}

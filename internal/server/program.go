@@ -21,11 +21,11 @@ func programOf(c *config.Config) *worker.Program {
 }
 
 // take takes over a descriptor that was passed. Of one that is passed on, nothing is changed: processes may be accepting from it.
-func (s *Server) take(fd int) (*listen.Socket, error) {
+func (s *Server) take(fd int, datagrams bool) (*listen.Socket, error) {
 	if s.program != nil {
 		return listen.Kept(fd)
 	}
-	return listen.Inherited(fd)
+	return listen.Inherited(fd, datagrams)
 }
 
 // unnamed is what sd_listen_fds_with_names(3) calls a socket without a name.

@@ -22,6 +22,8 @@ import (
 
 	"github.com/awaitd/awaitd/internal/config"
 	"github.com/awaitd/awaitd/internal/control"
+	"github.com/awaitd/awaitd/internal/datagram"
+	"github.com/awaitd/awaitd/internal/exchange"
 	"github.com/awaitd/awaitd/internal/forwarded"
 	"github.com/awaitd/awaitd/internal/http1"
 	"github.com/awaitd/awaitd/internal/listen"
@@ -84,6 +86,7 @@ type station struct {
 	reactor *reactor.Reactor
 	web     *web.Server
 	streams *stream.Server
+	packets *datagram.Server
 	stops   []func() // end the listeners
 }
 
@@ -100,7 +103,7 @@ type house interface {
 }
 
 // houses are all of them.
-func (st *station) houses() []house { return []house{st.web, st.streams} }
+func (st *station) houses() []house { return []house{st.web, st.streams, st.packets} }
 
 // garbage is the share of new memory to live memory at which the garbage collector runs: the reactors allocate nothing per
 // request, so it seldom does; a server with many connections should not need twice their memory.
@@ -204,7 +207,7 @@ func (s *Server) build() error {
 	if s.program != nil {
 		return nil
 	}
-	settings, streams := s.webConfig(size), s.streamConfig()
+	settings, streams, packets := s.webConfig(size), s.streamConfig(), &datagram.Config{Log: s.log, Refusals: s.refusals}
 	for range s.cfg.Reactors {
 		r, err := reactor.New()
 		if err != nil {
@@ -213,7 +216,9 @@ func (s *Server) build() error {
 		r.SendTimeout = s.cfg.TimeoutSend
 		e := s.pool.Endpoint(r)
 		r.Attach(e)
-		s.stations = append(s.stations, &station{reactor: r, web: web.New(r, settings, e), streams: stream.New(r, streams, e)})
+		s.stations = append(s.stations, &station{
+			reactor: r, web: web.New(r, settings, e), streams: stream.New(r, streams, e), packets: datagram.New(r, packets, e),
+		})
 	}
 	return nil
 }
@@ -325,12 +330,18 @@ func (s *Server) trusted(on bool, list []string) *forwarded.Trust {
 	return t
 }
 
-// accept has every reactor accept from every socket.
+// accept has every reactor accept from every socket; a datagram socket is one reactor's.
 func (s *Server) accept() error {
 	errs := make(chan error, len(s.stations))
 	proxies := s.trusted(s.cfg.ProxyProtocol, s.cfg.ProxyAllowFrom)
-	for _, st := range s.stations {
-		st.reactor.Post(func() { errs <- st.listen(s.sockets, proxies) })
+	for i, st := range s.stations {
+		var mine []*listen.Socket
+		for n, socket := range s.sockets {
+			if !socket.Datagram || n%len(s.stations) == i { // one reactor keeps the order of a peer's datagrams
+				mine = append(mine, socket)
+			}
+		}
+		st.reactor.Post(func() { errs <- st.listen(mine, proxies) })
 	}
 	var first error
 	for range s.stations {
@@ -354,7 +365,10 @@ func (st *station) listen(sockets []*listen.Socket, proxies *forwarded.Trust) er
 
 // open has one socket's connections accepted.
 func (st *station) open(socket *listen.Socket, proxies *forwarded.Trust) (stop func(), err error) {
-	if config.Protocol(socket.Protocol) == config.Stream {
+	switch config.Protocol(socket.Protocol) {
+	case config.Datagrams:
+		return st.packets.Serve(datagram.Door{FD: socket.FD, Target: socket.Number, Server: exchange.AddressFrom(socket.Address)})
+	case config.Stream:
 		return st.streams.Serve(stream.Door{
 			FD: socket.FD, Target: socket.Number, Server: socket.Server(), UnixPath: socket.Path, Proxies: proxies,
 		})

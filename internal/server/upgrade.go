@@ -158,12 +158,12 @@ func (s *Server) linger(idle <-chan struct{}, signals <-chan os.Signal, over <-c
 }
 
 // inherit takes over the socket of an address, if this server replaces another that has it.
-func (s *Server) inherit(address string) (*listen.Socket, bool, error) {
+func (s *Server) inherit(address string, datagrams bool) (*listen.Socket, bool, error) {
 	given, ok := s.legacy.Take(address)
 	if !ok {
 		return nil, false, nil
 	}
-	socket, err := s.take(given.FD)
+	socket, err := s.take(given.FD, datagrams)
 	if err == nil && given.Own {
 		s.owed = append(s.owed, socket)
 	}
@@ -183,7 +183,7 @@ func (s *Server) takeOver() error {
 		socket.Own()
 	}
 	for _, rest := range s.legacy.Sockets { // the settings don't name them any more
-		if socket, err := listen.Inherited(rest.FD); err == nil {
+		if socket, err := listen.Kept(rest.FD); err == nil {
 			if rest.Own {
 				socket.Own()
 			}
@@ -195,6 +195,8 @@ func (s *Server) takeOver() error {
 
 // addressOf names a place among the sockets that are handed over, whatever is spoken there.
 func addressOf(at config.Bind) string {
-	at.Protocol, at.Target = config.HTTP, ""
+	if at.Target = ""; at.Protocol != config.Datagrams {
+		at.Protocol = config.HTTP
+	}
 	return at.String()
 }

@@ -16,6 +16,7 @@ type conn struct {
 	door   *door
 	stream exchange.Stream // nil before it is handed over, and once the application's side is over
 	exchange.Flow
+	exchange.Unanswered
 	in       []byte // the PROXY protocol header and what came with it: bounded by the longest header and one read
 	credit   int    // what the application takes now
 	moved    int    // counts what was sent and received, as far as it tells that something was
@@ -272,23 +273,3 @@ func (c *conn) abandon() {
 		s.Close(exchange.CloseAbnormal, nil)
 	}
 }
-
-// What follows is for answers to requests and for WebSockets: a worker that tries is killed before it comes here.
-
-// Inform has no meaning here.
-func (c *conn) Inform(*exchange.Response) {}
-
-// Respond has no meaning here.
-func (c *conn) Respond(*exchange.Response) {}
-
-// Data has no meaning here.
-func (c *conn) Data([]byte, bool) {}
-
-// Trailers has no meaning here.
-func (c *conn) Trailers([]byte, []exchange.Field) {}
-
-// File has no meaning here.
-func (c *conn) File(exchange.File) {}
-
-// Broadcast has no meaning here.
-func (c *conn) Broadcast(*exchange.Broadcast) {}

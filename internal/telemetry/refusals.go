@@ -15,20 +15,21 @@ type Refusal uint8
 
 // Refusals.
 const (
-	Malformed     Refusal = iota // the request breaks a rule: 400 and its like
-	LineTooLong                  // 414
-	HeadTooLarge                 // 431
-	BodyTooLarge                 // 413
-	HeaderTimeout                // 408, or silence if not a byte had come
-	BodyTimeout                  // 408, or a cut if the response had begun
-	SendTimeout                  // the client took nothing of what it asked for
-	BuffersFull                  // 503: no memory for what is on its way
-	QueueFull                    // 503
-	QueueTimeout                 // 503
-	Stopping                     // 503
-	AppFailed                    // 500, or a cut
-	WorkerDied                   // 502, or a cut
-	DeadlineOver                 // 504, or a cut
+	Malformed       Refusal = iota // the request breaks a rule: 400 and its like
+	LineTooLong                    // 414
+	HeadTooLarge                   // 431
+	BodyTooLarge                   // 413
+	HeaderTimeout                  // 408, or silence if not a byte had come
+	BodyTimeout                    // 408, or a cut if the response had begun
+	SendTimeout                    // the client took nothing of what it asked for
+	BuffersFull                    // 503: no memory for what is on its way
+	QueueFull                      // 503
+	QueueTimeout                   // 503
+	Stopping                       // 503
+	AppFailed                      // 500, or a cut
+	WorkerDied                     // 502, or a cut
+	DeadlineOver                   // 504, or a cut
+	DatagramDropped                // nobody had room for it
 	refusals
 )
 
@@ -51,6 +52,8 @@ var refusalKinds = [refusals]struct {
 	AppFailed:     {"application error", slog.LevelWarn},
 	WorkerDied:    {"worker died", slog.LevelWarn},
 	DeadlineOver:  {"deadline", slog.LevelWarn},
+
+	DatagramDropped: {"datagram dropped", slog.LevelWarn},
 }
 
 // ofReason maps each reason for a failed exchange to what is counted.

@@ -20,8 +20,8 @@ from ._report import client_left, debugger, is_debug, reporter
 from ._targets import Target
 from ._wire import AsyncLoop
 
-#: The kind of an exchange that is a TCP connection.
-TCP = 3
+#: Whose exception it is, by the kind of an exchange that is not the application's.
+KINDS = {3: ("TCP", "handler"), 4: ("UDP", "protocol")}
 
 #: How long tasks of cut requests may take to end after they were cancelled, in seconds.
 CANCEL_GRACE = 1.0
@@ -31,13 +31,12 @@ Links = tuple[int, list[tuple[int, int, int]]]
 
 def _reporter(interface: str) -> Callable[[int, BaseException | None, str, int], None]:
     """Like ``reporter``, from within the task whose application raised; ``kind`` is that of the exchange."""
-    application, handler = reporter(interface), reporter("TCP", "handler")
+    application, others = reporter(interface), {kind: reporter(*names) for kind, names in KINDS.items()}
 
     def report(id: int, error: BaseException | None, text: str, kind: int) -> None:
         if client_left(error):
             return
-        write = handler if kind == TCP else application
-        write(id, error, text)
+        others.get(kind, application)(id, error, text)
         task = None if error is None or isinstance(error, Exception) else asyncio.current_task()
         if task is not None:  # SystemExit and its like stay in the task, and asyncio would log them once more
             task.add_done_callback(lambda task: task.cancelled() or task.exception())

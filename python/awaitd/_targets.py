@@ -8,8 +8,16 @@ from typing import Any
 from . import _importer, _interface
 from ._errors import StartupError
 
-#: A target as the accelerator has it: what is called, and whether with a StreamReader and a StreamWriter (else as ASGI).
+#: A target as the accelerator has it: what is called, and whether as asyncio does (else as ASGI): with a StreamReader and a
+#: StreamWriter, or without arguments for a DatagramProtocol.
 Target = tuple[Callable[..., Any], bool]
+
+
+#: How many arguments asyncio's own shape has, and how it is described, by kind.
+_ASYNCIO = {
+    "tcp": (2, "tcp connections: expected handle(reader, writer), as asyncio.start_server() takes it"),
+    "udp": (0, "udp datagrams: expected a DatagramProtocol, or what makes one, as create_datagram_endpoint() takes it"),
+}
 
 
 def load(setup: dict[str, Any]) -> list[Target]:
@@ -22,13 +30,10 @@ def _load(setup: dict[str, Any], kind: str, text: str) -> Target:
     arguments = _interface.required_arguments(found.callable)
     if arguments == 3:
         return found.callable, False
-    if kind == "tcp" and arguments == 2:
+    required, what = _ASYNCIO[kind]
+    if arguments == required:
         return found.callable, True
-    raise StartupError(
-        "import",
-        f"`{text}` can't take {kind} connections: expected handle(reader, writer), as asyncio.start_server() takes it, "
-        "or an ASGI application",
-    )
+    raise StartupError("import", f"`{text}` can't take {what}, or an ASGI application")
 
 
 async def nothing(scope: _interface.Scope, receive: _interface.Receive, send: _interface.Send) -> None:

@@ -120,6 +120,8 @@ void exchange_leave_stream(Exchange *x)
     x->stream_over = true;
     link_leave(x->link, x->stream);
     wait_wake(x, WAIT_CLOSED);
+    if (x->kind == KIND_UDP && x->transport)
+        transport_over(x);
     ended(x);
     Py_DECREF(x);
 }
@@ -167,7 +169,7 @@ void exchange_reset(Exchange *x, uint16_t code)
     Py_DECREF(x);
 }
 
-static void report(Exchange *x, PyObject *exception, const char *text)
+void exchange_report(Exchange *x, PyObject *exception, const char *text)
 {
     PyObject *result = PyObject_CallFunction(x->loop->report, "KOsi", (unsigned long long)x->id,
                                              exception ? exception : Py_None, text, x->kind);
@@ -196,9 +198,9 @@ static void give_up_response(Exchange *x)
         output_commit(x);
         return;
     }
-    report(x, NULL,
-           x->start_sent ? "the application returned before the end of its response"
-                         : "the application returned without a response");
+    exchange_report(x, NULL,
+                    x->start_sent ? "the application returned before the end of its response"
+                                  : "the application returned without a response");
     output_reset(x, RESET_APP_ERROR, "no complete response");
 }
 
@@ -211,7 +213,7 @@ static void give_up(Exchange *x, PyObject *exception)
         return;
     if (x->loop->closed && exception && PyErr_GivenExceptionMatches(exception, x->loop->state->cancelled_error))
         return; /* the process ends: the server says so to the client */
-    if (x->kind == KIND_TCP && exception) {
+    if ((x->kind == KIND_TCP || x->kind == KIND_UDP) && exception) {
         output_reset(x, RESET_APP_ERROR, Py_TYPE(exception)->tp_name);
     } else if (x->accepted || (x->socket && !exception && !x->start_sent)) {
         if (socket_end(x, exception ? CLOSE_APP_ERROR : CLOSE_NORMAL, NULL) < 0)
@@ -242,7 +244,7 @@ static void finish(Exchange *x, PyObject *exception)
         return;
     Py_CLEAR(x->coroutine);
     if (exception && !is_quiet(x, exception))
-        report(x, exception, "");
+        exchange_report(x, exception, "");
     x->detached = x->handles && !exception;
     if (!x->detached)
         end(x, exception);

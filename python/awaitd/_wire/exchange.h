@@ -18,6 +18,7 @@
 enum {
     MESSAGE_MAX = 64 << 10,
     WINDOW = (64 << 10) - FRAME_HEADER, /* a window's worth fits one frame of the usual ring */
+    UDP_WINDOW = 256 << 10,             /* of a socket, which has many peers */
 };
 
 /* What is queued for the server because credit or room in the ring is missing: a body, a message, a file, or a whole frame in
@@ -80,7 +81,8 @@ struct blocked_list {
     struct exchange *first, *last;
 };
 
-/* What takes some streams in the application's place: a handler of asyncio's streams, or an ASGI application. */
+/* What takes some streams in the application's place: a handler of asyncio's streams, the factory of a DatagramProtocol, or an ASGI
+ * application. */
 struct target {
     PyObject *callable;
     bool streams;
@@ -142,12 +144,13 @@ typedef struct exchange {
             PyObject *chunks; /* the further ones: list, or NULL */
             Py_ssize_t next_chunk;
         };
-        struct { /* WebSocket, TCP, SMTP */
+        struct { /* all others */
             struct inbound *first_in, *last_in;
             struct assembly *assembly;
         };
     };
     union {
+        PyObject *transport;    /* UDP, of a protocol that has not heard of its end */
         PyObject *trailers;     /* http: list of those sent so far, or NULL */
         PyObject *subprotocols; /* WebSocket, before it is accepted: what the client offers; list */
         PyObject *close_reason; /* WebSocket with a close_code: str, or NULL */
@@ -169,10 +172,10 @@ typedef struct exchange {
     uint32_t taken_in; /* TCP: bytes of the first inbound that were taken */
     uint16_t target;
     uint8_t kind;    /* enum exchange_kind */
-    uint8_t handles; /* TCP: StreamReaders and StreamWriters that the application has */
+    uint8_t handles; /* StreamReaders and StreamWriters that the application has; 1 for a transport */
     bool socket;     /* carries messages: all but http */
-    bool streams;    /* TCP: the application is a handler of asyncio's streams */
-    bool detached;   /* TCP: the handler has returned, and somebody has its StreamWriter */
+    bool streams;    /* the application is asyncio's: a handler of streams, or a DatagramProtocol */
+    bool detached;   /* the handler has returned, and somebody has its StreamWriter; or its DatagramProtocol is connected */
     bool eof_sent;   /* TCP: by the application */
     bool stepping;   /* the application's coroutine is being run */
     bool linked;     /* in the list of running ones */
@@ -225,8 +228,9 @@ Exchange *exchange_new(AsyncLoop *l, struct link *k, const struct open *o);
 bool exchange_frame(Exchange *x, const uint8_t *payload, struct frame f); /* of the request body; true: news for receive() */
 void exchange_window(Exchange *x, uint32_t credit);
 void exchange_reset(Exchange *x, uint16_t code);
-void exchange_leave_stream(Exchange *x); /* the stream is over */
-void exchange_released(Exchange *x);     /* a handler that has returned has nothing of the connection any more */
+void exchange_leave_stream(Exchange *x);                                  /* the stream is over */
+void exchange_report(Exchange *x, PyObject *exception, const char *text); /* to the worker's log */
+void exchange_released(Exchange *x); /* a handler that has returned has nothing of the connection any more */
 
 /* receive.c */
 PyObject *receive_poll(Exchange *x); /* a message, or NULL: nothing yet, or an exception */
@@ -255,6 +259,27 @@ PyObject *reader_poll(Exchange *x, struct read *r); /* what is read, or NULL: no
 const char *reader_name(uint8_t kind);              /* of a read, in messages */
 void reader_drop(Exchange *x);                      /* a handle is gone */
 int raise_lost(void);                               /* ConnectionResetError; -1 */
+
+/* writer.c */
+PyObject *socket_name(PyObject *address); /* as socket.getpeername() has it */
+
+enum { PEER = 24, DATAGRAM_MAX = 65507 }; /* bytes before each datagram; of the longest */
+
+/* datagram.c: datagrams, and a UDP socket as ASGI has it */
+int peer_parse(uint8_t out[PEER], PyObject *address); /* (host, port), (host, port, flow, zone); -1 with an exception */
+Py_ssize_t datagram_waiting(Exchange *x);             /* bytes that wait for credit or for room */
+/* Sends a datagram; *queued counts what waits. -1 with an exception; 1: it was dropped. */
+int datagram_write(Exchange *x, const uint8_t *peer, const Py_buffer *view, Py_ssize_t *queued);
+/* What has come: the message for receive(), None if a protocol was called with it, or NULL with an exception. */
+PyObject *datagram_take(Exchange *x, const uint8_t *p, Py_ssize_t n);
+PyObject *datagram_poll(Exchange *x);                              /* as receive_poll */
+int datagram_send(Exchange *x, PyObject *message, PyObject *type); /* as socket_send */
+
+/* transport.c: a UDP socket as asyncio has it */
+int transport_start(Exchange *x, PyObject *factory); /* makes the protocol and connects it; -1 with an exception */
+void transport_deliver(Exchange *x, const uint8_t *p, Py_ssize_t n);
+void transport_drained(Exchange *x); /* what waited has left */
+void transport_over(Exchange *x);    /* the stream is over */
 
 /* socket_send.c: a WebSocket's application */
 int socket_accept(Exchange *x);                                  /* without a handshake */

@@ -51,7 +51,7 @@ enum reset_code {
     RESET_REFUSED = 4,
 };
 
-enum exchange_kind { KIND_HTTP = 1, KIND_WEBSOCKET = 2, KIND_TCP = 3, KIND_SMTP = 5 };
+enum exchange_kind { KIND_HTTP = 1, KIND_WEBSOCKET = 2, KIND_TCP = 3, KIND_UDP = 4, KIND_SMTP = 5 };
 
 /* What a MESSAGE holds: aux. */
 enum message_form { MESSAGE_TEXT = 1, MESSAGE_BINARY = 2, MESSAGE_PING = 9, MESSAGE_PONG = 10 };

@@ -113,7 +113,7 @@ static Exchange *claim(AsyncLoop *l, struct link *k, const uint8_t *frame, uint3
         return NULL;
     }
     bool sound = open_parse(&o, frame) && o.target <= l->target_count;
-    if (sound && (o.kind <= KIND_TCP || o.kind == KIND_SMTP))
+    if (sound && o.kind <= KIND_SMTP)
         x = exchange_new(l, k, &o);
     if (!x)
         link_refuse(k, load32(frame + 4), sound ? "a kind of stream that this worker does not know" : "malformed OPEN");

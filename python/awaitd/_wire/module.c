@@ -25,9 +25,9 @@ static int make_types(PyObject *module, State *s)
         PyTypeObject **slot;
         PyType_Spec *spec;
     } types[] = {
-        {&s->async_loop_type, &async_loop_spec},   {&s->exchange_type, &exchange_spec}, {&s->wait_type, &wait_spec},
-        {&s->thread_loop_type, &thread_loop_spec}, {&s->call_type, &call_spec},         {&s->reader_type, &reader_spec},
-        {&s->writer_type, &writer_spec},
+        {&s->async_loop_type, &async_loop_spec},   {&s->exchange_type, &exchange_spec},   {&s->wait_type, &wait_spec},
+        {&s->thread_loop_type, &thread_loop_spec}, {&s->call_type, &call_spec},           {&s->reader_type, &reader_spec},
+        {&s->writer_type, &writer_spec},           {&s->transport_type, &transport_spec},
     };
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (make_type(module, types[i].slot, types[i].spec) < 0)
@@ -57,6 +57,7 @@ static int module_exec(PyObject *module)
         import_attribute(&s->limit_overrun, "asyncio", "LimitOverrunError") < 0 ||
         import_attribute(&s->stream_reader, "asyncio", "StreamReader") < 0 ||
         import_attribute(&s->stream_writer, "asyncio", "StreamWriter") < 0 ||
+        import_attribute(&s->datagram_transport, "asyncio", "DatagramTransport") < 0 ||
         import_attribute(&s->send_part, "awaitd._files", "send_part") < 0 ||
         import_attribute(&s->file_wrapper, "awaitd._file_wrapper", "FileWrapper") < 0 ||
         import_attribute(&s->regular_part, "awaitd._file_wrapper", "regular_part") < 0)
@@ -102,6 +103,8 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(s->stream_writer);
     Py_VISIT(s->reader_type);
     Py_VISIT(s->writer_type);
+    Py_VISIT(s->transport_type);
+    Py_VISIT(s->datagram_transport);
     Py_VISIT(s->send_part);
     Py_VISIT(s->file_wrapper);
     Py_VISIT(s->regular_part);
@@ -147,6 +150,8 @@ static int module_clear(PyObject *module)
     Py_CLEAR(s->stream_writer);
     Py_CLEAR(s->reader_type);
     Py_CLEAR(s->writer_type);
+    Py_CLEAR(s->transport_type);
+    Py_CLEAR(s->datagram_transport);
     Py_CLEAR(s->send_part);
     Py_CLEAR(s->file_wrapper);
     Py_CLEAR(s->regular_part);

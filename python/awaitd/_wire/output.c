@@ -309,5 +309,7 @@ void output_flush(Exchange *x)
         pop(x);
     if (waited && !x->first_piece)
         wait_sent(x);
+    if (waited && !x->first_piece && x->kind == KIND_UDP && x->transport)
+        transport_drained(x);
     output_commit(x);
 }

@@ -135,11 +135,35 @@ static int add_part(Exchange *x, const uint8_t *bytes, uint32_t length, uint32_t
     return 0;
 }
 
+/* A whole datagram: is queued, or was taken by a protocol. */
+static int datagram(Exchange *x, const uint8_t *bytes, Py_ssize_t length, uint32_t cost)
+{
+    PyObject *data = datagram_take(x, bytes, length);
+    if (data != Py_None)
+        return add_message(x, data, MESSAGE_BINARY, cost);
+    socket_taken(x, cost);
+    Py_DECREF(data);
+    return 0;
+}
+
+/* All parts of a datagram are there. */
+static int finish_datagram(Exchange *x)
+{
+    struct assembly a = *x->assembly;
+    x->assembly->buffer = NULL; /* the application may do anything */
+    drop_assembly(x);
+    int result = datagram(x, (const uint8_t *)PyBytes_AS_STRING(a.buffer), a.length, a.cost);
+    Py_DECREF(a.buffer);
+    return result;
+}
+
 /* The last part is there. */
 static int finish_assembly(Exchange *x, uint16_t form)
 {
     struct assembly *a = x->assembly;
     PyObject *data = NULL;
+    if (x->kind == KIND_UDP)
+        return finish_datagram(x);
     if (form == MESSAGE_TEXT) {
         data = PyUnicode_DecodeUTF8(PyBytes_AS_STRING(a->buffer), a->length, NULL);
     } else if (_PyBytes_Resize(&a->buffer, a->length) == 0) {
@@ -169,7 +193,9 @@ static void message(Exchange *x, const uint8_t *bytes, struct frame f)
     int result;
     if (x->complete || x->lost || x->app_ended)
         return;
-    if (x->kind == KIND_TCP || control || (!more && !x->assembly)) /* a ping may come between the parts of a message */
+    if (x->kind == KIND_UDP && !more && !x->assembly)
+        result = datagram(x, bytes, f.length, cost);
+    else if (x->kind == KIND_TCP || control || (!more && !x->assembly)) /* a ping may come between the parts of a message */
         result = add_message(x, text_or_bytes((const char *)bytes, f.length, f.aux), f.aux, cost);
     else
         result = add_part(x, bytes, f.length, cost);
@@ -272,6 +298,8 @@ PyObject *socket_poll(Exchange *x)
 {
     if (x->kind == KIND_TCP)
         return stream_poll(x);
+    if (x->kind == KIND_UDP)
+        return datagram_poll(x);
     if (!x->connected && x->kind == KIND_WEBSOCKET)
         return connect_message(x);
     if (x->complete || x->app_ended)

@@ -113,7 +113,8 @@ static int write_accept(Exchange *x, struct span subprotocol, const struct field
     memcpy(p + ACCEPT_SIZE + table, subprotocol.start, subprotocol.length);
     memcpy(p + ACCEPT_SIZE + table + subprotocol.length, f->data + table, f->size - table);
     x->accepted = true;
-    p = output_frame(x, (struct frame){FRAME_HEADER, x->stream, FRAME_WINDOW, 0, 0, WINDOW}); /* in order: not output_grant */
+    uint32_t window = x->kind == KIND_UDP ? UDP_WINDOW : WINDOW;
+    p = output_frame(x, (struct frame){FRAME_HEADER, x->stream, FRAME_WINDOW, 0, 0, window}); /* in order: not output_grant */
     output_commit(x);
     if (x->kind == KIND_WEBSOCKET)
         Py_CLEAR(x->subprotocols);

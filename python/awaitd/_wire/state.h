@@ -83,6 +83,17 @@
     STRING(data, "data")                                  \
     STRING(more, "more")                                  \
     STRING(await, "__await__")                            \
+    STRING(udp, "udp")                                    \
+    STRING(udp_receive, "udp.receive")                    \
+    STRING(udp_disconnect, "udp.disconnect")              \
+    STRING(udp_send, "udp.send")                          \
+    STRING(udp_close, "udp.close")                        \
+    STRING(datagram_received, "datagram_received")        \
+    STRING(error_received, "error_received")              \
+    STRING(connection_made, "connection_made")            \
+    STRING(connection_lost, "connection_lost")            \
+    STRING(pause_writing, "pause_writing")                \
+    STRING(resume_writing, "resume_writing")              \
     STRING(tcp_receive, "tcp.receive")                    \
     STRING(tcp_disconnect, "tcp.disconnect")              \
     STRING(tcp_send, "tcp.send")                          \
@@ -149,6 +160,7 @@ typedef struct state {
     PyTypeObject *wait_type;
     PyTypeObject *reader_type;
     PyTypeObject *writer_type;
+    PyTypeObject *transport_type;
     PyTypeObject *thread_loop_type;
     PyTypeObject *call_type;
     PyObject *client_disconnected; /* awaitd._errors.ClientDisconnected */
@@ -158,6 +170,7 @@ typedef struct state {
     PyObject *limit_overrun;       /* asyncio.LimitOverrunError */
     PyObject *stream_reader;       /* asyncio.StreamReader, which ours pass for */
     PyObject *stream_writer;       /* asyncio.StreamWriter */
+    PyObject *datagram_transport;  /* asyncio.DatagramTransport */
     PyObject *ready;               /* an awaitable that is finished, with None */
     PyObject *empty_bytes;
     PyObject *plain_keywords;   /* ("loop", "name") */
@@ -181,7 +194,7 @@ typedef struct state {
 extern struct PyModuleDef wire_module;
 
 /* Types; each is made by its file. */
-extern PyType_Spec async_loop_spec, exchange_spec, wait_spec, reader_spec, writer_spec;
+extern PyType_Spec async_loop_spec, exchange_spec, wait_spec, reader_spec, writer_spec, transport_spec;
 extern PyType_Spec thread_loop_spec, call_spec;
 
 /* Percent-decodes s into out, which has room for it; returns the length. What is no escape stays as it is. */

@@ -11,7 +11,7 @@ PyObject *stream_scope(AsyncLoop *l, const struct open *o)
     }
     if (target_streams(l, o->target))
         return Py_BuildValue("(NN)", client, server);
-    PyObject *kind = o->kind == KIND_TCP ? s->str.tcp : s->str.smtp;
+    PyObject *kind = o->kind == KIND_TCP ? s->str.tcp : o->kind == KIND_UDP ? s->str.udp : s->str.smtp;
     PyObject *scope = Py_BuildValue("{OOO{ssss}ONONO{}}", s->str.type, kind, s->str.asgi, "version", "3.0", "spec_version",
                                     "1.0", s->str.client, client, s->str.server, server, s->str.extensions);
     PyObject *state = scope && l->lifespan_state ? PyDict_Copy(l->lifespan_state) : NULL;
@@ -66,6 +66,7 @@ const char *stream_expected(Exchange *x)
     return x->complete            ? "nothing, since the application has closed the connection"
            : x->app_ended         ? "nothing, since the application has returned"
            : x->kind == KIND_SMTP ? "'smtp.send' or 'smtp.close'"
+           : x->kind == KIND_UDP  ? "'udp.send' or 'udp.close'"
            : x->eof_sent          ? "'tcp.close'"
                                   : "'tcp.send' or 'tcp.close'";
 }
@@ -137,6 +138,8 @@ int stream_send(Exchange *x, PyObject *message, PyObject *type)
 {
     struct state_strings *str = &x->loop->state->str;
     bool mail = x->kind == KIND_SMTP;
+    if (x->kind == KIND_UDP)
+        return datagram_send(x, message, type);
     if (PyUnicode_Compare(type, mail ? str->smtp_send : str->tcp_send) == 0)
         return mail ? send_text(x, message, type) : send_data(x, message, type);
     if (PyUnicode_Compare(type, mail ? str->smtp_close : str->tcp_close) == 0)

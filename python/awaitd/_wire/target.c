@@ -57,6 +57,8 @@ int target_call(Exchange *x)
     if (x->kind > KIND_WEBSOCKET && socket_accept(x) < 0)
         return -1;
     PyObject *awaitable;
+    if (x->kind == KIND_UDP && x->streams)
+        return transport_start(x, callable) < 0 ? -1 : 1;
     if (x->streams) {
         awaitable = call_handler(x, callable);
     } else {

@@ -128,8 +128,8 @@ static PyObject *writer_drain(PyObject *self, PyObject *Py_UNUSED(unused))
     return x->first_piece || x->lost ? wait_new(x, WAIT_SEND) : Py_NewRef(x->loop->state->ready);
 }
 
-/* (host, port) as socket.getpeername() has it: an IPv6 address has two numbers more, and a unix socket is its path. */
-static PyObject *socket_name(PyObject *address)
+/* An IPv6 address has two numbers more, and a unix socket is its path. */
+PyObject *socket_name(PyObject *address)
 {
     PyObject *host = PyTuple_Check(address) ? PyTuple_GET_ITEM(address, 0) : NULL;
     if (!host)
