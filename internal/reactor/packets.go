@@ -57,15 +57,21 @@ type packetOut struct {
 	start, end int
 }
 
-// OpenPackets has a bound, non-blocking datagram socket's datagrams received.
+// OpenPackets has a bound, non-blocking datagram socket's datagrams received. It has a descriptor of its own for the socket.
 func (r *Reactor) OpenPackets(fd int, to PacketHandler) (*Packets, error) {
+	fd, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
 	p := &Packets{r: r, fd: fd, to: to, wide: isIPv6(fd), canWrite: true}
 	if r.packets == nil {
 		r.packets = newPacketsIn()
 	}
-	id, err := r.register(fd, p, interestConn)
-	p.id = id
-	return p, err
+	if p.id, err = r.register(fd, p, interestConn); err != nil {
+		closeSocket(fd)
+		return nil, err
+	}
+	return p, nil
 }
 
 // ready handles what the kernel reported. An error that it holds for the socket belongs to a datagram of the past.
@@ -161,11 +167,12 @@ func (p *Packets) flush() {
 // Deafen ends receiving; what is sent still is.
 func (p *Packets) Deafen() { p.deaf = true }
 
-// Close ends the watch over the socket, which is the caller's to close.
+// Close ends all of it.
 func (p *Packets) Close() {
 	if !p.closed {
 		p.closed = true
 		p.r.unregister(p.fd, p.id)
+		closeSocket(p.fd)
 	}
 }
 

@@ -46,6 +46,10 @@ void socket_clear(Exchange *x)
 /* The application hears of no other end. */
 static void set_close(Exchange *x, uint16_t code, PyObject *reason)
 {
+    if (x->kind == KIND_UDP) { /* hears of no reason, and its transport is there */
+        Py_XDECREF(reason);
+        return;
+    }
     Py_XSETREF(x->close_reason, reason);
     x->close_code = code;
 }
