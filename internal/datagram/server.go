@@ -53,6 +53,7 @@ type door struct {
 	packets *reactor.Packets
 	takers  []*taker // that have accepted and are not about to go
 	all     []*taker
+	stopped bool // another has the socket, or nobody
 }
 
 // window is how many bytes may be on their way to the kernel for one taker, the addresses counted; two of the longest fit.
@@ -69,8 +70,17 @@ func (s *Server) Serve(d Door) (stop func(), err error) {
 		Kind: exchange.UDP, ID: rand.Uint64(), Target: d.Target, Window: window, ContentLength: exchange.UnknownLength, Server: d.Server,
 	}
 	s.app.Attach(&req, x.taker) // there is nothing in it that could be too long
-	return x.packets.Deafen, nil
+	return x.stop, nil
 }
+
+// stop ends receiving.
+func (d *door) stop() {
+	d.stopped = true
+	d.hear()
+}
+
+// hear receives as long as there is somebody to take it; the kernel keeps some meanwhile.
+func (d *door) hear() { d.packets.Hear(!d.stopped && len(d.takers) > 0) }
 
 // taker makes a taker for a worker loop.
 func (d *door) taker(stream exchange.Stream) exchange.Upgrader {

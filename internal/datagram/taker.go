@@ -31,6 +31,7 @@ const quietTime = time.Second
 func (t *taker) Accept(*exchange.Acceptance) exchange.Socket {
 	t.accepted, t.Window = true, window
 	t.door.takers = append(t.door.takers, t)
+	t.door.hear()
 	return t
 }
 
@@ -87,10 +88,16 @@ func (t *taker) drop() {
 	}
 	t.stream = nil
 	d := t.door
-	d.takers = without(d.takers, t)
+	d.remove(t)
 	d.all = without(d.all, t)
 	d.s.live--
 	d.s.checkIdle()
+}
+
+// remove gives a taker's peers to others.
+func (d *door) remove(t *taker) {
+	d.takers = without(d.takers, t)
+	d.hear()
 }
 
 func without(list []*taker, t *taker) []*taker {
@@ -107,7 +114,7 @@ func (t *taker) Leave() {
 		t.end()
 		return
 	}
-	t.door.takers = without(t.door.takers, t)
+	t.door.remove(t)
 	t.wait()
 }
 

@@ -180,10 +180,17 @@ func (s *stream) Message(p []byte, kind exchange.MessageKind, more bool) int {
 	return s.credit
 }
 
+// datagramCost is the least that a datagram costs of the credit that a worker gives: a socket has many peers.
+const datagramCost = 64
+
 // tell sends a frame with a part of a message.
 func (s *stream) tell(h wire.Header, p []byte) {
 	h.Length = uint32(len(p))
-	s.credit -= max(len(p), s.endpoint.group.MessageCost)
+	cost := s.endpoint.group.MessageCost
+	if s.kind == exchange.UDP {
+		cost = datagramCost
+	}
+	s.credit -= max(len(p), cost)
 	s.link.send(h, p)
 }
 

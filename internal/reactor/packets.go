@@ -39,7 +39,8 @@ type Packets struct {
 	id     uint32
 	to     PacketHandler
 	wide   bool // the socket's addresses are IPv6, and IPv4 mapped into it
-	deaf   bool // nothing is received any more
+	single bool // each datagram is sent by itself: the kernel knows no rows of them
+	deaf   bool // nothing is received, for now or for ever
 	closed bool
 
 	canRead, canWrite bool
@@ -57,16 +58,17 @@ type packetOut struct {
 	start, end int
 }
 
-// OpenPackets has a bound, non-blocking datagram socket's datagrams received. It has a descriptor of its own for the socket.
+// OpenPackets has a bound, non-blocking datagram socket's datagrams received, once Hear is called. It has a descriptor of its own for the socket.
 func (r *Reactor) OpenPackets(fd int, to PacketHandler) (*Packets, error) {
 	fd, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
-	p := &Packets{r: r, fd: fd, to: to, wide: isIPv6(fd), canWrite: true}
+	p := &Packets{r: r, fd: fd, to: to, wide: isIPv6(fd), deaf: true, canRead: true, canWrite: true}
 	if r.packets == nil {
 		r.packets = newPacketsIn()
 	}
+	merge(fd)
 	if p.id, err = r.register(fd, p, interestConn); err != nil {
 		closeSocket(fd)
 		return nil, err
@@ -100,12 +102,22 @@ func (p *Packets) receive() {
 			if p.deaf || p.closed {
 				return
 			}
-			if peer, b := p.r.packets.at(i); peer.Family != exchange.NoAddress {
-				p.to.Packet(peer, b)
-			}
+			p.pass(p.r.packets.at(i))
 		}
 	}
 	p.goOn()
+}
+
+// pass passes on what was received: one datagram, or several of one length, of which the last may be shorter.
+func (p *Packets) pass(peer Peer, b []byte, part int) {
+	if peer.Family == exchange.NoAddress {
+		return
+	}
+	for part > 0 && len(b) > PacketRoom+part && !p.closed {
+		p.to.Packet(peer, b[:PacketRoom+part])
+		b = b[part:] // its room is the end of the one before
+	}
+	p.to.Packet(peer, b)
 }
 
 // Send sends a datagram at the end of the turn; owner is for Sent.
@@ -139,7 +151,7 @@ const keepPackets = 1 << 20
 // flush sends as much as the kernel takes.
 func (p *Packets) flush() {
 	for p.sent < len(p.out) && p.canWrite && !p.closed {
-		n, err := p.send(p.out[p.sent:min(len(p.out), p.sent+packetBatch)])
+		n, err := p.send(p.out[p.sent:])
 		switch {
 		case n > 0:
 			err = 0
@@ -164,8 +176,12 @@ func (p *Packets) flush() {
 	}
 }
 
-// Deafen ends receiving; what is sent still is.
-func (p *Packets) Deafen() { p.deaf = true }
+// Hear starts or stops receiving; meanwhile the kernel keeps what comes, as far as it does. What is sent still is.
+func (p *Packets) Hear(on bool) {
+	if p.deaf = !on; on {
+		p.goOn()
+	}
+}
 
 // Close ends all of it.
 func (p *Packets) Close() {

@@ -32,7 +32,10 @@ func (in *packetsIn) receive(fd int) (n int, again bool) {
 }
 
 // at is the datagram that was received, with its room.
-func (in *packetsIn) at(int) (Peer, []byte) { return in.peer, in.memory[:PacketRoom+in.length] }
+func (in *packetsIn) at(int) (Peer, []byte, int) { return in.peer, in.memory[:PacketRoom+in.length], 0 }
+
+// merge does nothing: this system puts no datagrams together.
+func merge(int) {}
 
 func peerFrom(from unix.Sockaddr) Peer {
 	switch sa := from.(type) {

@@ -53,7 +53,7 @@ type vectorFrame struct {
 
 var typeNames = map[string]Type{
 	"OPEN": Open, "DATA": Data, "END": End, "RESET": Reset, "WINDOW": Window, "HEAD": Head, "INFORM": Inform, "FILE": File,
-	"ACCEPT": Accept, "MESSAGE": Message, "CLOSE": Close, "DATAGRAM": Datagram, "COMMAND": Command, "REPLY": Reply, "PING": Ping,
+	"ACCEPT": Accept, "MESSAGE": Message, "CLOSE": Close, "COMMAND": Command, "REPLY": Reply, "PING": Ping,
 	"PONG": Pong, "DEBUG": Debug, "BROADCAST": Broadcast,
 }
 

@@ -65,7 +65,6 @@ const (
 	Accept    Type = 9
 	Message   Type = 10
 	Close     Type = 11
-	Datagram  Type = 12
 	Command   Type = 13
 	Reply     Type = 14
 	Ping      Type = 15

@@ -349,3 +349,80 @@ async def wrapped(reader: StreamReader, writer: StreamWriter) -> Any:
     second, third = await asyncio.gather(reader.readline(), asyncio.sleep(0, "third"))
     fourth = await asyncio.shield(reader.readline())
     return first, second, third, fourth
+
+
+class Datagrams(asyncio.DatagramProtocol):
+    """Echo; some datagrams ask for something else."""
+
+    def __init__(self) -> None:
+        self.transport: Any = None
+        self.resumed = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        assert isinstance(transport, asyncio.DatagramTransport)
+        assert asyncio.get_running_loop().is_running()
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        send = self.transport.sendto
+        match data.partition(b" ")[0]:
+            case b"pid":
+                send(b"%d" % os.getpid(), addr)
+            case b"names":
+                send(repr((addr, self.transport.get_extra_info("sockname"))).encode(), addr)
+            case b"raises":
+                raise RuntimeError("as it should")
+            case b"later":
+                asyncio.get_running_loop().call_soon(send, b"late", addr)
+            case b"many":
+                for n in range(int(data[5:])):
+                    send(b"%05d" % n, addr)
+            case b"flood":
+                for n in range(200):
+                    send(bytes(8000) + b"%03d" % n, addr)
+                print(f"waiting: {self.transport.get_write_buffer_size() > 0}", flush=True)
+            case b"nowhere":
+                send(b"", ("255.255.255.255", 9, 0, 0))
+                self.asker = addr
+            case b"long":
+                self.asker = addr
+                send(bytes(65508), addr)
+            case b"wrong":
+                send(b" ".join(map(self.wrong, (("localhost", 1), ("1.2.3.4", 70000), 7, None))), addr)
+            case b"close":
+                self.transport.close()
+                send(b"never", addr)
+            case _:
+                send(data, addr=addr)
+
+    def wrong(self, addr: Any) -> bytes:
+        try:
+            self.transport.sendto(b"x", addr)
+        except Exception as error:
+            return type(error).__name__.encode()
+        return b"nothing"
+
+    def error_received(self, exc: Exception) -> None:
+        assert isinstance(exc, OSError)
+        self.transport.sendto(f"{type(exc).__name__} {exc.errno}".encode(), self.asker)
+
+    def pause_writing(self) -> None:
+        print("paused", flush=True)
+
+    def resume_writing(self) -> None:
+        print("resumed", flush=True)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        print(f"datagrams lost: {exc}, {self.transport.is_closing()}", flush=True)
+
+
+async def udp(scope: Any, receive: Any, send: Any) -> None:
+    """The same as an ASGI application; it says what it was given."""
+    print(f"udp scope {scope}", flush=True)
+    while (message := await receive())["type"] == "udp.receive":
+        if message["data"] == b"raises":
+            raise RuntimeError("as it should")
+        if message["data"] == b"returns":
+            return
+        await send({"type": "udp.send", "data": message["data"].upper(), "client": message["client"]})
+    print(f"udp end {message} {await receive()}", flush=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 TYPES = {
     1: "OPEN", 2: "DATA", 3: "END", 4: "RESET", 5: "WINDOW", 6: "HEAD", 7: "INFORM", 8: "FILE", 9: "ACCEPT", 10: "MESSAGE",
-    11: "CLOSE", 12: "DATAGRAM", 13: "COMMAND", 14: "REPLY", 15: "PING", 16: "PONG", 17: "DEBUG", 18: "BROADCAST",
+    11: "CLOSE", 13: "COMMAND", 14: "REPLY", 15: "PING", 16: "PONG", 17: "DEBUG", 18: "BROADCAST",
 }  # fmt: skip
 NUMBERS = {name: number for number, name in TYPES.items()}
 
@@ -80,16 +80,6 @@ def _accept_payload(f: Frame) -> bytes:
     return struct.pack("<H6x", len(f["fields"])) + table[:split] + _latin(f["subprotocol"]) + table[split:]
 
 
-def _datagram_payload(f: Frame) -> bytes:
-    out = b""
-    for datagram in f["datagrams"]:
-        family, address = _address(datagram["address"])
-        body = _latin(datagram["body"])
-        out += struct.pack("<BBHI16s", family, 0, datagram["port"], len(body), address) + body
-        out += bytes(-len(out) % 8)
-    return out
-
-
 def _broadcast_payload(f: Frame) -> bytes:
     streams = f["streams"]
     return struct.pack(f"<II{len(streams)}I", len(streams), 0, *streams) + _latin(f["body"])
@@ -103,7 +93,6 @@ _PAYLOADS = {
     "INFORM": _head_payload,
     "FILE": _file_payload,
     "ACCEPT": _accept_payload,
-    "DATAGRAM": _datagram_payload,
     "BROADCAST": _broadcast_payload,
     "PING": lambda f: struct.pack("<Q", int(f["token"], 16)),
     "PONG": lambda f: struct.pack("<Q", int(f["token"], 16)),
@@ -195,16 +184,6 @@ def _read_accept(data: bytes, f: Frame) -> Frame:
     return {"fields": fields, "subprotocol": data[at : at + f["aux"]].decode("latin-1")}
 
 
-def _read_datagrams(data: bytes, f: Frame) -> Frame:
-    datagrams, at = [], 16
-    for _ in range(f["aux"]):
-        family, _, port, length, address = struct.unpack_from("<BBHI16s", data, at)
-        body = data[at + 24 : at + 24 + length].decode("latin-1")
-        datagrams.append({"address": _read_address(family, address), "port": port, "body": body})
-        at += (24 + length + 7) & ~7
-    return {"datagrams": datagrams}
-
-
 def _read_broadcast(data: bytes, f: Frame) -> Frame:
     count = struct.unpack_from("<I", data, 16)[0]
     at = 24 + 4 * count
@@ -222,7 +201,6 @@ _READERS = {
     "INFORM": _read_head,
     "FILE": _read_file,
     "ACCEPT": _read_accept,
-    "DATAGRAM": _read_datagrams,
     "BROADCAST": _read_broadcast,
     "PING": lambda data, f: {"token": f"{struct.unpack_from('<Q', data, 16)[0]:016x}"},
     "PONG": lambda data, f: {"token": f"{struct.unpack_from('<Q', data, 16)[0]:016x}"},

@@ -19,6 +19,7 @@ enum {
     MESSAGE_MAX = 64 << 10,
     WINDOW = (64 << 10) - FRAME_HEADER, /* a window's worth fits one frame of the usual ring */
     UDP_WINDOW = 256 << 10,             /* of a socket, which has many peers */
+    DATAGRAM_COST = 64,                 /* what a datagram costs of it at least */
 };
 
 /* What is queued for the server because credit or room in the ring is missing: a body, a message, a file, or a whole frame in

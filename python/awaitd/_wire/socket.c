@@ -192,7 +192,7 @@ static void grant_assembly(Exchange *x)
 /* A part of a message, or all of it. */
 static void message(Exchange *x, const uint8_t *bytes, struct frame f)
 {
-    uint32_t cost = f.length > x->loop->message_cost ? f.length : x->loop->message_cost;
+    uint32_t least = x->kind == KIND_UDP ? DATAGRAM_COST : x->loop->message_cost, cost = f.length > least ? f.length : least;
     bool more = f.flags & FLAG_MORE, control = f.aux == MESSAGE_PING || f.aux == MESSAGE_PONG;
     int result;
     if (x->complete || x->lost || x->app_ended)
