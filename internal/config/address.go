@@ -34,6 +34,8 @@ const (
 	Stream Protocol = "tcp" // bytes both ways, as the application has it
 
 	Datagrams Protocol = "udp" // likewise
+	SMTP      Protocol = "smtp"
+	LMTP      Protocol = "lmtp"
 )
 
 // Bind is one address to listen on.
@@ -45,7 +47,7 @@ type Bind struct {
 	Path     string // Unix
 	FD       int    // Descriptor: an inherited listening socket
 	Name     string // Descriptor: the name that LISTEN_FDNAMES gives it; one or several, whose numbers FD does not tell
-	Target   string // Stream, Datagrams: what takes them, as module:attribute; empty: the application
+	Target   string // Stream, Datagrams, SMTP, LMTP: what takes them, as module:attribute; empty: the application
 }
 
 // String returns the address as --bind takes it.
@@ -71,14 +73,14 @@ func (b Bind) String() string {
 
 const (
 	bindForms    = "host:port, [::1]:port, :port, unix:path or fd://N"
-	allBindForms = bindForms + ", after uwsgi://, scgi://, tcp:// or udp:// if that is spoken there"
+	allBindForms = bindForms + ", after uwsgi://, scgi://, tcp://, udp://, smtp:// or lmtp:// if that is spoken there"
 )
 
 // ParseBind reads an address as --bind takes it.
 func ParseBind(text string) (Bind, error) {
 	where := strings.TrimPrefix(text, "http://")
 	protocol := HTTP
-	for _, p := range []Protocol{UWSGI, SCGI, Stream, Datagrams} {
+	for _, p := range []Protocol{UWSGI, SCGI, Stream, Datagrams, SMTP, LMTP} {
 		if rest, ok := strings.CutPrefix(text, string(p)+"://"); ok {
 			protocol, where = p, rest
 		}
@@ -104,7 +106,12 @@ func ParseBind(text string) (Bind, error) {
 }
 
 // hasTarget says whether an address of the protocol may lead to something else than the application.
-func (p Protocol) hasTarget() bool { return p == Stream || p == Datagrams }
+func (p Protocol) hasTarget() bool {
+	return p == Stream || p == Datagrams || p.IsMail()
+}
+
+// IsMail says whether mail is taken there.
+func (p Protocol) IsMail() bool { return p == SMTP || p == LMTP }
 
 // parseWhere reads an address without its protocol; text is the whole of it.
 func parseWhere(text, where string) (Bind, error) {
@@ -154,7 +161,7 @@ func parseUnix(text, path string) (Bind, error) {
 
 func unknownScheme(scheme, text string) error {
 	switch scheme {
-	case "tls", "quic", "smtp", "smtps", "lmtp":
+	case "tls", "quic", "smtps":
 		return errors.New("`" + scheme + "://` is not in this version")
 	}
 	return must(allBindForms, text)

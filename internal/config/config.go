@@ -94,6 +94,12 @@ type Config struct {
 	WSPerMessageDeflate bool
 	WSContextTakeover   bool
 
+	SMTPHostname      string // empty: the machine's
+	SMTPMaxSize       int64
+	SMTPMaxRecipients int
+	SMTPAuth          string // optional, required
+	SMTPAuthPlaintext bool
+
 	PIDFile string
 	User    account.Account
 	Group   account.Account

@@ -40,6 +40,7 @@ const (
 	Limits      Group = "Limits"
 	Timeouts    Group = "Timeouts"
 	WebSocket   Group = "WebSocket"
+	Mail        Group = "Mail"
 	Logs        Group = "Logs"
 	Headers     Group = "Headers"
 	Process     Group = "Process"
@@ -47,7 +48,7 @@ const (
 )
 
 // Groups lists the groups in the order they are shown.
-var Groups = []Group{Application, Address, Proxies, Workers, Development, Limits, Timeouts, WebSocket, Logs, Headers, Process, Sources}
+var Groups = []Group{Application, Address, Proxies, Workers, Development, Limits, Timeouts, WebSocket, Mail, Logs, Headers, Process, Sources}
 
 // Flag returns the flag as it is typed: "--port"; for a positional setting, its argument's name.
 func (s *Setting) Flag() string {

@@ -98,7 +98,8 @@ var Table = []Setting{
 		Prose: "Address to listen on, instead of host and port: `host:port`, `[::1]:port`, `:port`, `unix:path`, `unix:@name` " +
 			"(abstract), or `fd://N` and `fd://NAME` for sockets that were passed; with `uwsgi://` or `scgi://` in front for a web " +
 			"server that speaks that protocol; `tcp://host:port=module:handler` for connections that a handler of the application's " +
-			"takes, `udp://host:port=module:Protocol` for datagrams; may be repeated.",
+			"takes, `udp://host:port=module:Protocol` for datagrams, `smtp://host:port=module:Handler` or `lmtp://` for mail; may be " +
+			"repeated.",
 		Value: func(c *Config) Value { return list{field: &c.Bind, split: ",", check: checkBind} },
 	},
 	{
@@ -431,6 +432,37 @@ var Table = []Setting{
 		Prose: "Compress each message with what went before it: smaller, at the price of memory for each connection.",
 		Why:   "An idle connection then holds some hundred kilobytes; without it, nothing.",
 		Value: func(c *Config) Value { return boolean{&c.WSContextTakeover} },
+	},
+
+	{
+		Name: "smtp-hostname", Key: "smtp.hostname", Arg: "NAME", Group: Mail,
+		Prose: "Name of this server in its greeting, for `smtp://` and `lmtp://` addresses. Without it: the machine's.",
+		Value: func(c *Config) Value { return text{field: &c.SMTPHostname, check: checkHost} },
+	},
+	{
+		Name: "smtp-max-size", Key: "smtp.max_size", Arg: "SIZE", Default: "32MiB", Unit: "bytes", Group: Mail,
+		Prose: "Size of a message, announced to clients; a larger one is refused (552).",
+		Why:   "aiosmtpd's number.",
+		Value: func(c *Config) Value { return size[int64]{&c.SMTPMaxSize, 1, 1 << 40} },
+	},
+	{
+		Name: "smtp-max-recipients", Key: "smtp.max_recipients", Arg: "N", Default: "1000", Group: Mail,
+		Prose: "Recipients of a message; a further one is refused (452).",
+		Why:   "RFC 5321 §4.5.3.1.8 asks for 100 at least.",
+		Value: func(c *Config) Value { return number{field: &c.SMTPMaxRecipients, min: 1, max: 100000} },
+	},
+	{
+		Name: "smtp-auth", Key: "smtp.auth", Arg: "WHEN", Default: "optional", Group: Mail,
+		Prose: "Whether a client must have authenticated itself before it may send mail: `optional` or `required`. It can if the handler " +
+			"has an `authenticator` or `auth_callback`.",
+		Value: func(c *Config) Value { return choice{field: &c.SMTPAuth, words: []string{"optional", "required"}} },
+	},
+	{
+		Name: "smtp-auth-plaintext", Key: "smtp.auth_plaintext", Default: "false", Group: Mail,
+		Prose: "Take passwords over connections without TLS, which this version does not have for mail: behind a proxy that has it, or on " +
+			"a machine's own addresses.",
+		Why:   "Whoever listens on the way would have them (RFC 4954 §4).",
+		Value: func(c *Config) Value { return boolean{&c.SMTPAuthPlaintext} },
 	},
 
 	{

@@ -16,6 +16,7 @@ import (
 // not allowed: no protocol imports dispatch, and dispatch imports no protocol.
 const direction = `
 	exchange < http1, http2, websocket, proxyproto;
+	proxyproto, forwarded, telemetry, reactor, smtp < mail;
 	exchange < wire, listen, telemetry, reactor;
 	http1 < forwarded, cgi;
 	http1, http2, websocket, proxyproto, cgi, forwarded, telemetry, reactor < web;

@@ -10,7 +10,6 @@ import (
 	"github.com/awaitd/awaitd/internal/config"
 	"github.com/awaitd/awaitd/internal/fault"
 	"github.com/awaitd/awaitd/internal/listen"
-	"github.com/awaitd/awaitd/internal/worker"
 )
 
 // bind opens every listening socket; nothing is accepted yet.
@@ -57,8 +56,8 @@ func (s *Server) listen(at config.Bind) (*listen.Socket, error) {
 // agree sets what is spoken on a socket.
 func (s *Server) agree(socket *listen.Socket, at config.Bind) {
 	socket.Protocol, socket.Target = string(at.Protocol), at.Target
-	if at.Target != "" {
-		socket.Number = uint16(1 + slices.Index(targets(s.cfg), worker.Target{Kind: socket.Protocol, Target: at.Target}))
+	if hasNumber(at) {
+		socket.Number = uint16(1 + slices.Index(targets(s.cfg), targetOf(at)))
 	}
 	if packets(socket) != 0 && socket.Path == "" && !socket.Address.Addr().IsLoopback() {
 		s.log.Warn("whoever reaches this address is believed about who the client is; only a web server in front should",

@@ -27,8 +27,10 @@ import (
 	"github.com/awaitd/awaitd/internal/forwarded"
 	"github.com/awaitd/awaitd/internal/http1"
 	"github.com/awaitd/awaitd/internal/listen"
+	"github.com/awaitd/awaitd/internal/mail"
 	"github.com/awaitd/awaitd/internal/pool"
 	"github.com/awaitd/awaitd/internal/reactor"
+	"github.com/awaitd/awaitd/internal/smtp"
 	"github.com/awaitd/awaitd/internal/stream"
 	"github.com/awaitd/awaitd/internal/systemd"
 	"github.com/awaitd/awaitd/internal/telemetry"
@@ -87,6 +89,7 @@ type station struct {
 	web     *web.Server
 	streams *stream.Server
 	packets *datagram.Server
+	mail    *mail.Server
 	stops   []func() // end the listeners
 }
 
@@ -103,7 +106,7 @@ type house interface {
 }
 
 // houses are all of them.
-func (st *station) houses() []house { return []house{st.web, st.streams, st.packets} }
+func (st *station) houses() []house { return []house{st.web, st.streams, st.packets, st.mail} }
 
 // garbage is the share of new memory to live memory at which the garbage collector runs: the reactors allocate nothing per
 // request, so it seldom does; a server with many connections should not need twice their memory.
@@ -208,6 +211,7 @@ func (s *Server) build() error {
 		return nil
 	}
 	settings, streams, packets := s.webConfig(size), s.streamConfig(), &datagram.Config{Log: s.log, Refusals: s.refusals}
+	letters := s.mailConfig()
 	for range s.cfg.Reactors {
 		r, err := reactor.New()
 		if err != nil {
@@ -218,6 +222,7 @@ func (s *Server) build() error {
 		r.Attach(e)
 		s.stations = append(s.stations, &station{
 			reactor: r, web: web.New(r, settings, e), streams: stream.New(r, streams, e), packets: datagram.New(r, packets, e),
+			mail: mail.New(r, letters, e),
 		})
 	}
 	return nil
@@ -261,13 +266,25 @@ func (s *Server) poolOptions(ring int) pool.Options {
 func targets(c *config.Config) []worker.Target {
 	list := []worker.Target{}
 	for _, at := range c.Addresses() {
-		t := worker.Target{Kind: string(at.Protocol), Target: at.Target}
-		if at.Target != "" && !slices.Contains(list, t) {
+		t := targetOf(at)
+		if hasNumber(at) && !slices.Contains(list, t) {
 			list = append(list, t)
 		}
 	}
 	return list
 }
+
+// targetOf is what an address leads to. Mail is one kind, whichever way it comes.
+func targetOf(at config.Bind) worker.Target {
+	if at.Protocol.IsMail() {
+		return worker.Target{Kind: string(config.SMTP), Target: at.Target}
+	}
+	return worker.Target{Kind: string(at.Protocol), Target: at.Target}
+}
+
+// hasNumber says whether an address leads to something that needs a number: what is not the application, or the application by way of
+// what makes ASGI of mail.
+func hasNumber(at config.Bind) bool { return at.Target != "" || at.Protocol.IsMail() }
 
 // socketWindow is the credit that a worker gives for one WebSocket (docs/reference/wire.md).
 const socketWindow = 64<<10 - wire.HeaderSize
@@ -315,6 +332,27 @@ func (s *Server) streamConfig() *stream.Config {
 	return &stream.Config{
 		BufferLimit: int(c.LimitBuffered / int64(c.Reactors)), HeaderTimeout: c.TimeoutHeader, Log: s.log, Refusals: s.refusals,
 	}
+}
+
+func (s *Server) mailConfig() *mail.Config {
+	c := s.cfg
+	return &mail.Config{
+		Settings: smtp.Settings{
+			Hostname: cmp.Or(c.SMTPHostname, hostname()), Greeting: "awaitd", MaxSize: c.SMTPMaxSize, MaxRecipients: c.SMTPMaxRecipients,
+			MaxErrors:    smtp.DefaultMaxErrors,
+			AuthRequired: c.SMTPAuth == "required", AuthRequireTLS: !c.SMTPAuthPlaintext,
+		},
+		BufferLimit: int(c.LimitBuffered / int64(c.Reactors)), HeaderTimeout: c.TimeoutHeader, Log: s.log, Refusals: s.refusals,
+	}
+}
+
+// hostname is the machine's name for mail.
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "localhost"
+	}
+	return name
 }
 
 // trusted is who a list of addresses and networks names; nil for nobody. The list was checked with the settings.
@@ -368,6 +406,11 @@ func (st *station) open(socket *listen.Socket, proxies *forwarded.Trust) (stop f
 	switch config.Protocol(socket.Protocol) {
 	case config.Datagrams:
 		return st.packets.Serve(datagram.Door{FD: socket.FD, Target: socket.Number, Server: exchange.AddressFrom(socket.Address)})
+	case config.SMTP, config.LMTP:
+		return st.mail.Serve(mail.Door{
+			FD: socket.FD, Target: socket.Number, LMTP: socket.Protocol == string(config.LMTP), Server: socket.Server(),
+			UnixPath: socket.Path, Proxies: proxies,
+		})
 	case config.Stream:
 		return st.streams.Serve(stream.Door{
 			FD: socket.FD, Target: socket.Number, Server: socket.Server(), UnixPath: socket.Path, Proxies: proxies,

@@ -196,7 +196,7 @@ class Worker:
 
 def serve(control: Control, setup: dict[str, Any], application: ASGI3, factory: LoopFactory, links: list[Links]) -> None:
     """Serve an ASGI 3 application until the server says stop, and the setup's targets. Raises ``StartupError``."""
-    targets = _targets.load(setup)
+    targets = _targets.load(setup, application)
     try:
         runners = [LoopRunner(application, factory, setup, link, targets) for link in links]
     except Exception as error:

@@ -43,8 +43,8 @@ class Application:
     target: str
 
 
-def load(text: str, app_dir: str, factory: bool, interface: str) -> Application:
-    """Import the application. Raises ``StartupError`` in the words the user reads."""
+def load(text: str, app_dir: str, factory: bool, interface: str, needs_callable: bool = True) -> Application:
+    """Import the application, or something else that is not called. Raises ``StartupError`` in the words the user reads."""
     path = os.path.abspath(app_dir or os.curdir)
     if path not in sys.path[:1]:
         sys.path.insert(0, path)
@@ -55,7 +55,7 @@ def load(text: str, app_dir: str, factory: bool, interface: str) -> Application:
         found = _call(target, found, *target.call)
     elif factory or (not target.attribute and not hasattr(module, "app") and not hasattr(module, "application")):
         found = _call(target, found, [], {})
-    if not callable(found) and not is_tornado(found):  # its routers can't be called
+    if needs_callable and not callable(found) and not is_tornado(found):  # its routers can't be called
         raise _failure(
             target, f"`{target.attribute or _guess(module)}` is no application: a {type(found).__name__} can't be called"
         )

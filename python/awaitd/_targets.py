@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import _importer, _interface
+from . import _importer, _interface, _mail
 from ._errors import StartupError
 
 #: A target as the accelerator has it: what is called, and whether as asyncio does (else as ASGI): with a StreamReader and a
@@ -20,12 +20,14 @@ _ASYNCIO = {
 }
 
 
-def load(setup: dict[str, Any]) -> list[Target]:
-    """Import the targets of the setup, in the order of their numbers. Raises ``StartupError``."""
-    return [_load(setup, target["kind"], target["target"]) for target in setup.get("targets", [])]
+def load(setup: dict[str, Any], application: _interface.ASGI3) -> list[Target]:
+    """Import the targets of the setup, in the order of their numbers; no target is the application. Raises ``StartupError``."""
+    return [_load(setup, target["kind"], target["target"], application) for target in setup.get("targets", [])]
 
 
-def _load(setup: dict[str, Any], kind: str, text: str) -> Target:
+def _load(setup: dict[str, Any], kind: str, text: str, application: _interface.ASGI3) -> Target:
+    if kind == "smtp":
+        return _mail.application(_load_mail(setup, text) if text else application), False
     found = _importer.load(text, setup["app_dir"], False, "auto")
     arguments = _interface.required_arguments(found.callable)
     if arguments == 3:
@@ -34,6 +36,23 @@ def _load(setup: dict[str, Any], kind: str, text: str) -> Target:
     if arguments == required:
         return found.callable, True
     raise StartupError("import", f"`{text}` can't take {what}, or an ASGI application")
+
+
+def _load_mail(setup: dict[str, Any], text: str) -> _interface.ASGI3:
+    """A handler of aiosmtpd's kind: an object, or a class that needs no arguments; or an ASGI application."""
+    found = _importer.load(text, setup["app_dir"], False, "auto", needs_callable=False)
+    handler: Any = found.callable
+    if not _is_mail_handler(handler):
+        if callable(handler) and _interface.required_arguments(handler) == 3:
+            return handler  # type: ignore[no-any-return]
+        raise StartupError(
+            "import", f"`{text}` can't take mail: expected a handler with handle_DATA() and the like, or an ASGI application"
+        )
+    return _mail.Handler(handler() if isinstance(handler, type) else handler)
+
+
+def _is_mail_handler(handler: object) -> bool:
+    return any(name.startswith("handle_") for name in dir(handler)) or hasattr(handler, "process_message")
 
 
 async def nothing(scope: _interface.Scope, receive: _interface.Receive, send: _interface.Send) -> None:

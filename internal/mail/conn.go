@@ -1,0 +1,489 @@
+package mail
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/awaitd/awaitd/internal/exchange"
+	"github.com/awaitd/awaitd/internal/proxyproto"
+	"github.com/awaitd/awaitd/internal/reactor"
+	"github.com/awaitd/awaitd/internal/smtp"
+	"github.com/awaitd/awaitd/internal/telemetry"
+)
+
+// conn is one session. It is the Upgrader that its stream begins with, and the Socket that it goes on with.
+type conn struct {
+	reactor.Conn
+	exchange.Flow
+	exchange.Unanswered
+	door    *door
+	stream  exchange.Stream // nil before it is handed over, and once the application's side is over
+	session *smtp.Session   // nil before the application has said what it wants
+	hooks   hooks
+	in      []byte  // received, and not yet taken by the session: less than a line, or what waits for the application
+	queue   []piece // for the application, who has no room for it
+	said    []byte  // the parts of a text that the application sends
+	credit  int     // what the application takes now
+
+	transaction int  // counts them: what is known of one is not said of another
+	asked       bool // the application has a question to answer
+	told        bool // and knows of the transaction
+	proxied     bool // a PROXY protocol header is yet to come
+	leaving     bool // ends with the message that has begun
+	later       bool // it goes on in the next turn
+}
+
+// piece is a message for the application, or the rest of one.
+type piece struct {
+	data []byte
+	kind exchange.MessageKind
+}
+
+const (
+	// patience is how long a client may say nothing (RFC 5321 §4.5.3.2.7).
+	patience = 5 * time.Minute
+	// mostSaid is the longest text of an application's.
+	mostSaid = 64 << 10
+)
+
+// begin hands the connection to the application.
+func (c *conn) begin(unix string) {
+	s := c.door.s
+	c.Window = s.Room()
+	req := exchange.Request{
+		Kind: exchange.SMTP, ID: s.NextID(), Target: c.door.Target, Window: c.Window, ContentLength: exchange.UnknownLength,
+		Client: c.Client, Server: c.Server, UnixPath: unix,
+	}
+	stream, reason := s.app.Open(&req, c)
+	if c.stream = stream; stream == nil {
+		c.Fail(reason)
+	}
+}
+
+// Accept is called when an application takes the session: its first word is awaited.
+func (c *conn) Accept(*exchange.Acceptance) exchange.Socket { return c }
+
+// greet begins the session as the application wants it.
+func (c *conn) greet(w *word) {
+	h, err := hooksOf(w.Commands)
+	if err == nil && w.Type != "smtp.accept" {
+		err = errWord
+	}
+	if err != nil {
+		c.wrong(err)
+		return
+	}
+	settings := &c.door.plain
+	if w.Auth {
+		settings = &c.door.auth
+	}
+	c.hooks, c.session = h, &smtp.Session{}
+	c.session.Reset(settings)
+	c.SetTimer(patience)
+	c.resumeLater()
+}
+
+// wrong ends a session whose application breaks its rules.
+func (c *conn) wrong(err error) {
+	c.door.s.cfg.Log.Error("a mail application is wrong", "error", err)
+	c.giveUp(exchange.AppError)
+}
+
+// Input goes on with what has come.
+func (c *conn) Input() {
+	if c.proxied {
+		c.readProxy()
+	}
+	c.run()
+}
+
+// run takes what has come, until the application has to answer or has no room.
+func (c *conn) run() {
+	if c.session == nil || c.Closed() || c.Closing() || c.later {
+		return
+	}
+	rounds := 0
+	for !c.asked && len(c.queue) == 0 && !c.Closed() {
+		n, ev := c.session.Next(c.in)
+		if c.in = c.in[n:]; len(c.in) == 0 {
+			c.in = nil
+		}
+		switch {
+		case ev.Kind == smtp.Starved:
+			if rounds++; rounds > 1 || !c.receive() {
+				c.pause()
+				return
+			}
+		case ev.Kind == smtp.Over:
+			c.over()
+			return
+		default:
+			c.act(ev)
+		}
+	}
+	c.pause()
+}
+
+// pause sends what the engine has said, and waits.
+func (c *conn) pause() {
+	if c.Closed() {
+		return
+	}
+	c.flush()
+	switch {
+	case c.Closed():
+	case c.leaving && !c.asked && !c.session.Receiving():
+		c.session.Close("4.3.2 Service shutting down")
+		c.over()
+	case c.Readable() && !c.asked && len(c.queue) == 0:
+		c.resumeLater() // the reactor's other connections come first
+	}
+}
+
+// receive reads more behind what is there. It reports false if there is nothing now.
+func (c *conn) receive() bool {
+	if !c.Readable() {
+		return false
+	}
+	buf := c.Receive(reactor.ReadSize)
+	if len(buf) == 0 {
+		return false
+	}
+	c.in = append(c.in, buf...)
+	c.SetTimer(patience)
+	return true
+}
+
+// flush sends replies.
+func (c *conn) flush() {
+	if out := c.session.Out; len(out) > 0 {
+		c.session.Out = out[:0]
+		c.Send(out, nil, "")
+	}
+}
+
+// over ends a session that has come to its end.
+func (c *conn) over() {
+	c.flush()
+	c.leave()
+	c.Shut(true)
+}
+
+// act does what the engine has found.
+func (c *conn) act(ev smtp.Event) {
+	switch ev.Kind {
+	case smtp.Full:
+		c.flush()
+	case smtp.Command:
+		c.command(&ev)
+	case smtp.Credentials:
+		c.ask(encode(login{"smtp.auth", ev.Mechanism, ev.Identity, ev.Login, ev.Password}))
+	case smtp.Content:
+		c.tellEnvelope()
+		c.pass(ev.Data, exchange.Binary)
+	case smtp.End:
+		c.tellEnvelope()
+		c.ask(encode(note{Type: "smtp.data"}))
+	case smtp.Discard:
+		c.discard()
+	}
+}
+
+// command answers a command, or has the application do so.
+func (c *conn) command(ev *smtp.Event) {
+	switch ev.Verb {
+	case smtp.HELO, smtp.EHLO, smtp.LHLO, smtp.RSET:
+		c.discard()
+		c.transaction++
+	}
+	if !c.hooks.has(ev.Verb) {
+		c.session.Default()
+		return
+	}
+	t := c.about("smtp.command")
+	t.Command, t.Argument, t.Address = ev.Verb.String(), string(ev.Arg), ev.Address
+	switch ev.Verb {
+	case smtp.MAIL:
+		t.Address, t.Options, t.UTF8 = ev.Mail.Address, optionsOf(ev.Mail.Parameters), ev.Mail.UTF8
+	case smtp.RCPT:
+		t.Address, t.Options = ev.Recipient.Address, optionsOf(ev.Recipient.Parameters)
+	case smtp.EHLO, smtp.LHLO:
+		t.Lines = c.session.Lines()
+	}
+	if e := c.session.Envelope(); e.Begun {
+		t.Mail = mailOf(e)
+	}
+	c.ask(encode(t))
+}
+
+// about begins what the application is told.
+func (c *conn) about(kind string) *told {
+	name, extended := c.session.Helo()
+	return &told{
+		Type: kind, Transaction: c.transaction, Hostname: c.door.plain.Hostname, Helo: name, Extended: extended, Options: []string{},
+	}
+}
+
+func mailOf(e *smtp.Envelope) *told {
+	return &told{Address: e.Mail.Address, Options: optionsOf(e.Mail.Parameters), UTF8: e.Mail.UTF8}
+}
+
+// tellEnvelope tells the application, once, whose message it is to get.
+func (c *conn) tellEnvelope() {
+	if c.told {
+		return
+	}
+	c.told = true
+	t, e := c.about("smtp.envelope"), c.session.Envelope()
+	t.Mail = mailOf(e)
+	for _, r := range e.Recipients {
+		t.Recipients = append(t.Recipients, recipient{r.Address, optionsOf(r.Parameters)})
+	}
+	c.pass(encode(t), exchange.Text)
+}
+
+// discard tells the application that the message whose parts it has will not be whole.
+func (c *conn) discard() {
+	if c.told {
+		c.told = false
+		c.transaction++
+		c.pass(encode(note{Type: "smtp.abort"}), exchange.Text)
+	}
+}
+
+// ask passes a question on.
+func (c *conn) ask(text []byte) {
+	c.asked = true
+	c.pass(text, exchange.Text)
+}
+
+// pass gives bytes to the application, now or when it has room. p is borrowed.
+func (c *conn) pass(p []byte, kind exchange.MessageKind) {
+	if c.stream == nil {
+		return
+	}
+	if len(c.queue) == 0 {
+		if p = c.passSome(p, kind); len(p) == 0 {
+			return
+		}
+	}
+	c.queue = append(c.queue, piece{append([]byte(nil), p...), kind})
+}
+
+// passSome gives as much as there is room for, and returns the rest. The parts of a message's content are messages of their own; a
+// text goes on.
+func (c *conn) passSome(p []byte, kind exchange.MessageKind) []byte {
+	for len(p) > 0 && c.credit > 0 {
+		n := min(len(p), c.credit)
+		c.credit = c.stream.Message(p[:n], kind, kind == exchange.Text && n < len(p))
+		p = p[n:]
+	}
+	return p
+}
+
+// Credit lets more of the client's mail flow.
+func (c *conn) Credit(n int) {
+	c.credit = n
+	for len(c.queue) > 0 {
+		p := &c.queue[0]
+		if p.data = c.passSome(p.data, p.kind); len(p.data) > 0 {
+			return
+		}
+		c.queue = c.queue[1:]
+	}
+	c.queue = nil
+	c.resumeLater()
+}
+
+// Message takes what the application says.
+func (c *conn) Message(p []byte, kind exchange.MessageKind, more bool) {
+	c.Owed += len(p)
+	if c.stream != nil {
+		if n := c.RefillSome(c.door.s.Room()); n > 0 {
+			c.stream.Grant(n)
+		}
+	}
+	if kind != exchange.Text || len(c.said)+len(p) > mostSaid {
+		c.wrong(errWord)
+		return
+	}
+	if more || c.said != nil {
+		c.said = append(c.said, p...)
+		p = c.said
+	}
+	if more {
+		return
+	}
+	w, err := parse(p)
+	c.said = nil
+	switch {
+	case err != nil:
+		c.wrong(err)
+	case c.session == nil:
+		c.greet(&w)
+	case w.Type != "smtp.reply" || !c.asked:
+		c.wrong(errWord)
+	default:
+		c.answer(&w)
+	}
+}
+
+// answer passes the application's answer on to the client.
+func (c *conn) answer(w *word) {
+	c.asked = false
+	if c.told { // a message's end: the next is another
+		c.told = false
+		c.transaction++
+	}
+	if c.session.Asks(smtp.Credentials) {
+		text := ""
+		if len(w.Reply) > 0 {
+			text = w.Reply[0]
+		}
+		c.session.Authenticate(w.Authenticated, text)
+	} else if len(w.Reply) == 0 {
+		c.session.Default()
+	} else if err := c.session.Reply(w.Reply...); err != nil {
+		c.door.s.cfg.Log.Error("the reply of a mail application is no reply", "error", err)
+	}
+	c.resumeLater()
+}
+
+// Close ends the session for an application that wants no more of it.
+func (c *conn) Close(code exchange.CloseCode, _ []byte) {
+	c.stream = nil
+	if code == exchange.CloseRestarting {
+		c.giveUp(exchange.Stopping)
+	} else {
+		c.giveUp(exchange.AppError)
+	}
+}
+
+// Fail ends the session without an application, or one that has failed. What the client has not been told was taken, it keeps.
+func (c *conn) Fail(reason exchange.Reason) {
+	c.stream = nil
+	c.giveUp(reason)
+}
+
+// giveUp tells the client to come back.
+func (c *conn) giveUp(reason exchange.Reason) {
+	if c.Closed() || c.Closing() {
+		return
+	}
+	s := c.door.s
+	s.cfg.Refusals.Note(telemetry.RefusalOf(reason), s.Reactor().Now(), c.peer())
+	if c.session == nil {
+		c.session = &smtp.Session{}
+		c.session.Reset(&c.door.plain)
+		c.session.Out = c.session.Out[:0]
+	}
+	c.session.Close("4.3.2 Service not available, come back later")
+	c.over()
+}
+
+func (c *conn) peer() slog.Attr { return slog.String("client", string(c.Client.AppendTo(nil))) }
+
+// Leave ends the session as soon as no message is under way.
+func (c *conn) Leave() {
+	if c.leaving || c.Closing() {
+		return
+	}
+	c.leaving = true
+	if c.session == nil {
+		c.giveUp(exchange.Stopping)
+		return
+	}
+	c.resumeLater()
+}
+
+// Abort closes the connection at once.
+func (c *conn) Abort() { c.Reset() }
+
+// Among says whose connection it is.
+func (c *conn) Among() *reactor.Connections { return &c.door.s.Connections }
+
+// End has no meaning here: a worker that tries is killed before.
+func (c *conn) End() {}
+
+// Resume goes on in a later turn.
+func (c *conn) Resume() {
+	c.later = false
+	c.run()
+}
+
+func (c *conn) resumeLater() {
+	if !c.later {
+		c.later = true
+		c.Reactor().Later(c)
+	}
+}
+
+// Drained is called when all output has left.
+func (c *conn) Drained() { c.SetTimer(patience) }
+
+// Hangup is called when the client has finished sending: who wants no answer is gone.
+func (c *conn) Hangup() bool { return false }
+
+// Expire is called when the client has said nothing, or taken nothing, for long.
+func (c *conn) Expire() {
+	switch {
+	case c.Pending():
+		c.refuse(telemetry.SendTimeout)
+	case c.proxied || c.session == nil:
+		c.refuse(telemetry.HeaderTimeout)
+	case c.asked || len(c.queue) > 0:
+		c.SetTimer(patience) // it waits for us
+	default:
+		c.session.Close("4.4.2 Error: timeout exceeded")
+		c.over()
+	}
+}
+
+func (c *conn) refuse(kind telemetry.Refusal) {
+	s := c.door.s
+	s.cfg.Refusals.Note(kind, s.Reactor().Now(), c.peer())
+	c.Reset()
+}
+
+// Lost is called when the client is gone.
+func (c *conn) Lost() { c.leave() }
+
+// Ended is called when the connection was closed.
+func (c *conn) Ended() {
+	c.leave()
+	c.in, c.queue, c.said = nil, nil, nil
+	c.door.s.Left()
+}
+
+// leave tells the application that its client is gone.
+func (c *conn) leave() {
+	if s := c.stream; s != nil {
+		c.stream = nil
+		s.Close(exchange.CloseAbnormal, nil)
+	}
+}
+
+// readProxy takes the PROXY protocol header off the connection's first bytes.
+func (c *conn) readProxy() {
+	for c.proxied && c.Readable() && !c.Closed() {
+		if !c.receive() {
+			return
+		}
+		h, n, err := proxyproto.Parse(c.in)
+		if err != nil {
+			c.refuse(telemetry.Malformed)
+			return
+		}
+		if n == 0 {
+			continue
+		}
+		c.proxied, c.in = false, c.in[n:]
+		c.StopTimer()
+		unix := c.door.UnixPath
+		if !h.Local {
+			c.Client, c.Server = h.Ends()
+			unix = ""
+		}
+		c.begin(unix)
+	}
+}
