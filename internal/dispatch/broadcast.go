@@ -47,7 +47,7 @@ func (l *link) tell(max int) int {
 }
 
 func (l *link) tellOne(s *stream) error {
-	if !s.accepted() || s.raw() || s.sending != 0 {
+	if !s.accepted() || s.piped() || s.sending != 0 {
 		return wire.Violation("a BROADCAST to a stream that can't be sent a message")
 	}
 	if err := s.spend(uint32(len(l.telling.Payload))); err != nil {

@@ -60,7 +60,7 @@ func (s *stream) spend(n uint32) error {
 
 func (l *link) handleHead(s *stream, f wire.Frame) error {
 	r := &l.endpoint.response
-	if s.responded || s.raw() {
+	if s.responded || s.piped() {
 		return wire.Violation("a second HEAD on one stream, or one of no request")
 	}
 	if err := l.endpoint.scratch.Response(f, r); err != nil {
@@ -157,7 +157,7 @@ func (l *link) handleInform(s *stream, f wire.Frame) error {
 	if err := l.endpoint.scratch.Response(f, r); err != nil {
 		return err
 	}
-	if r.Status < 100 || r.Status > 199 || s.responded || s.raw() {
+	if r.Status < 100 || r.Status > 199 || s.responded || s.piped() {
 		return wire.Violation("an INFORM out of place")
 	}
 	s.responder.Inform(r)

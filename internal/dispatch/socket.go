@@ -17,6 +17,9 @@ func (s *stream) upgrades() bool { return s.kind != exchange.HTTP }
 // raw says whether it is a TCP connection or a datagram socket.
 func (s *stream) raw() bool { return s.kind == exchange.TCP || s.kind == exchange.UDP }
 
+// piped says whether its Socket is a Pipe: it is one of these, or a mail session.
+func (s *stream) piped() bool { return s.raw() || s.kind == exchange.SMTP }
+
 // handshake says whether the stream is one that the application has yet to accept or refuse.
 func (s *stream) handshake() bool { return s.upgrades() && !s.responded }
 
@@ -55,7 +58,7 @@ func (noPipe) End()                                       {}
 func (noPipe) Fail(exchange.Reason)                       {}
 func (noPipe) Leave()                                     {}
 
-// pipe is the client's end of an accepted TCP connection.
+// pipe is the client's end of an accepted TCP connection or mail session, or a datagram socket.
 func (s *stream) pipe() exchange.Pipe { return s.socket.(exchange.Pipe) }
 
 // endPipe acts on the END of an application that has finished sending on a TCP connection.
@@ -119,8 +122,8 @@ const maxReason = 123
 
 func (l *link) handleClose(s *stream, f wire.Frame) error {
 	switch {
-	case s.handshake() && s.raw():
-		return wire.Violation("a CLOSE of a TCP or UDP stream before ACCEPT")
+	case s.handshake() && s.piped():
+		return wire.Violation("a CLOSE before ACCEPT of a stream that is no websocket")
 	case s.handshake():
 		s.state = over
 		l.endpoint.response = exchange.Response{Status: 403, End: true}
@@ -221,7 +224,7 @@ func (l *link) closeSockets() {
 }
 
 func (l *link) closeSocket(s *stream) {
-	if s.raw() {
+	if s.piped() {
 		s.pipe().Leave()
 		return
 	}

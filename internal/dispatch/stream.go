@@ -132,7 +132,7 @@ func (s *stream) Cancel() {
 
 // fail ends the stream and tells the responder why.
 func (s *stream) fail(reason exchange.Reason) {
-	if s.raw() && s.accepted() {
+	if s.piped() && s.accepted() {
 		a, l := s.attachment, s.link
 		s.state = over
 		s.pipe().Fail(reason)

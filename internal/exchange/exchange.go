@@ -151,7 +151,8 @@ type Application interface {
 	// even be queued, the stream is nil and the reason says why. On return req.Body is the part of the body that was not taken;
 	// the protocol passes it on with Stream.Data when it has credit.
 	//
-	// The Responder of a WebSocket, a TCP connection or a datagram socket is an Upgrader; Accept of the latter two returns a Pipe.
+	// The Responder of a WebSocket, a TCP connection, a mail session or a datagram socket is an Upgrader; Accept of all but the first
+	// returns a Pipe.
 	Open(req *Request, r Responder) (Stream, Reason)
 	// Takes says whether the applications know a kind of exchange. A WebSocket's handshake that they don't is a plain request.
 	Takes(kind Kind) bool
@@ -257,7 +258,7 @@ type Socket interface {
 }
 
 // Pipe is the application's handle on the client of an accepted TCP connection: a Socket whose messages are bytes, all Binary, cut
-// anyhow; or on a datagram socket, where each message is a datagram behind its peer's address (docs/reference/wire.md).
+// anyhow; of a mail session, where they are texts and bytes; or on a datagram socket, where each message is a datagram behind its peer's address (docs/reference/wire.md).
 type Pipe interface {
 	Socket
 	// End has the client told that no more comes, behind what was sent; what it sends is still of interest.

@@ -107,7 +107,9 @@ class Handler:
         self.auth_callback = getattr(handler, "auth_callback", None)
         self.process_message = getattr(handler, "process_message", None)
         if self.old_ehlo:
-            warnings.warn("handle_EHLO() with four arguments is as deprecated here as in aiosmtpd", DeprecationWarning, stacklevel=1)
+            warnings.warn(
+                "handle_EHLO() with four arguments is as deprecated here as in aiosmtpd", DeprecationWarning, stacklevel=1
+            )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -165,7 +167,10 @@ class Conversation:
             session.host_name = message["helo"] or None
         mail = message.get("mail")
         if mail and "MAIL" not in hooks:
-            self.envelope.mail_from, self.envelope.mail_options = mail["address"], [option.upper() for option in mail["options"]]
+            self.envelope.mail_from, self.envelope.mail_options = (
+                mail["address"],
+                [option.upper() for option in mail["options"]],
+            )
         if mail:
             self.envelope.smtp_utf8 = mail["utf8"]
         if "recipients" in message and "RCPT" not in hooks:

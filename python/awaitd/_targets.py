@@ -43,7 +43,7 @@ def _load_mail(setup: dict[str, Any], text: str) -> _interface.ASGI3:
     found = _importer.load(text, setup["app_dir"], False, "auto", needs_callable=False)
     handler: Any = found.callable
     if not _is_mail_handler(handler):
-        if callable(handler) and _interface.required_arguments(handler) == 3:
+        if callable(handler) and not isinstance(handler, type) and _interface.required_arguments(handler) == 3:
             return handler  # type: ignore[no-any-return]
         raise StartupError(
             "import", f"`{text}` can't take mail: expected a handler with handle_DATA() and the like, or an ASGI application"
@@ -52,7 +52,10 @@ def _load_mail(setup: dict[str, Any], text: str) -> _interface.ASGI3:
 
 
 def _is_mail_handler(handler: object) -> bool:
-    return any(name.startswith("handle_") for name in dir(handler)) or hasattr(handler, "process_message")
+    """What has hooks; or is no function, like aiosmtpd's ``Sink``, which has none."""
+    if any(name.startswith("handle_") for name in dir(handler)) or hasattr(handler, "process_message"):
+        return True
+    return isinstance(handler, type) or not callable(handler)
 
 
 async def nothing(scope: _interface.Scope, receive: _interface.Receive, send: _interface.Send) -> None:
