@@ -37,8 +37,8 @@ func TestParseBind(t *testing.T) {
 
 func TestParseBindRefuses(t *testing.T) {
 	for text, want := range map[string]string{
-		"localhost":       "must be host:port, [::1]:port, :port, unix:path or fd://N, after uwsgi://, scgi://, tcp:// or udp:// if that is spoken there, got `localhost`",
-		"::1:80":          "must be host:port, [::1]:port, :port, unix:path or fd://N, after uwsgi://, scgi://, tcp:// or udp:// if that is spoken there, got `::1:80`",
+		"localhost":       "must be host:port, [::1]:port, :port, unix:path or fd://N, after uwsgi://, scgi://, tcp://, udp://, smtp:// or lmtp:// if that is spoken there, got `localhost`",
+		"::1:80":          "must be host:port, [::1]:port, :port, unix:path or fd://N, after uwsgi://, scgi://, tcp://, udp://, smtp:// or lmtp:// if that is spoken there, got `::1:80`",
 		"a:65536":         "must be host:port, [::1]:port, :port, unix:path or fd://N with a port of 0 to 65535, got `a:65536`",
 		"a b:80":          "must be host:port, [::1]:port, :port, unix:path or fd://N with a port of 0 to 65535, got `a b:80`",
 		"unix:":           "must be unix: and a path, got `unix:`",
@@ -52,7 +52,7 @@ func TestParseBindRefuses(t *testing.T) {
 		"tls://a:443":     "`tls://` is not in this version",
 		"uwsgi://a:x":     "must be host:port, [::1]:port, :port, unix:path or fd://N with a port of 0 to 65535, got `uwsgi://a:x`",
 		"uwsgi://unix:":   "must be unix: and a path, got `uwsgi://unix:`",
-		"ftp://a:80":      "must be host:port, [::1]:port, :port, unix:path or fd://N, after uwsgi://, scgi://, tcp:// or udp:// if that is spoken there, got `ftp://a:80`",
+		"ftp://a:80":      "must be host:port, [::1]:port, :port, unix:path or fd://N, after uwsgi://, scgi://, tcp://, udp://, smtp:// or lmtp:// if that is spoken there, got `ftp://a:80`",
 		"127.0.0.1:abc":   "must be host:port, [::1]:port, :port, unix:path or fd://N with a port of 0 to 65535, got `127.0.0.1:abc`",
 	} {
 		if _, err := ParseBind(text); err == nil || err.Error() != want {

@@ -1,7 +1,7 @@
 """Mail sessions: as ASGI has them (docs/reference/asgi-streams.md), and for handlers written for aiosmtpd.
 
-The server speaks SMTP. It asks the application what it has asked to be asked, and passes on the messages; on the wire that is JSON, and
-bytes for the messages themselves.
+The server speaks SMTP. It asks the application what it has asked to be asked, and passes on the messages; on the wire that is
+JSON, and bytes for the messages themselves.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import base64
 import inspect
 import json
 import warnings
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
 
 from ._interface import ASGI3, Receive, Scope, Send
 from ._report import warn
+
+Message = MutableMapping[str, Any]
 
 #: The commands that an application may decide about, and aiosmtpd's handlers have hooks for.
 COMMANDS = ("HELO", "EHLO", "LHLO", "MAIL", "RCPT", "RSET", "NOOP", "VRFY", "QUIT")
@@ -33,8 +35,8 @@ def application(asgi: ASGI3) -> ASGI3:
                 return {"type": "smtp.disconnect"}
             return _decode(message["text"])
 
-        async def give(message: dict[str, Any]) -> None:
-            await send({"type": "smtp.send", "text": json.dumps(message)})
+        async def give(message: Message) -> None:
+            await send({"type": "smtp.send", "text": json.dumps(dict(message))})
 
         await asgi(scope, take, give)
 
@@ -88,7 +90,8 @@ class LoginPassword(NamedTuple):
     def __repr__(self) -> str:
         return f"LoginPassword(login={self.login!r}, password=...)"
 
-    __str__ = __repr__
+    def __str__(self) -> str:
+        return repr(self)
 
 
 class Handler:
@@ -155,7 +158,7 @@ class Conversation:
             else:
                 return
 
-    def _begin(self, message: dict[str, Any]) -> None:
+    def _begin(self, message: Message) -> None:
         """Note what the server knows by now; an envelope of its own for each transaction."""
         session, hooks = self.session, self._handler.hooks
         self.hostname = message["hostname"]
@@ -199,7 +202,7 @@ class Conversation:
         warn("exception in mail handler", error)
         return f"500 Error: ({type(error).__name__}) {error}"
 
-    async def _command(self, message: dict[str, Any]) -> Any:
+    async def _command(self, message: Message) -> Any:
         """Call the hook of a command."""
         command = message["command"]
         hook = self._handler.hooks[command if command != "LHLO" else "EHLO"]
@@ -231,7 +234,7 @@ class Conversation:
         finally:
             self._transaction = -1  # the next message has an envelope of its own
 
-    async def _authenticate(self, message: dict[str, Any]) -> None:
+    async def _authenticate(self, message: Message) -> None:
         """Ask the handler's ``authenticator`` or ``auth_callback`` about a login."""
         handler, mechanism, data = self._handler, message["mechanism"], LoginPassword(message["login"], message["password"])
         success, text, login = False, None, None

@@ -13,42 +13,47 @@ from ._errors import StartupError
 Target = tuple[Callable[..., Any], bool]
 
 
-#: How many arguments asyncio's own shape has, and how it is described, by kind.
-_ASYNCIO = {
+#: How many arguments asyncio's own shape has (-1: it is not one that is called), and how it is described, by kind.
+_SHAPES = {
     "tcp": (2, "tcp connections: expected handle(reader, writer), as asyncio.start_server() takes it"),
     "udp": (0, "udp datagrams: expected a DatagramProtocol, or what makes one, as create_datagram_endpoint() takes it"),
+    "smtp": (-1, "mail: expected a handler with handle_DATA() and the like, as aiosmtpd takes it"),
 }
 
 
 def load(setup: dict[str, Any], application: _interface.ASGI3) -> list[Target]:
-    """Import the targets of the setup, in the order of their numbers; no target is the application. Raises ``StartupError``."""
+    """Import the targets of the setup, by their numbers; one without a name is the application. Raises ``StartupError``."""
     return [_load(setup, target["kind"], target["target"], application) for target in setup.get("targets", [])]
 
 
+def check(setup: dict[str, Any]) -> None:
+    """Import the targets of the setup, and make nothing of them. Raises ``StartupError``."""
+    for target in setup.get("targets", []):
+        if target["target"]:
+            _find(setup, target["kind"], target["target"])
+
+
 def _load(setup: dict[str, Any], kind: str, text: str, application: _interface.ASGI3) -> Target:
-    if kind == "smtp":
-        return _mail.application(_load_mail(setup, text) if text else application), False
-    found = _importer.load(text, setup["app_dir"], False, "auto")
-    arguments = _interface.required_arguments(found.callable)
+    found, asyncio_like = _find(setup, kind, text) if text else (application, False)
+    if kind != "smtp":
+        return found, asyncio_like
+    if asyncio_like:
+        found = _mail.Handler(found() if isinstance(found, type) else found)
+    return _mail.application(found), False
+
+
+def _find(setup: dict[str, Any], kind: str, text: str) -> tuple[Any, bool]:
+    """What a target names, and whether it is what asyncio has, or aiosmtpd; else it is an ASGI application."""
+    found = _importer.load(text, setup["app_dir"], False, "auto", needs_callable=kind != "smtp").callable
+    if kind == "smtp" and _is_mail_handler(found):
+        return found, True
+    arguments = _interface.required_arguments(found) if callable(found) else 0
     if arguments == 3:
-        return found.callable, False
-    required, what = _ASYNCIO[kind]
+        return found, False
+    required, what = _SHAPES[kind]
     if arguments == required:
-        return found.callable, True
+        return found, True
     raise StartupError("import", f"`{text}` can't take {what}, or an ASGI application")
-
-
-def _load_mail(setup: dict[str, Any], text: str) -> _interface.ASGI3:
-    """A handler of aiosmtpd's kind: an object, or a class that needs no arguments; or an ASGI application."""
-    found = _importer.load(text, setup["app_dir"], False, "auto", needs_callable=False)
-    handler: Any = found.callable
-    if not _is_mail_handler(handler):
-        if callable(handler) and not isinstance(handler, type) and _interface.required_arguments(handler) == 3:
-            return handler  # type: ignore[no-any-return]
-        raise StartupError(
-            "import", f"`{text}` can't take mail: expected a handler with handle_DATA() and the like, or an ASGI application"
-        )
-    return _mail.Handler(handler() if isinstance(handler, type) else handler)
 
 
 def _is_mail_handler(handler: object) -> bool:

@@ -117,7 +117,7 @@ def _import(task: dict[str, Any]) -> Application:
         found = _importer.load(task["target"], task["app_dir"], task["factory"], task["interface"])
     else:
         found = Application(_targets.nothing, _interface.ASGI_3, "")
-    _targets.load(task)
+    _targets.check(task)
     return found
 
 
