@@ -5,11 +5,13 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export GOFLAGS := -buildvcs=false
 BOARD_PORT ?= 8000
 TERMINAL_PORT ?= $(shell expr $(BOARD_PORT) + 1)
+MAIL_PORT ?= $(shell expr $(BOARD_PORT) + 25)
 
 .PHONY: run test unit e2e fault frameworks conformance suites fuzz bench lint fmt gen wheel smoke pythons clean ci develop
 
 run: .venv/board develop  ## serve the example application on http://127.0.0.1:8000
-	awaitd main:app --app-dir examples/board --bind 127.0.0.1:$(BOARD_PORT) --bind tcp://127.0.0.1:$(TERMINAL_PORT)=main:terminal
+	awaitd main:app --app-dir examples/board --bind 127.0.0.1:$(BOARD_PORT) \
+		--bind tcp://127.0.0.1:$(TERMINAL_PORT)=main:terminal --bind smtp://127.0.0.1:$(MAIL_PORT)=main:letters
 
 test: unit e2e frameworks  ## all tests
 

@@ -13,6 +13,7 @@ from fastapi.staticfiles import StaticFiles
 import api
 import pages
 from board import Board, BoardDependency
+from letters import Letters
 from security import SecurityHeaders
 from settings import Settings
 from terminal import Terminal
@@ -33,10 +34,10 @@ async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
         await board.database.create_tables(settings.data / "start.lock")
         await board.feed.start()
         await board.chat.start()
-        terminal.chat = board.chat
+        terminal.chat, letters.board = board.chat, board
         yield {"board": board}
     finally:
-        terminal.chat = None
+        terminal.chat = letters.board = None
         await board.chat.stop()
         await board.feed.stop()
         await board.database.close()
@@ -44,6 +45,9 @@ async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
 
 #: The chat for terminals: awaitd … --bind tcp://127.0.0.1:8001=main:terminal
 terminal = Terminal()
+
+#: Posts by mail: awaitd … --bind smtp://127.0.0.1:8025=main:letters
+letters = Letters()
 
 # The interactive API pages load their scripts from elsewhere, so they are off; /openapi.json says the same.
 app = FastAPI(title="Board", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)

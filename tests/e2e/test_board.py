@@ -3,11 +3,13 @@
 import base64
 import json
 import signal
+import smtplib
 import socket
 import sqlite3
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def board(start_server: StartServer, data: Path) -> Server:
     """One board for the module, with two workers, as one would run it."""
-    addresses = ["--bind", "127.0.0.1:0", "--bind", "tcp://127.0.0.1:0=main:terminal"]
+    addresses = [
+        "--bind",
+        "127.0.0.1:0",
+        "--bind",
+        "tcp://127.0.0.1:0=main:terminal",
+        "--bind",
+        "smtp://127.0.0.1:0=main:letters",
+    ]
     return start_server("main:app", EXAMPLES / "board", "--workers", "2", *addresses, BOARD_DATA=str(data))
 
 
@@ -187,6 +196,26 @@ class TestTheChat:
             while (said := lines.readline()).startswith("! text"):  # parts of what was too long
                 pass
             assert said == "! that was too long\n"
+
+    # spec: jobs 3
+    def test_a_letter_is_a_post(self, board: Server, browser: webdriver.Chrome, client: httpx.Client) -> None:
+        browser.get(board.url)
+        letter = EmailMessage()
+        letter["From"], letter["To"], letter["Subject"] = "Grace Höpper <grace@example.org>", "board@example.org", "By mail"
+        letter.set_content("Grüße\n.\nund mehr\n")
+        letter.add_attachment(PNG, maintype="image", subtype="png", filename="dot.png")
+        with smtplib.SMTP("127.0.0.1", board.port("main:letters"), timeout=20) as mail:
+            assert mail.send_message(letter) == {}
+            find(browser, ".message", "Grace Höpper")
+            find(browser, ".message", "und mehr")
+            posted = client.get("/api/messages?limit=1").json()["items"][0]
+            assert (posted["author"], posted["body"]) == ("Grace Höpper", "By mail\n\nGrüße\n.\nund mehr")
+            assert [(file["name"], file["content_type"]) for file in posted["attachments"]] == [("dot.png", "image/png")]
+            with pytest.raises(smtplib.SMTPRecipientsRefused):
+                mail.sendmail("a@example.org", "somebody@example.org", "x")
+            with pytest.raises(smtplib.SMTPDataError) as refused:
+                mail.sendmail("a@example.org", "board@example.org", "Subject: x\n\n" + "y" * 900 + "\n" * 4000 + "z")
+            assert refused.value.smtp_code == 554
 
     def test_who_comes_again_hears_what_it_missed_and_no_line_twice(self, board: Server) -> None:
         url = board.url.replace("http", "ws") + "/chat"
