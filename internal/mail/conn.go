@@ -135,6 +135,9 @@ func (c *conn) pause() {
 	case c.leaving && !c.asked && !c.session.Receiving():
 		c.session.Close("4.3.2 Service shutting down")
 		c.over()
+	case c.Finished() && !c.asked && len(c.queue) == 0: // all is said
+		c.leave()
+		c.Shut(false)
 	case c.Readable() && !c.asked && len(c.queue) == 0:
 		c.resumeLater() // the reactor's other connections come first
 	}
@@ -421,8 +424,8 @@ func (c *conn) resumeLater() {
 // Drained is called when all output has left.
 func (c *conn) Drained() { c.SetTimer(patience) }
 
-// Hangup is called when the client has finished sending: who wants no answer is gone.
-func (c *conn) Hangup() bool { return false }
+// Hangup is called when the client has finished sending. What it has sent is still answered.
+func (c *conn) Hangup() bool { return true }
 
 // Expire is called when the client has said nothing, or taken nothing, for long.
 func (c *conn) Expire() {
@@ -467,6 +470,9 @@ func (c *conn) leave() {
 func (c *conn) readProxy() {
 	for c.proxied && c.Readable() && !c.Closed() {
 		if !c.receive() {
+			if c.Finished() {
+				c.Lose()
+			}
 			return
 		}
 		h, n, err := proxyproto.Parse(c.in)

@@ -71,6 +71,7 @@ func (d *door) Accept(fd int, client exchange.Address) {
 	if !d.s.Entered(c.Open(d.s.Reactor(), fd, c, client, d.Server)) {
 		return
 	}
+	c.Halves()
 	if !c.proxied {
 		c.begin(d.UnixPath)
 	} else if t := d.s.cfg.HeaderTimeout; t > 0 {

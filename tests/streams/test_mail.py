@@ -148,6 +148,29 @@ def test_pipelined_chunks_and_what_is_smuggled(server: Server) -> None:
     assert "evil@x" not in server.output()
 
 
+def test_a_client_that_says_all_at_once_and_no_more(server: Server) -> None:
+    client, replies = raw(server, "Plain")
+    with client, replies:
+        client.sendall(b"EHLO c\r\nMAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nDATA\r\nx\r\n.\r\nNOOP\r\nMAIL FROM:<a@x>\r\n")
+        client.shutdown(socket.SHUT_WR)
+        assert replies.read().splitlines()[-3:] == [b"250 Message accepted for delivery", b"250 OK", b"250 OK"]
+
+
+def test_the_proxy_protocol_and_unix_sockets(start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server("", HERE, *bind("Plain"), "--proxy-protocol", *OPTIONS)
+    client, replies = raw(server, "Plain")
+    with client, replies:
+        client.sendall(b"PROXY TCP4 192.0.2.7 192.0.2.8 5555 25\r\n")
+        assert replies.readline() == b"220 mx.example.org awaitd\r\n"
+        client.sendall(b"HELO c\r\nMAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nDATA\r\n.\r\nQUIT\r\n")
+        assert replies.read().endswith(b"221 Bye\r\n")
+    assert shown(server, "mail")["peer"] == ("192.0.2.7", 5555)
+    path = tmp_path / "lmtp.sock"
+    start_server("", HERE, "--bind", f"lmtp://unix:{path}=mail_handlers:Each")
+    with smtplib.LMTP(str(path)) as local:
+        assert local.sendmail("a@x", "yes@y", "hi") == {}
+
+
 def test_lmtp_has_a_reply_for_each_recipient(start_server: StartServer) -> None:
     server = start_server("", HERE, *bind("Each", "Plain", scheme="lmtp"), *OPTIONS)
     with smtplib.LMTP("127.0.0.1", server.port("mail_handlers:Each"), timeout=20) as client:
