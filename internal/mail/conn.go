@@ -5,9 +5,9 @@ import (
 	"time"
 
 	"github.com/awaitd/awaitd/internal/exchange"
-	"github.com/awaitd/awaitd/internal/proxyproto"
 	"github.com/awaitd/awaitd/internal/reactor"
 	"github.com/awaitd/awaitd/internal/smtp"
+	"github.com/awaitd/awaitd/internal/stream"
 	"github.com/awaitd/awaitd/internal/telemetry"
 )
 
@@ -442,9 +442,10 @@ func (c *conn) Expire() {
 	}
 }
 
-func (c *conn) refuse(kind telemetry.Refusal) {
+// refuse ends the connection for a reason that is counted.
+func (c *conn) refuse(kind telemetry.Refusal, why ...slog.Attr) {
 	s := c.door.s
-	s.cfg.Refusals.Note(kind, s.Reactor().Now(), c.peer())
+	s.cfg.Refusals.Note(kind, s.Reactor().Now(), append(why, c.peer())...)
 	c.Reset()
 }
 
@@ -468,26 +469,16 @@ func (c *conn) leave() {
 
 // readProxy takes the PROXY protocol header off the connection's first bytes.
 func (c *conn) readProxy() {
-	for c.proxied && c.Readable() && !c.Closed() {
-		if !c.receive() {
-			if c.Finished() {
-				c.Lose()
-			}
-			return
-		}
-		h, n, err := proxyproto.Parse(c.in)
-		if err != nil {
-			c.refuse(telemetry.Malformed)
-			return
-		}
-		if n == 0 {
-			continue
-		}
-		c.proxied, c.in = false, c.in[n:]
+	rest, local, done, err := stream.Proxied(&c.Conn, c.in)
+	c.in = rest
+	switch {
+	case err != nil:
+		c.refuse(telemetry.Malformed, slog.String("reason", err.Error()))
+	case done:
+		c.proxied = false
 		c.StopTimer()
 		unix := c.door.UnixPath
-		if !h.Local {
-			c.Client, c.Server = h.Ends()
+		if !local {
 			unix = ""
 		}
 		c.begin(unix)

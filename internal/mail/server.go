@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/awaitd/awaitd/internal/exchange"
-	"github.com/awaitd/awaitd/internal/forwarded"
 	"github.com/awaitd/awaitd/internal/reactor"
 	"github.com/awaitd/awaitd/internal/smtp"
+	"github.com/awaitd/awaitd/internal/stream"
 	"github.com/awaitd/awaitd/internal/telemetry"
 )
 
@@ -41,12 +41,8 @@ func New(r *reactor.Reactor, cfg *Config, app exchange.Application) *Server {
 
 // Door is one listening socket.
 type Door struct {
-	FD       int
-	Target   uint16           // which of the workers' targets takes its mail
-	LMTP     bool             // is spoken here, in place of SMTP
-	Server   exchange.Address // what was bound; without a family if each connection has its own
-	UnixPath string
-	Proxies  *forwarded.Trust // who begins with a PROXY protocol header; nil for nobody
+	stream.Door
+	LMTP bool // is spoken here, in place of SMTP
 }
 
 // door makes connections of accepted sockets.

@@ -16,11 +16,11 @@ import (
 // not allowed: no protocol imports dispatch, and dispatch imports no protocol.
 const direction = `
 	exchange < http1, http2, websocket, proxyproto;
-	proxyproto, forwarded, telemetry, reactor, smtp < mail;
 	exchange < wire, listen, telemetry, reactor;
 	http1 < forwarded, cgi;
 	http1, http2, websocket, proxyproto, cgi, forwarded, telemetry, reactor < web;
 	proxyproto, forwarded, telemetry, reactor < stream;
+	stream, smtp < mail;
 	telemetry, reactor < datagram;
 	fault, account < config;
 	fault, wire, telemetry, listen, systemd < worker < dispatch < pool;
@@ -35,7 +35,7 @@ const direction = `
 const module = "github.com/awaitd/awaitd/"
 
 // standAlone are packages that import nothing of ours: clients that load a server are programs of their own.
-var standAlone = []string{"exchange", "fault", "account", "systemd", "upgrade", "bench/load", "tools/ledger", "wscases", "policy", "smtp"}
+var standAlone = []string{"exchange", "fault", "account", "systemd", "upgrade", "bench/load", "bench/talk", "tools/ledger", "wscases", "policy", "smtp"}
 
 // order is direction, parsed: what each package may import.
 type order map[string]map[string]bool

@@ -407,20 +407,19 @@ func (st *station) open(socket *listen.Socket, proxies *forwarded.Trust) (stop f
 	case config.Datagrams:
 		return st.packets.Serve(datagram.Door{FD: socket.FD, Target: socket.Number, Server: exchange.AddressFrom(socket.Address)})
 	case config.SMTP, config.LMTP:
-		return st.mail.Serve(mail.Door{
-			FD: socket.FD, Target: socket.Number, LMTP: socket.Protocol == string(config.LMTP), Server: socket.Server(),
-			UnixPath: socket.Path, Proxies: proxies,
-		})
+		return st.mail.Serve(mail.Door{Door: streamDoor(socket, proxies), LMTP: socket.Protocol == string(config.LMTP)})
 	case config.Stream:
-		return st.streams.Serve(stream.Door{
-			FD: socket.FD, Target: socket.Number, Server: socket.Server(), UnixPath: socket.Path, Proxies: proxies,
-		})
+		return st.streams.Serve(streamDoor(socket, proxies))
 	}
 	door := web.Door{FD: socket.FD, Server: socket.Server(), UnixPath: socket.Path, Packets: packets(socket)}
 	if door.Packets == 0 {
 		door.Proxies = proxies
 	}
 	return st.web.Serve(door)
+}
+
+func streamDoor(socket *listen.Socket, proxies *forwarded.Trust) stream.Door {
+	return stream.Door{FD: socket.FD, Target: socket.Number, Server: socket.Server(), UnixPath: socket.Path, Proxies: proxies}
 }
 
 // sayReady prints the one line that says where the server is and what it runs.

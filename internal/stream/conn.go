@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/awaitd/awaitd/internal/exchange"
-	"github.com/awaitd/awaitd/internal/proxyproto"
 	"github.com/awaitd/awaitd/internal/reactor"
 	"github.com/awaitd/awaitd/internal/telemetry"
 )
@@ -103,28 +102,16 @@ func (c *conn) endInput() {
 
 // readProxy takes the PROXY protocol header off the connection's first bytes.
 func (c *conn) readProxy() {
-	for c.proxied && c.Readable() && !c.Closed() {
-		buf := c.Receive(reactor.ReadSize)
-		if len(buf) == 0 {
-			if c.Finished() {
-				c.Lose()
-			}
-			return
-		}
-		c.in = append(c.in, buf...)
-		h, n, err := proxyproto.Parse(c.in)
-		if err != nil {
-			c.refuse(telemetry.Malformed, slog.String("reason", err.Error()))
-			return
-		}
-		if n == 0 {
-			continue
-		}
-		c.proxied, c.in = false, c.in[n:]
+	rest, local, done, err := Proxied(&c.Conn, c.in)
+	c.in = rest
+	switch {
+	case err != nil:
+		c.refuse(telemetry.Malformed, slog.String("reason", err.Error()))
+	case done:
+		c.proxied = false
 		c.StopTimer()
 		unix := c.door.UnixPath
-		if !h.Local {
-			c.Client, c.Server = h.Ends()
+		if !local {
 			unix = ""
 		}
 		c.begin(unix)
