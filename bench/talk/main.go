@@ -59,7 +59,7 @@ func talk(network, address string, inFlight int, end time.Time) (count int, err 
 	defer func() { _ = c.Close() }()
 	message := append(bytes.Repeat([]byte("x"), size-1), '\n')
 	row := bytes.Repeat(message, inFlight)
-	back := make([]byte, len(row))
+	back := make([]byte, len(row), len(row)+1) // a datagram that is too long is to be seen
 	for time.Now().Before(end) {
 		if err = c.SetDeadline(end.Add(5 * time.Second)); err != nil {
 			return count, err
