@@ -69,7 +69,7 @@ class Server:
 
     def memory(self) -> int:
         rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self.pids()]
-        return sum(procs.parse_kilobytes(text, f"Private_{kind}") * 1024 for text in rollups for kind in ("Clean", "Dirty"))
+        return sum(procs.parse_kilobytes(text, f"Private_{kind}") for text in rollups for kind in ("Clean", "Dirty"))
 
     def stop(self) -> None:
         self.process.terminate()

@@ -2,6 +2,7 @@ package mail
 
 import (
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/awaitd/awaitd/internal/exchange"
@@ -25,12 +26,14 @@ type conn struct {
 	said    []byte  // the parts of a text that the application sends
 	credit  int     // what the application takes now
 
-	transaction int  // counts them: what is known of one is not said of another
-	asked       bool // the application has a question to answer
-	told        bool // and knows of the transaction
-	proxied     bool // a PROXY protocol header is yet to come
-	leaving     bool // ends with the message that has begun
-	later       bool // it goes on in the next turn
+	transaction int       // counts them: what is known of one is not said of another
+	asked       bool      // the application has a question to answer
+	asking      smtp.Kind // what it is about
+	receiving   bool      // a message has begun that is not whole
+	told        bool      // and knows of the transaction
+	proxied     bool      // a PROXY protocol header is yet to come
+	leaving     bool      // ends with the message that has begun
+	later       bool      // it goes on in the next turn
 }
 
 // piece is a message for the application, or the rest of one.
@@ -78,7 +81,7 @@ func (c *conn) greet(w *word) {
 		settings = &c.door.auth
 	}
 	c.hooks, c.session = h, &smtp.Session{}
-	c.session.Reset(settings)
+	c.session.Reset(settings, false)
 	c.SetTimer(patience)
 	c.resumeLater()
 }
@@ -132,8 +135,8 @@ func (c *conn) pause() {
 	c.flush()
 	switch {
 	case c.Closed():
-	case c.leaving && !c.asked && !c.session.Receiving():
-		c.session.Close("4.3.2 Service shutting down")
+	case c.leaving && !c.asked && !c.receiving:
+		c.session.Close("421 4.3.2 Service shutting down")
 		c.over()
 	case c.Finished() && !c.asked && len(c.queue) == 0: // all is said
 		c.leave()
@@ -180,13 +183,13 @@ func (c *conn) act(ev smtp.Event) {
 	case smtp.Command:
 		c.command(&ev)
 	case smtp.Credentials:
-		c.ask(encode(login{"smtp.auth", ev.Mechanism, ev.Identity, ev.Login, ev.Password}))
+		c.ask(ev.Kind, encode(login{"smtp.auth", ev.Mechanism, ev.Identity, ev.Login, ev.Password}))
 	case smtp.Content:
 		c.tellEnvelope()
 		c.pass(ev.Data, exchange.Binary)
 	case smtp.End:
 		c.tellEnvelope()
-		c.ask(encode(note{Type: "smtp.data"}))
+		c.ask(ev.Kind, encode(note{Type: "smtp.data"}))
 	case smtp.Discard:
 		c.discard()
 	}
@@ -198,6 +201,8 @@ func (c *conn) command(ev *smtp.Event) {
 	case smtp.HELO, smtp.EHLO, smtp.LHLO, smtp.RSET:
 		c.discard()
 		c.transaction++
+	case smtp.DATA, smtp.BDAT:
+		c.receiving = true
 	}
 	if !c.hooks.has(ev.Verb) {
 		c.session.Default()
@@ -211,19 +216,19 @@ func (c *conn) command(ev *smtp.Event) {
 	case smtp.RCPT:
 		t.Address, t.Options = ev.Recipient.Address, optionsOf(ev.Recipient.Parameters)
 	case smtp.EHLO, smtp.LHLO:
-		t.Lines = c.session.Lines()
+		t.Lines = strings.Split(string(c.session.AppendDefault(nil)), "\r\n")
 	}
-	if e := c.session.Envelope(); e.Begun {
+	if e := &c.session.Envelope; e.Begun {
 		t.Mail = mailOf(e)
 	}
-	c.ask(encode(t))
+	c.ask(ev.Kind, encode(t))
 }
 
 // about begins what the application is told.
 func (c *conn) about(kind string) *told {
-	name, extended := c.session.Helo()
 	return &told{
-		Type: kind, Transaction: c.transaction, Hostname: c.door.plain.Hostname, Helo: name, Extended: extended, Options: []string{},
+		Type: kind, Transaction: c.transaction, Hostname: c.door.plain.Hostname, Helo: c.session.Name, Extended: c.session.Extended,
+		Options: []string{},
 	}
 }
 
@@ -237,7 +242,7 @@ func (c *conn) tellEnvelope() {
 		return
 	}
 	c.told = true
-	t, e := c.about("smtp.envelope"), c.session.Envelope()
+	t, e := c.about("smtp.envelope"), &c.session.Envelope
 	t.Mail = mailOf(e)
 	for _, r := range e.Recipients {
 		t.Recipients = append(t.Recipients, recipient{r.Address, optionsOf(r.Parameters)})
@@ -247,6 +252,7 @@ func (c *conn) tellEnvelope() {
 
 // discard tells the application that the message whose parts it has will not be whole.
 func (c *conn) discard() {
+	c.receiving = false
 	if c.told {
 		c.told = false
 		c.transaction++
@@ -255,8 +261,8 @@ func (c *conn) discard() {
 }
 
 // ask passes a question on.
-func (c *conn) ask(text []byte) {
-	c.asked = true
+func (c *conn) ask(kind smtp.Kind, text []byte) {
+	c.asked, c.asking = true, kind
 	c.pass(text, exchange.Text)
 }
 
@@ -335,21 +341,28 @@ func (c *conn) Message(p []byte, kind exchange.MessageKind, more bool) {
 func (c *conn) answer(w *word) {
 	c.asked = false
 	if c.told { // a message's end: the next is another
-		c.told = false
+		c.told, c.receiving = false, false
 		c.transaction++
 	}
-	if c.session.Asks(smtp.Credentials) {
-		text := ""
-		if len(w.Reply) > 0 {
-			text = w.Reply[0]
-		}
-		c.session.Authenticate(w.Authenticated, text)
-	} else if len(w.Reply) == 0 {
-		c.session.Default()
-	} else if err := c.session.Reply(w.Reply...); err != nil {
+	if err := c.reply(w); err != nil {
 		c.door.s.cfg.Log.Error("the reply of a mail application is no reply", "error", err)
 	}
 	c.resumeLater()
+}
+
+// reply answers the client as the application has it.
+func (c *conn) reply(w *word) error {
+	texts := w.Reply.texts(c.door.LMTP && c.asking == smtp.End, len(c.session.Recipients))
+	switch {
+	case c.asking == smtp.Credentials && len(texts) > 0:
+		return c.session.Authenticate(w.Authenticated, texts[0])
+	case c.asking == smtp.Credentials:
+		return c.session.Authenticate(w.Authenticated, nil)
+	case len(texts) > 0:
+		return c.session.Reply(texts...)
+	}
+	c.session.Default()
+	return nil
 }
 
 // Close ends the session for an application that wants no more of it.
@@ -377,10 +390,10 @@ func (c *conn) giveUp(reason exchange.Reason) {
 	s.cfg.Refusals.Note(telemetry.RefusalOf(reason), s.Reactor().Now(), c.peer())
 	if c.session == nil {
 		c.session = &smtp.Session{}
-		c.session.Reset(&c.door.plain)
+		c.session.Reset(&c.door.plain, false)
 		c.session.Out = c.session.Out[:0]
 	}
-	c.session.Close("4.3.2 Service not available, come back later")
+	c.session.Close("421 4.3.2 Service not available, come back later")
 	c.over()
 }
 
@@ -437,7 +450,7 @@ func (c *conn) Expire() {
 	case c.asked || len(c.queue) > 0:
 		c.SetTimer(patience) // it waits for us
 	default:
-		c.session.Close("4.4.2 Error: timeout exceeded")
+		c.session.Close("421 4.4.2 Error: timeout exceeded")
 		c.over()
 	}
 }

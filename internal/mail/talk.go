@@ -72,6 +72,29 @@ func (r *reply) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(r))
 }
 
+// texts are the replies as the engine wants them: one, of all lines, or one for each recipient.
+func (r reply) texts(each bool, recipients int) (texts [][]byte) {
+	if each && len(r) == recipients {
+		for _, text := range r {
+			texts = append(texts, []byte(text))
+		}
+		return texts
+	}
+	if len(r) == 0 {
+		return nil
+	}
+	lines := strings.Split(strings.Join(r, "\r\n"), "\r\n")
+	for i, line := range lines {
+		if mark := "-"; len(line) > 3 && (line[3] == ' ' || line[3] == '-') { // a list may not know which is its last
+			if i == len(lines)-1 {
+				mark = " "
+			}
+			lines[i] = line[:3] + mark + line[4:]
+		}
+	}
+	return append(texts, []byte(strings.Join(lines, "\r\n")))
+}
+
 // hooks are the commands that an application decides about.
 type hooks uint32
 

@@ -175,7 +175,7 @@ func TestTheDirectionIsEnforced(t *testing.T) {
 
 // pure are the packages without input, output or time: what they may not import.
 var (
-	pure    = []string{"internal/exchange", "internal/http1", "internal/http2", "internal/websocket", "internal/proxyproto", "internal/cgi", "internal/forwarded"}
+	pure    = []string{"internal/exchange", "internal/http1", "internal/http2", "internal/websocket", "internal/proxyproto", "internal/cgi", "internal/forwarded", "internal/smtp"}
 	impure  = []string{"net", "net/http", "os", "os/exec", "syscall", "time", "sync", "context", "golang.org/x/sys/unix"}
 	impures = func(all []source) findings {
 		found := findings{}

@@ -5,116 +5,144 @@ import (
 	"encoding/base64"
 )
 
-// auth is an AUTH that goes on (RFC 4954 §4).
+// auth is an AUTH exchange (RFC 4954 §4). Mechanisms are few and short: PLAIN has one response, LOGIN two, and the first of
+// them may come with the command.
 type auth struct {
 	mechanism string
-	login     []byte
-	hasLogin  bool
+	initial   []byte // the initial response, encoded
+	login     []byte // of LOGIN, once it has come
+	named     bool   // it has
 }
 
-// The challenges of LOGIN, as everybody sends them.
-const (
-	askUser     = "334 VXNlciBOYW1lAA==" // "User Name", NUL
-	askPassword = "334 UGFzc3dvcmQA"     // "Password", NUL
-)
-
-const badBase64 = "501 5.5.2 Can't decode base64"
-
-// beginAuth acts on AUTH.
-func (s *Session) beginAuth(arg []byte) Event {
-	set := s.settings
-	mechanism, initial, more := bytes.Cut(arg, []byte(" "))
+func (s *Session) judgeAuth(arg []byte) string {
 	switch {
-	case !s.extended || len(set.Mechanisms) == 0:
-		return s.refuse("502 5.5.1 Error: command \"AUTH\" not available")
-	case set.AuthRequireTLS && !s.secure:
-		return s.refuse("538 5.7.11 Encryption required for requested authentication mechanism")
-	case s.authenticated:
-		return s.refuse("503 Already authenticated")
-	case s.envelope.Begun:
-		return s.refuse("503 5.5.1 Error: AUTH in the middle of a mail")
+	case s.Name == "" && s.settings.LMTP:
+		return textLhloFirst
+	case s.Name == "":
+		return textEhloFirst
+	case !s.Extended:
+		return textAuthNotNow
+	case s.settings.AuthRequireTLS && !s.Secure:
+		return textAuthTLS
+	case s.Authenticated:
+		return textAuthAlready
+	case s.Begun:
+		return textAuthInMail
 	case len(arg) == 0:
-		return s.refuse("501 Not enough value")
-	case bytes.IndexByte(initial, ' ') >= 0:
-		return s.refuse("501 Too many values")
+		return textAuthNoValue
 	}
-	s.auth = auth{}
-	for _, m := range set.Mechanisms {
-		if equalFold(mechanism, m) {
-			s.auth.mechanism = m
+	mechanism, initial, _ := bytes.Cut(arg, []byte{' '})
+	initial = bytes.TrimLeft(initial, " ")
+	if bytes.IndexByte(initial, ' ') >= 0 {
+		return textAuthValues
+	}
+	for _, m := range s.settings.Mechanisms {
+		if equalFold(mechanism, m) && (m == Plain || m == Login) {
+			s.auth = auth{mechanism: m, initial: bytes.Clone(initial)}
+			return ""
 		}
 	}
-	if s.auth.mechanism == "" {
-		return s.refuse("504 5.5.4 Unrecognized authentication type")
+	return textAuthMechanism
+}
+
+// beginAuth goes on with the mechanism that was asked for.
+func (s *Session) beginAuth() {
+	s.phase = inAuth
+	switch {
+	case len(s.auth.initial) > 0:
+		return // step finds it
+	case s.auth.mechanism == Plain:
+		s.say(textAskIdentity)
+	default:
+		s.say(textAskUser)
 	}
-	if more {
-		if string(initial) == "=" { // an initial response of nothing
-			initial = nil
+}
+
+// response takes a response, from the command or from a line of its own.
+func (s *Session) response(in []byte) (n int, ev Event) {
+	encoded := s.auth.initial
+	s.auth.initial = nil
+	if len(encoded) == 0 {
+		line, m := s.line(in)
+		if m == 0 {
+			return 0, Event{}
 		}
-		return s.authLine(initial)
+		n, encoded = m, bytes.Trim(line, " \t")
+		if string(encoded) == "*" {
+			s.endAuth(textAuthCancelled)
+			return n, Event{}
+		}
+	} else if string(encoded) == "=" { // an initial response of no bytes
+		encoded = nil
 	}
-	if s.phase = challenge; s.auth.mechanism == Plain {
-		s.say("334 ")
-	} else {
-		s.say(askUser)
+	decoded := make([]byte, base64.StdEncoding.DecodedLen(len(encoded)))
+	size, err := base64.StdEncoding.Decode(decoded, encoded)
+	if err != nil {
+		s.endAuth(textAuthBase64)
+		return n, Event{}
 	}
-	return Event{}
+	return n, s.takeResponse(decoded[:size])
 }
 
-// answerChallenge acts on the answer to a challenge.
-func (s *Session) answerChallenge(line []byte) Event {
-	s.phase = commands
-	if string(line) == "*" {
-		return s.refuse("501 5.7.0 Auth aborted")
-	}
-	return s.authLine(line)
-}
-
-// authLine takes a part of the credentials.
-func (s *Session) authLine(text []byte) Event {
-	data := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
-	n, err := base64.StdEncoding.Strict().Decode(data, text)
-	if data = data[:n]; err != nil {
-		return s.refuse(badBase64)
-	}
+// takeResponse goes on with a response.
+func (s *Session) takeResponse(p []byte) Event {
 	ev := Event{Kind: Credentials, Mechanism: s.auth.mechanism}
 	switch {
-	case s.auth.mechanism == Plain:
-		parts := bytes.Split(data, []byte{0})
-		if len(parts) != 3 {
-			return s.refuse("501 5.5.2 Can't split auth value")
+	case ev.Mechanism == Plain:
+		var rest []byte
+		var ok bool
+		ev.Identity, rest, _ = bytes.Cut(p, []byte{0})
+		ev.Login, ev.Password, ok = bytes.Cut(rest, []byte{0})
+		if !ok || bytes.IndexByte(ev.Password, 0) >= 0 {
+			s.endAuth(textAuthSplit)
+			return Event{}
 		}
-		ev.Identity, ev.Login, ev.Password = parts[0], parts[1], parts[2]
-	case !s.auth.hasLogin:
-		s.auth.login, s.auth.hasLogin = data, true
-		s.phase = challenge
-		s.say(askPassword)
+	case !s.auth.named:
+		s.auth.login, s.auth.named = p, true
+		s.say(textAskPassword)
 		return Event{}
 	default:
-		ev.Login, ev.Password = s.auth.login, data
+		ev.Login, ev.Password = s.auth.login, p
 	}
-	s.auth = auth{}
-	s.asked = Credentials
+	s.phase, s.wait = inCommand, Credentials
 	return ev
 }
 
-// Authenticate answers Credentials. The reply may be empty; one whose code says otherwise than ok is not used.
-func (s *Session) Authenticate(ok bool, reply string) {
-	if s.asked != Credentials {
-		return
+// endAuth refuses an exchange.
+func (s *Session) endAuth(text string) {
+	s.phase, s.auth = inCommand, auth{}
+	s.refuse(text)
+}
+
+// Authenticate answers Credentials. text is a reply whose code says the same as ok, 2xx or else 4xx or 5xx; without one the
+// engine has its own. A reply that can't be sent is an error for the log, and the client is not authenticated.
+func (s *Session) Authenticate(ok bool, text []byte) error {
+	if s.wait != Credentials {
+		return nil
 	}
-	s.asked = 0
-	s.authenticated = ok
-	start := len(s.Out)
-	if reply != "" {
-		if accepted, err := s.add(reply); err == nil && accepted == ok {
-			return
+	s.wait, s.auth = 0, auth{}
+	if len(text) == 0 {
+		if s.Authenticated = ok; ok {
+			s.say(textAuthOK)
+		} else {
+			s.refuse(textAuthFailed)
 		}
-		s.Out = s.Out[:start]
+		return nil
 	}
-	if ok {
-		s.say("235 2.7.0 Authentication successful")
-	} else {
-		s.refuse("535 5.7.8 Authentication credentials invalid")
+	code, err := checkReply(text)
+	if err == nil && (code < 300) != ok || code/100 == 3 {
+		err = ErrReplyCode
 	}
+	if err != nil {
+		s.refuse(textAuthUnclear)
+		return err
+	}
+	if s.Authenticated = ok; !ok && s.tooMany() {
+		return nil
+	}
+	s.pass(text)
+	if code == 421 {
+		s.end("421 to AUTH")
+	}
+	return nil
 }

@@ -40,7 +40,7 @@ const (
 )
 
 // String returns the verb as it stands on the wire.
-func (v Verb) String() string { return verbs(v).name }
+func (v Verb) String() string { return verbs[v].name }
 
 // Event is what Session.Next has found. Its bytes are borrowed from the input.
 type Event struct {
@@ -55,8 +55,8 @@ type Event struct {
 	Address   string
 	// Data is a piece of a message, of Content.
 	Data []byte
-	// Mechanism is how the client authenticates itself, with its Login and Password; Identity is whom it wants to act for, if it says
-	// so (RFC 4616). Of Credentials, and valid until they are answered.
+	// Mechanism is how the client authenticates itself, with its Login and Password; Identity is whom it wants to act for, if
+	// it says so (RFC 4616). Of Credentials, and valid until they are answered.
 	Mechanism                 string
 	Identity, Login, Password []byte
 	// Reason tells the log why, of Discard and Over.

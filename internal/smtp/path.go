@@ -1,232 +1,186 @@
 package smtp
 
 import (
-	"bytes"
-	"strconv"
+	"net/netip"
 	"strings"
 	"unicode/utf8"
 )
 
-// parsePath takes a path, with or without its brackets, and what follows it (RFC 5321 §4.1.2). A source route is left out.
-func parsePath(arg []byte) (address string, rest []byte, ok bool) {
-	arg = bytes.TrimLeft(arg, " ")
-	bracket := len(arg) > 0 && arg[0] == '<'
-	end, quoted := -1, false
-	for i := 0; i < len(arg) && end < 0; i++ {
-		switch c := arg[i]; {
-		case c == '\\' && quoted:
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case bracket && c == '>':
-			end = i
-		case !bracket && c == ' ':
-			end = i
-		case c == ' ' || c == '<' && i > 0:
-			return "", nil, false
-		}
+// path reads the path of MAIL or RCPT: the keyword, spaces that RFC 5321 §3.3 forbids and many send, a path, parameters.
+func (s *Session) path(v Verb, arg []byte, keyword string) (address, rest, text string) {
+	if len(arg) < len(keyword) || !equalFold(arg[:len(keyword)], keyword) {
+		return "", "", s.syntax(v)
 	}
-	if end < 0 && !bracket && !quoted {
-		end = len(arg)
+	arg = arg[len(keyword):]
+	all := strings.TrimLeft(string(arg), " \t")
+	if all == "" {
+		return "", "", s.syntax(v)
 	}
-	if end < 0 {
-		return "", nil, false
-	}
-	path := arg[:end]
-	rest = arg[end:]
-	if bracket {
-		path, rest = path[1:], rest[1:]
-		if len(rest) > 0 && rest[0] != ' ' {
-			return "", nil, false
-		}
-	} else if len(path) == 0 {
-		return "", nil, false
-	}
-	if len(path) > 0 && path[0] == '@' { // "@one,@two:user@example.org"
-		_, after, found := bytes.Cut(path, []byte(":"))
-		if path = after; !found {
-			return "", nil, false
-		}
-	}
-	return string(path), rest, isAddress(path)
+	return parsePath(all)
 }
 
-// isAddress says whether a mailbox is well-formed, as far as it matters here: "" and "postmaster" are, too.
-func isAddress(path []byte) bool {
-	if len(path) > maxPath {
-		return false
-	}
-	for _, c := range path {
-		if c < ' ' || c == 0x7f {
-			return false
-		}
-	}
-	at := bytes.LastIndexByte(path, '@')
-	return len(path) == 0 || at != 0 && at != len(path)-1
-}
-
-// parseMail acts on what follows MAIL.
-func (s *Session) parseMail(arg []byte) Event {
-	wrong := s.syntax(MAIL)
-	if len(arg) < 5 || !equalFold(arg[:5], "FROM:") {
-		return s.refuse(wrong)
-	}
-	address, rest, ok := parsePath(arg[5:])
-	if !ok {
-		return s.refuse("553 5.1.3 Error: malformed address")
-	}
-	s.mail = Mail{Address: address, Parameters: string(bytes.TrimSpace(rest))}
-	seen := map[string]bool{}
-	for _, p := range strings.Fields(s.mail.Parameters) {
-		name, value, valued := strings.Cut(p, "=")
-		name = strings.ToUpper(name)
-		if !s.extended || seen[name] || valued && value == "" {
-			return s.refuse(wrong)
-		}
-		seen[name] = true
-		if text := s.mail.set(name, value, s.settings); text != "" {
-			return s.refuse(text)
-		}
-	}
-	if !s.acceptable(address) {
-		return s.refuse("553 5.6.7 Error: an address that is not ASCII needs SMTPUTF8")
-	}
-	return s.ask(Event{Verb: MAIL, Arg: arg, Mail: &s.mail})
-}
-
-// syntax is the refusal of a command that is not well-formed.
-func (s *Session) syntax(v Verb) string {
-	text := "501 Syntax: " + verbs(v).syntax
-	if s.extended {
-		text += verbs(v).more
-	}
-	return text
-}
-
-// acceptable says whether the characters of an address are allowed.
-func (s *Session) acceptable(address string) bool {
-	return isASCII([]byte(address)) || s.mail.UTF8 && utf8.ValidString(address)
-}
-
-// set takes a parameter of MAIL; it returns what is wrong with it.
-func (m *Mail) set(name, value string, set *Settings) string {
-	switch name {
-	case "SIZE":
-		size, err := strconv.ParseInt(value, 10, 64)
-		if err != nil || size < 0 {
-			return "501 Error: SIZE must be a number of octets"
-		}
-		if m.Size = size; set.MaxSize > 0 && size > set.MaxSize {
-			return "552 5.3.4 Error: message size exceeds fixed maximum message size"
-		}
-	case "BODY":
-		body := map[string]Body{"7BIT": Body7Bit, "8BITMIME": Body8Bit, "BINARYMIME": BodyBinary}
-		kind, ok := body[strings.ToUpper(value)]
-		if m.Body = kind; !ok {
-			return "501 Error: BODY can only be one of 7BIT, 8BITMIME, BINARYMIME"
-		}
-	case "SMTPUTF8":
-		if m.UTF8 = true; value != "" {
-			return "501 Error: SMTPUTF8 takes no arguments"
-		}
-	case "RET":
-		switch strings.ToUpper(value) {
-		case "FULL":
-			m.Return = ReturnFull
-		case "HDRS":
-			m.Return = ReturnHeaders
-		default:
-			return "501 Error: RET can only be one of FULL, HDRS"
-		}
-	case "ENVID":
-		if m.EnvelopeID = value; len(value) > maxEnvID || !isXtext(value) {
-			return "501 Error: ENVID must be xtext of at most 100 characters"
-		}
-	case "AUTH":
-		if m.Auth = value; !isXtext(value) {
-			return "501 Error: AUTH must be xtext"
-		}
-	default:
-		return "555 MAIL FROM parameters not recognized or not implemented"
-	}
-	return ""
-}
-
-// parseRecipient acts on what follows RCPT.
-func (s *Session) parseRecipient(arg []byte) Event {
-	wrong := s.syntax(RCPT)
-	if len(arg) < 3 || !equalFold(arg[:3], "TO:") {
-		return s.refuse(wrong)
-	}
-	address, rest, ok := parsePath(arg[3:])
+// parsePath reads a path, with or without its brackets, and what follows it. It returns the reply if there is none.
+//
+//	"<" [ "@" domain *( "," "@" domain ) ":" ] mailbox ">"       the source route is ignored (RFC 5321 §3.3, appendix C)
+//	mailbox                                                     as far as the first space
+//	local-part [ "@" ( domain / "[" address "]" ) ]
+//
+// The domain may be missing: RFC 5321 §4.1.1.3 has it so for postmaster, mail within a host and LMTP for everyone. Dots may
+// stand anywhere in a local part, since there are mailboxes that have them so.
+func parsePath(in string) (address, rest, text string) {
+	path, rest, ok := cutPath(in)
 	switch {
 	case !ok:
-		return s.refuse("553 5.1.3 Error: malformed address")
-	case address == "":
-		return s.refuse(wrong)
-	case len(s.envelope.Recipients) >= s.settings.maxRecipients():
-		return s.refuse("452 4.5.3 Too many recipients")
-	}
-	s.recipient = Recipient{Address: address, Parameters: string(bytes.TrimSpace(rest))}
-	seen := map[string]bool{}
-	for _, p := range strings.Fields(s.recipient.Parameters) {
-		name, value, _ := strings.Cut(p, "=")
-		name = strings.ToUpper(name)
-		if !s.extended || seen[name] {
-			return s.refuse(wrong)
+		return "", "", textMalformed
+	case len(path) > maxPath:
+		return "", "", textPathTooLong
+	case path == "":
+		return "", rest, "" // "<>"
+	case strings.HasPrefix(path, "@"):
+		route, mailbox, ok := strings.Cut(path, ":")
+		if !ok || !validRoute(route) {
+			return "", "", textMalformed
 		}
-		seen[name] = true
-		if text := s.recipient.set(name, value); text != "" {
-			return s.refuse(text)
-		}
+		path = mailbox
 	}
-	s.mail.UTF8 = s.envelope.Mail.UTF8
-	if !s.acceptable(address) {
-		return s.refuse("553 5.6.7 Error: an address that is not ASCII needs SMTPUTF8")
+	if !validMailbox(path) {
+		return "", "", textMalformed
 	}
-	return s.ask(Event{Verb: RCPT, Arg: arg, Recipient: &s.recipient})
+	return path, rest, ""
 }
 
-// set takes a parameter of RCPT; it returns what is wrong with it.
-func (r *Recipient) set(name, value string) string {
-	switch name {
-	case "NOTIFY":
-		known := map[string]Notify{"NEVER": NotifyNever, "SUCCESS": NotifySuccess, "FAILURE": NotifyFailure, "DELAY": NotifyDelay}
-		for word := range strings.SplitSeq(strings.ToUpper(value), ",") {
-			if known[word] == 0 {
-				return "501 Error: NOTIFY must be NEVER, or a list of SUCCESS, FAILURE, DELAY"
-			}
-			r.Notify |= known[word]
-		}
-		if r.Notify&NotifyNever != 0 && r.Notify != NotifyNever {
-			return "501 Error: NOTIFY=NEVER stands alone"
-		}
-	case "ORCPT":
-		kind, address, ok := strings.Cut(value, ";")
-		if r.Original = value; !ok || kind == "" || len(value) > maxORcpt || !isXtext(address) {
-			return "501 Error: ORCPT must be a type, a semicolon and xtext"
-		}
-	default:
-		return "555 RCPT TO parameters not recognized or not implemented"
+// cutPath finds where the path ends: at its bracket, or at a space, outside of quotes.
+func cutPath(in string) (path, rest string, ok bool) {
+	bracket := strings.HasPrefix(in, "<")
+	if bracket {
+		in = in[1:]
 	}
-	return ""
+	quoted := false
+	for i := 0; i < len(in); i++ {
+		switch c := in[i]; {
+		case c == '"':
+			quoted = !quoted
+		case c == '\\' && quoted:
+			i++
+		case quoted:
+		case c == '>' && bracket:
+			rest := in[i+1:]
+			return in[:i], strings.Trim(rest, " \t"), rest == "" || rest[0] == ' ' || rest[0] == '\t'
+		case (c == ' ' || c == '\t') && !bracket:
+			return in[:i], strings.Trim(in[i:], " \t"), true
+		}
+	}
+	return in, "", !bracket && !quoted
 }
 
-// isXtext says whether a text is xtext (RFC 3461 §4).
-func isXtext(text string) bool {
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case c == '+':
-			if i+2 >= len(text) || !isHex(text[i+1]) || !isHex(text[i+2]) {
-				return false
-			}
-			i += 2
-		case c <= ' ' || c >= 0x7f || c == '=':
+func validRoute(route string) bool {
+	for hop := range strings.SplitSeq(route, ",") {
+		if !strings.HasPrefix(hop, "@") || !validDomain(hop[1:]) {
 			return false
 		}
 	}
 	return true
 }
 
-func isHex(c byte) bool { return isDigit(c) || 'A' <= c && c <= 'F' }
+// validMailbox checks a mailbox (RFC 5321 §4.1.2, RFC 6531 §3.3).
+func validMailbox(m string) bool {
+	if !utf8.ValidString(m) {
+		return false
+	}
+	var n int
+	if strings.HasPrefix(m, `"`) {
+		n = quotedEnd(m)
+	} else {
+		for n < len(m) && isAtom(m[n]) {
+			n++
+		}
+	}
+	switch {
+	case n == 0:
+		return false
+	case n == len(m):
+		return true
+	case m[n] != '@':
+		return false
+	case m[n+1:] == "":
+		return false
+	case m[n+1] == '[':
+		return validLiteral(m[n+1:])
+	}
+	return validDomain(m[n+1:])
+}
+
+// quotedEnd returns the length of the quoted string at the start of m, 0 if it has no end. It may be empty.
+func quotedEnd(m string) int {
+	for i := 1; i < len(m); i++ {
+		switch m[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		case '\t':
+			return 0
+		}
+	}
+	return 0
+}
+
+// isAtom tells whether c may stand in an unquoted local part.
+func isAtom(c byte) bool {
+	return isAlnum(c) || c >= 0x80 || strings.IndexByte(".!#$%&'*+-/=?^_`{|}~", c) >= 0
+}
+
+func isAlnum(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+}
+
+// validDomain checks a domain name (RFC 5321 §4.1.2). Underscores aren't allowed there, and are in names that exist.
+func validDomain(d string) bool {
+	if len(d) > 255 {
+		return false
+	}
+	for label := range strings.SplitSeq(d, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for i := range len(label) {
+			if c := label[i]; !isAlnum(c) && c != '-' && c != '_' && c < 0x80 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// validLiteral checks an address literal (RFC 5321 §4.1.3).
+func validLiteral(l string) bool {
+	if len(l) < 3 || l[len(l)-1] != ']' {
+		return false
+	}
+	l = l[1 : len(l)-1]
+	if len(l) > 5 && equalFold(l[:5], "IPV6:") {
+		a, err := netip.ParseAddr(l[5:])
+		return err == nil && a.Is6() && a.Zone() == ""
+	}
+	tag, content, ok := strings.Cut(l, ":")
+	if !ok {
+		a, err := netip.ParseAddr(l)
+		return err == nil && a.Is4()
+	}
+	for i := range len(content) {
+		if c := content[i]; c <= ' ' || c >= 0x7f || c == '[' || c == '\\' || c == ']' {
+			return false
+		}
+	}
+	return content != "" && validKeyword(tag)
+}
+
+// validKeyword checks the name of a parameter (RFC 5321 §4.1.2), or the tag of an address literal.
+func validKeyword(k string) bool {
+	for i := range len(k) {
+		if !isAlnum(k[i]) && (i == 0 || k[i] != '-') {
+			return false
+		}
+	}
+	return k != ""
+}

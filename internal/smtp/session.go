@@ -1,294 +1,268 @@
 package smtp
 
-import (
-	"bytes"
-	"strconv"
-)
+import "bytes"
 
-// phase is what the next bytes are.
+// phase is what the bytes that come next are.
 type phase uint8
 
 const (
-	commands  phase = iota
-	challenge       // the client's answer to one
-	message         // behind DATA
-	chunk           // behind BDAT
-	over
+	inCommand   phase = iota // a command line
+	inExcess                 // the rest of a line that is too long
+	inAuth                   // what answers a challenge
+	inData                   // a message, up to CR LF "." CR LF
+	inChunk                  // a chunk of BDAT, of known size
+	inUpgrade                // nothing: STARTTLS is agreed to, 220 not yet said
+	inHandshake              // nothing: the bytes are TLS's until Secured
+	inOver                   // nothing
 )
 
-// Session is one connection. Make it with Reset.
+// Session is one client's SMTP or LMTP session:
+//
+//	inCommand ── STARTTLS ── inUpgrade ── StartTLS ── inHandshake ── Secured ── inCommand
+//	   ├ too long ── inExcess ── inCommand
+//	   ├ AUTH ── inAuth … ── Credentials ── inCommand
+//	   ├ DATA, 354 ── inData: Content … ── End or Discard ── inCommand
+//	   ├ BDAT ── inChunk: Content … ── inCommand … BDAT LAST ── inChunk: Content … ── End or Discard ── inCommand
+//	   └ QUIT, 421, a line without a certain end ── inOver
+//
+// After DATA or the first BDAT was answered with consent exactly one of End, Discard and Over tells what became of the message.
 type Session struct {
-	// Out is what has to be sent to the client. The owner empties it.
+	// Out is what is to be sent to the client; the owner empties it.
 	Out []byte
+	// Envelope is the mail transaction. What follows is the session's state, too, to be read: the name the client has greeted
+	// with, whether by EHLO or LHLO, whether over TLS, whether AUTH has succeeded.
+	Envelope
+	Name          string
+	Extended      bool
+	Secure        bool
+	Authenticated bool
 
-	settings      *Settings
-	phase         phase
-	asked         Kind // what has to be answered: Command, Credentials, End; or 0
-	verb          Verb // of the Command
-	helo          string
-	extended      bool
-	secure        bool
-	authenticated bool
-	skipping      int // bytes of a line that is too long
-	errors        int
-	mail          Mail      // that is being decided about
-	recipient     Recipient // likewise
-	name          string    // likewise, of HELO, EHLO, LHLO
-	envelope      Envelope
-	content       content
-	auth          auth
+	settings *Settings
+	phase    phase
+	wait     Kind // Command, Credentials or End: to be answered
+	due      Kind // End or Discard: what Next says next
+	asked    Verb // while a Command waits
+	reason   string
+	mail     Mail      // what MAIL asks for
+	rcpt     Recipient // what RCPT asks for
+	greeting string    // what EHLO, HELO or LHLO says
+	auth     auth
+	content  content
+	scanned  int  // octets of the line that comes that hold no LF
+	skipped  int  // of a line that is too long
+	returned bool // the last of them is a CR
+	errors   int
+	tooLong  string // the reply to it
+	help     Verb   // what HELP asks about
+	unhelped bool   // that is nothing this server knows
 }
 
-// Reset begins a session with a new client: the greeting is in Out.
-func (s *Session) Reset(settings *Settings) {
-	*s = Session{Out: s.Out[:0], settings: settings}
-	text := "220 " + settings.Hostname
+// Reset begins a session, over TLS from the start or not, with the greeting.
+func (s *Session) Reset(settings *Settings, secure bool) {
+	*s = Session{Out: s.Out[:0], settings: settings, Secure: secure}
+	s.Out = append(s.Out, "220 "...)
+	s.Out = append(s.Out, settings.Hostname...)
 	if settings.Greeting != "" {
-		text += " " + settings.Greeting
+		s.Out = append(append(s.Out, ' '), settings.Greeting...)
 	}
-	s.say(text)
+	s.Out = append(s.Out, "\r\n"...)
 }
 
-// Secured tells that the connection is safe from now on: what was said before counts no more (RFC 3207 §4.2).
+// Secured is called when the handshake that StartTLS has asked for is done: the session is at its start again, without a
+// greeting (RFC 3207 §4.2). Errors still count.
 func (s *Session) Secured() {
-	*s = Session{Out: s.Out, settings: s.settings, secure: true}
+	if s.phase == inHandshake {
+		*s = Session{Out: s.Out, settings: s.settings, Secure: true, errors: s.errors}
+	}
 }
 
-// Close ends the session from the server's side, with 421 and a reason (RFC 5321 §3.8).
-func (s *Session) Close(reason string) {
-	s.say("421 " + s.settings.Hostname + " " + reason)
-	s.phase, s.asked = over, 0
+// Close ends the session for a reason of the owner's: time, a shutdown. text is a reply with 421, "421 4.4.2 Timeout" (RFC 5321
+// §3.8). Whatever waits for an answer gets this one.
+func (s *Session) Close(text string) {
+	if s.phase != inOver {
+		s.say(text)
+		s.end("closed by the server")
+	}
 }
 
-// Helo is what the client calls itself, and whether by EHLO or LHLO.
-func (s *Session) Helo() (name string, extended bool) { return s.helo, s.extended }
+// end ends the session.
+func (s *Session) end(reason string) {
+	s.phase, s.wait, s.due, s.reason = inOver, 0, 0, reason
+	s.auth = auth{}
+}
 
-// Envelope is the transaction as far as it has come.
-func (s *Session) Envelope() *Envelope { return &s.envelope }
-
-// Asks says whether this is what has to be answered: Command, Credentials or End.
-func (s *Session) Asks(kind Kind) bool { return s.asked == kind }
-
-// Receiving says whether a message has begun that is not whole.
-func (s *Session) Receiving() bool { return s.phase == message || s.content.begun }
-
-// Next takes what it can of the bytes that have come, and says what they are. What it has not taken comes again, with more behind it if
-// it is Starved.
+// Next looks at the bytes that have come and not been consumed, and tells what is first in them. The n bytes at their start are
+// consumed; the others are to be given again, with more behind them. The owner has to have room for the longest line, MaxLine,
+// or 12288 octets if AUTH is offered; pieces of messages are consumed as they come, and moved within in where dots are taken
+// out.
+//
+// Call it again, with nothing if nothing is left, until it is Starved, Waiting or Full, or StartTLS or Over.
+//
+// Bytes that have come behind STARTTLS without waiting for its answer are never taken for anything: they end the session (a man
+// in the middle could have put them there, to be read as if they had come by TLS, CVE-2011-0411). For that the owner gives Next
+// all the bytes it has when STARTTLS is answered, and begins the handshake with those that come after StartTLS. Behind EHLO and
+// AUTH, which should end a group of commands as well (RFC 2920 §3.1), there is nothing to be gained by that: what comes is
+// taken after they are answered.
 func (s *Session) Next(in []byte) (n int, ev Event) {
 	for {
 		switch {
-		case s.phase == over:
-			return n, Event{Kind: Over}
-		case s.asked != 0:
+		case s.phase == inOver:
+			return len(in), Event{Kind: Over, Reason: s.reason}
+		case s.wait != 0:
 			return n, Event{Kind: Waiting}
-		case len(s.Out) > maxOut:
+		case s.due != 0:
+			return n, s.takeDue()
+		case len(s.Out) >= maxOut:
 			return n, Event{Kind: Full}
 		}
-		var took int
-		before := s.phase
-		switch before {
-		case message:
-			took, ev = s.readMessage(in[n:])
-		case chunk:
-			took, ev = s.readChunk(in[n:])
-		default:
-			took, ev = s.readLine(in[n:])
-		}
-		n += took
-		if ev.Kind != Starved || took == 0 && s.phase == before {
+		before, given := s.phase, len(s.auth.initial) > 0
+		m, ev := s.step(in[n:])
+		n += m
+		if ev.Kind != Starved || m == 0 && s.phase == before && s.due == 0 && !given {
 			return n, ev
 		}
 	}
 }
 
-// readLine takes a command, or the answer to a challenge. Starved with bytes taken: go on.
-func (s *Session) readLine(in []byte) (int, Event) {
-	most := s.settings.maxLine()
-	if s.phase == challenge || len(in) >= 4 && equalFold(in[:4], "AUTH") {
-		most = max(most, maxAuthLine)
+// step takes one thing. Where it consumes something, or changes the phase, and has no event, Next goes on.
+func (s *Session) step(in []byte) (n int, ev Event) {
+	switch s.phase {
+	case inCommand:
+		return s.command(in)
+	case inExcess:
+		return s.skip(in), Event{}
+	case inAuth:
+		return s.response(in)
+	case inData:
+		return s.data(in)
+	case inChunk:
+		return s.chunk(in)
+	case inUpgrade:
+		return s.upgrade(in)
 	}
-	end := bytes.IndexByte(in[:min(len(in), most)], '\n')
-	if end < 0 {
-		if len(in) < most && s.skipping == 0 {
-			return 0, Event{}
-		}
-		return s.skip(in)
+	if len(in) > 0 { // inHandshake: the owner's mistake, or plain text in place of it
+		s.end("plain text in place of a TLS handshake")
 	}
-	line := in[:end]
-	if s.skipping > 0 {
-		s.skipping = 0
-		s.refuse("500 Command line too long")
-		return end + 1, Event{}
-	}
-	if end == 0 || line[end-1] != '\r' || bytes.IndexByte(line[:end-1], '\r') >= 0 {
-		return end + 1, s.end("500 5.5.2 Error: lines end with CR LF", "a CR or an LF that stands alone")
-	}
-	line = line[:end-1]
-	if s.phase == challenge {
-		return end + 1, s.answerChallenge(line)
-	}
-	return end + 1, s.command(line)
+	return 0, Event{}
 }
 
-// skip takes what has come of a line that is too long.
-func (s *Session) skip(in []byte) (int, Event) {
-	n := len(in)
-	if end := bytes.IndexByte(in, '\n'); end >= 0 {
-		if s.skipping += end + 1; end == 0 {
-			s.skipping = 0
-			s.refuse("500 Command line too long")
-			return 1, Event{}
-		}
-		n = end
-	} else {
-		s.skipping += n
+// takeDue is the event that could not be said with the content before it.
+func (s *Session) takeDue() Event {
+	ev := Event{Kind: s.due, Reason: s.reason}
+	if s.due == End {
+		ev.Reason = ""
+		s.wait = End
 	}
-	if s.skipping > maxSkip {
-		return n, s.end("500 Command line too long", "a line without an end")
-	}
-	return n, Event{}
-}
-
-// command acts on a line.
-func (s *Session) command(line []byte) Event {
-	name, arg, _ := bytes.Cut(line, []byte(" "))
-	arg = bytes.TrimSpace(arg)
-	if isHTTP(name) {
-		return s.end("500 Error: this is a mail server", "a browser's request")
-	}
-	if bytes.IndexByte(line, 0) >= 0 {
-		return s.refuse("500 Error: bad syntax")
-	}
-	v := parseVerb(name)
-	switch {
-	case len(line) == 0:
-		return s.refuse("500 Error: bad syntax")
-	case v == 0:
-		return s.refuse("500 Error: command \"" + printable(name, maxEcho) + "\" not recognized")
-	}
-	if v == BDAT {
-		return s.parseChunk(arg)
-	}
-	if text := s.order(v, arg); text != "" {
-		return s.refuse(text)
-	}
-	switch v {
-	case HELO, EHLO, LHLO:
-		return s.greet(v, arg)
-	case MAIL:
-		return s.parseMail(arg)
-	case RCPT:
-		return s.parseRecipient(arg)
-	case AUTH:
-		return s.beginAuth(arg)
-	case VRFY:
-		address, _, ok := parsePath(arg)
-		if !ok {
-			return s.refuse("502 Could not VRFY " + printable(arg, maxEcho))
-		}
-		return s.ask(Event{Verb: v, Arg: arg, Address: address})
-	}
-	return s.ask(Event{Verb: v, Arg: arg})
-}
-
-// order says what is wrong with a command at this point; "" if nothing is.
-func (s *Session) order(v Verb, arg []byte) string {
-	set := s.settings
-	mails := v == MAIL || v == RCPT || v == DATA || v == BDAT
-	switch {
-	case (v == EHLO || v == HELO) && set.LMTP:
-		return "500 Error: this is LMTP, send LHLO"
-	case v == LHLO && !set.LMTP:
-		return "500 Error: command \"LHLO\" not recognized"
-	case v == STARTTLS && (!set.TLS || s.secure):
-		return "454 TLS not available"
-	case set.RequireTLS && !s.secure && (mails || v == AUTH || v == VRFY):
-		return "530 5.7.0 Must issue a STARTTLS command first"
-	case (mails || v == AUTH) && s.helo == "":
-		return "503 Error: send " + s.hello() + " first"
-	case v != BDAT && mails && s.content.begun:
-		return "503 Error: BDAT has begun"
-	case (mails || v == VRFY) && set.AuthRequired && !s.authenticated:
-		return "530 5.7.0 Authentication required"
-	case v == MAIL && s.envelope.Begun:
-		return "503 Error: nested MAIL command"
-	case v == RCPT && !s.envelope.Begun:
-		return "503 Error: need MAIL command"
-	case (v == DATA || v == BDAT) && len(s.envelope.Recipients) == 0:
-		return "503 Error: need RCPT command"
-	case v == DATA && s.envelope.Mail.Body == BodyBinary:
-		return "503 Error: BODY=BINARYMIME needs BDAT"
-	case (v == HELO || v == EHLO || v == LHLO || v == VRFY) && len(arg) == 0:
-		return "501 Syntax: " + verbs(v).syntax
-	case (v == DATA || v == RSET || v == QUIT || v == STARTTLS) && len(arg) > 0:
-		return "501 Syntax: " + verbs(v).syntax
-	}
-	return ""
-}
-
-func (s *Session) hello() string {
-	if s.settings.LMTP {
-		return "LHLO"
-	}
-	return "HELO"
-}
-
-func (s *Session) greet(v Verb, arg []byte) Event {
-	if !isASCII(arg) || len(arg) > maxPath {
-		return s.refuse("501 Syntax: " + verbs(v).syntax)
-	}
-	s.name = string(arg)
-	return s.ask(Event{Verb: v, Arg: arg})
-}
-
-// ask has a command answered by the owner.
-func (s *Session) ask(ev Event) Event {
-	ev.Kind, s.asked, s.verb = Command, Command, ev.Verb
+	s.due = 0
 	return ev
 }
 
-// Lines are the lines of the engine's own answer to EHLO or LHLO.
-func (s *Session) Lines() []string {
-	set := s.settings
-	lines := []string{"250-" + set.Hostname}
-	if set.MaxSize > 0 {
-		lines = append(lines, "250-SIZE "+strconv.FormatInt(set.MaxSize, 10))
-	}
-	lines = append(lines, "250-8BITMIME", "250-SMTPUTF8", "250-PIPELINING", "250-CHUNKING", "250-BINARYMIME", "250-DSN")
-	if set.TLS && !s.secure {
-		lines = append(lines, "250-STARTTLS")
-	}
-	if len(set.Mechanisms) > 0 && (s.secure || !set.AuthRequireTLS) {
-		text := "250-AUTH"
-		for _, m := range set.Mechanisms {
-			text += " " + m
+// line takes a line that is whole; n is 0 if it is not, or has no right end.
+func (s *Session) line(in []byte) (line []byte, n int) {
+	limit := s.lineLimit(in)
+	seen := min(len(in), limit)
+	i := bytes.IndexByte(in[min(s.scanned, seen):seen], '\n')
+	switch {
+	case i < 0 && seen < limit:
+		s.scanned = seen
+		return nil, 0
+	case i < 0 && s.phase == inCommand && in[4] == ' ' && parseVerb(in[:4]) == BDAT:
+		s.measure(nil)
+		return nil, 0
+	case i < 0:
+		s.scanned, s.skipped, s.returned = 0, 0, false
+		s.tooLong = textLineTooLong
+		if s.phase == inAuth {
+			s.tooLong = textAuthTooLong
 		}
-		lines = append(lines, text)
+		s.auth = auth{}
+		s.phase = inExcess
+		return nil, 0
 	}
-	return append(lines, "250 HELP")
+	i += s.scanned
+	s.scanned = 0
+	if cr := bytes.IndexByte(in[:i+1], '\r'); cr != i-1 || i == 0 {
+		s.say(textLineEnd)
+		s.end("a line with a bare CR or LF")
+		return nil, 0
+	}
+	return in[:i-1], i + 1
 }
 
-// say adds a reply.
-func (s *Session) say(text string) { s.Out = append(append(s.Out, text...), "\r\n"...) }
+func (s *Session) lineLimit(in []byte) int {
+	limit := s.settings.maxLine()
+	if s.phase == inAuth || len(in) > 4 && in[4] == ' ' && parseVerb(in[:4]) == AUTH {
+		limit = max(limit, maxAuthLine)
+	}
+	return limit
+}
 
-// refuse answers what is wrong; too much of it ends the session.
-func (s *Session) refuse(text string) Event {
-	if s.errors++; s.settings.MaxErrors > 0 && s.errors >= s.settings.MaxErrors {
-		return s.end("421 4.7.0 Too many errors", "too many errors")
+// skip takes the rest of a line that is too long. It ends like any other.
+func (s *Session) skip(in []byte) int {
+	for i, c := range in {
+		if s.skipped++; s.skipped > maxSkip {
+			s.say(s.tooLong)
+			s.end("a line without an end")
+			return i + 1
+		}
+		switch {
+		case s.returned != (c == '\n'):
+			s.say(textLineEnd)
+			s.end("a line with a bare CR or LF")
+			return i + 1
+		case c == '\n':
+			s.phase, s.returned = inCommand, false
+			s.refuse(s.tooLong)
+			return i + 1
+		}
+		s.returned = c == '\r'
+	}
+	return len(in)
+}
+
+// upgrade says 220 to STARTTLS, if nothing has come behind it.
+func (s *Session) upgrade(in []byte) (n int, ev Event) {
+	if len(in) > 0 {
+		s.say(textPipelined)
+		s.end("commands behind STARTTLS")
+		return 0, Event{}
+	}
+	s.say(textReadyForTLS)
+	s.phase = inHandshake
+	return 0, Event{Kind: StartTLS}
+}
+
+// refuse answers a command that is wrong.
+func (s *Session) refuse(text string) {
+	if s.tooMany() {
+		return
 	}
 	s.say(text)
-	return Event{}
 }
 
-// end ends the session.
-func (s *Session) end(text, reason string) Event {
-	s.say(text)
-	s.phase, s.asked = over, 0
-	return Event{Kind: Over, Reason: reason}
+// tooMany counts what is wrong, and ends the session when it is enough.
+func (s *Session) tooMany() bool {
+	s.errors++
+	if s.settings.MaxErrors == 0 || s.errors <= s.settings.MaxErrors {
+		return false
+	}
+	s.say(textTooManyErrors)
+	s.end("too many errors")
+	return true
 }
 
-// resetTransaction forgets the message that was begun.
-func (s *Session) resetTransaction() {
-	s.envelope = Envelope{}
+// say appends a reply.
+func (s *Session) say(text string) {
+	s.Out = append(append(s.Out, text...), "\r\n"...)
+}
+
+// forget ends the mail transaction.
+func (s *Session) forget() {
+	recipients := s.Recipients
+	clear(recipients)
+	if cap(recipients) > 16 {
+		recipients = nil // an idle session holds no more than that
+	}
+	s.Envelope = Envelope{Recipients: recipients[:0]}
 	s.content = content{}
 }

@@ -1,10 +1,10 @@
 // Package smtp is the server's side of SMTP and LMTP: it takes the commands of a client apart, checks their order and their
-// syntax, takes messages off the wire and frames the replies, as RFC 5321 and RFC 2033 say. Of the extensions it knows SIZE (RFC
-// 1870), 8BITMIME (RFC 6152), PIPELINING (RFC 2920), CHUNKING and BINARYMIME (RFC 3030), STARTTLS (RFC 3207), DSN (RFC 3461), AUTH
-// (RFC 4954) with PLAIN and LOGIN, and SMTPUTF8 (RFC 6531).
+// syntax, takes messages off the wire and frames the replies, as RFC 5321 and RFC 2033 say. Of the extensions it knows SIZE
+// (RFC 1870), 8BITMIME (RFC 6152), PIPELINING (RFC 2920), CHUNKING and BINARYMIME (RFC 3030), STARTTLS (RFC 3207), DSN (RFC
+// 3461), AUTH (RFC 4954) with PLAIN and LOGIN, and SMTPUTF8 (RFC 6531).
 //
-// The package is sans-I/O: bytes in, events and replies out; it knows no socket, no clock and no goroutine, and holds no bytes of
-// the input. The life of a session, as its owner sees it:
+// The package is sans-I/O: bytes in, events and replies out; it knows no socket, no clock and no goroutine, and holds no bytes
+// of the input. The life of a session, as its owner sees it:
 //
 //	Session.Reset      the greeting is in Session.Out
 //	Session.Next       bytes from the client → Command, Credentials, Content, End, Discard, StartTLS, Over; or none yet
@@ -12,25 +12,29 @@
 //	Session.Reply      somebody else's answer; its code decides what becomes of the session
 //	Session.Authenticate, Session.Secured, Session.Close
 //
-// What the engine refuses by itself (a command it doesn't know, wrong syntax, wrong order) is answered without an event. Everything
-// else is a Command that somebody may decide about, and Next takes nothing more until it is answered. Replies gather in Session.Out;
-// the owner sends them when Next has nothing more to say, so commands that came together are answered together (RFC 2920 §3.2).
+// What the engine refuses by itself (a command it doesn't know, wrong syntax, wrong order) is answered without an event.
+// Everything else is a Command that somebody may decide about, and Next takes nothing more until it is answered. Replies gather
+// in Session.Out; the owner sends them when Next has nothing more to say, so commands that came together are answered together
+// (RFC 2920 §3.2).
 //
-// It keeps these invariants. What the client sends has the same outcome however its bytes were split on their way (except behind
-// STARTTLS, where having sent more is itself the offence). It has exactly one reading: a line ends with CR LF, a message with CR LF "."
-// CR LF, and where a CR or an LF stands alone the message is refused behind its real end, and a command ends the session; no setting
-// changes that (SMTP smuggling). What is inside a message is never taken for a command. Whatever has no certain end (a BDAT whose size
-// can't be read) ends the session. Everything is bounded: lines, recipients, replies that wait, what is swallowed.
+// It keeps these invariants. What the client sends has the same outcome however its bytes were split on their way (except
+// behind STARTTLS, where having sent more is itself the offence). It has exactly one reading: a line ends with CR LF, a message
+// with CR LF "." CR LF, and where a CR or an LF stands alone the message is refused behind its real end, and a command ends the
+// session; no setting changes that (SMTP smuggling). What is inside a message is never taken for a command. Whatever has no
+// certain end (a BDAT whose size can't be read) ends the session. Everything is bounded: lines, recipients, replies that wait,
+// what is swallowed.
 //
-// Reply codes are those that aiosmtpd gives in the same situation, because the tests of its users know them, wherever an RFC doesn't
-// rule them out.
+// Reply codes are those that aiosmtpd gives in the same situation, because the tests of its users know them, wherever an RFC
+// doesn't rule them out.
 package smtp
 
 // Settings are a server's choices. Sessions share them; they stay as they are.
 type Settings struct {
-	// Hostname is the server's name, in the greeting and in the answers to EHLO, HELO and LHLO; Greeting what follows it in the former.
+	// Hostname is the server's name, in the greeting and in the answers to EHLO, HELO and LHLO; Greeting what follows it in the
+	// former.
 	Hostname, Greeting string
-	// LMTP has the session speak LMTP (RFC 2033): LHLO in place of EHLO and HELO, and a reply for each recipient behind a message.
+	// LMTP has the session speak LMTP (RFC 2033): LHLO in place of EHLO and HELO, and a reply for each recipient behind a
+	// message.
 	LMTP bool
 	// MaxSize is the most octets of a message, announced by SIZE; 0: no limit.
 	MaxSize int64

@@ -9,29 +9,23 @@ type verbInfo struct {
 
 const parameters = " [SP <mail-parameters>]"
 
-// verbs describes a verb.
-func verbs(v Verb) verbInfo {
-	table := [...]verbInfo{
-		HELO:     {"HELO", "HELO hostname", ""},
-		EHLO:     {"EHLO", "EHLO hostname", ""},
-		LHLO:     {"LHLO", "LHLO hostname", ""},
-		MAIL:     {"MAIL", "MAIL FROM: <address>", parameters},
-		RCPT:     {"RCPT", "RCPT TO: <address>", parameters},
-		DATA:     {"DATA", "DATA", ""},
-		BDAT:     {"BDAT", "BDAT size [LAST]", ""},
-		RSET:     {"RSET", "RSET", ""},
-		NOOP:     {"NOOP", "NOOP [ignored]", ""},
-		VRFY:     {"VRFY", "VRFY <address>", ""},
-		EXPN:     {"EXPN", "EXPN <list>", ""},
-		HELP:     {"HELP", "HELP [command]", ""},
-		AUTH:     {"AUTH", "AUTH <mechanism>", ""},
-		STARTTLS: {"STARTTLS", "STARTTLS", ""},
-		QUIT:     {"QUIT", "QUIT", ""},
-	}
-	if int(v) >= len(table) {
-		return verbInfo{}
-	}
-	return table[v]
+// verbs describes the verbs.
+var verbs = [...]verbInfo{
+	HELO:     {"HELO", "HELO hostname", ""},
+	EHLO:     {"EHLO", "EHLO hostname", ""},
+	LHLO:     {"LHLO", "LHLO hostname", ""},
+	MAIL:     {"MAIL", "MAIL FROM: <address>", parameters},
+	RCPT:     {"RCPT", "RCPT TO: <address>", parameters},
+	DATA:     {"DATA", "DATA", ""},
+	BDAT:     {"BDAT", "BDAT size [LAST]", ""},
+	RSET:     {"RSET", "RSET", ""},
+	NOOP:     {"NOOP", "NOOP [ignored]", ""},
+	VRFY:     {"VRFY", "VRFY <address>", ""},
+	EXPN:     {"EXPN", "EXPN <list>", ""},
+	HELP:     {"HELP", "HELP [command]", ""},
+	AUTH:     {"AUTH", "AUTH <mechanism>", ""},
+	STARTTLS: {"STARTTLS", "STARTTLS", ""},
+	QUIT:     {"QUIT", "QUIT", ""},
 }
 
 // parseVerb returns 0 for what is no verb. Case doesn't matter (RFC 5321 §2.4).
@@ -78,8 +72,8 @@ func parseVerb(b []byte) Verb {
 	return 0
 }
 
-// isHTTP tells whether a line is one that browsers send where an attacker sends them. What follows may hold commands that are not the
-// browser's, so the session ends.
+// isHTTP tells whether a line is one that browsers send where an attacker sends them. What follows may hold commands that are
+// not the browser's, so the session ends.
 func isHTTP(verb []byte) bool {
 	switch string(verb) {
 	case "GET", "POST", "PUT", "HEAD", "OPTIONS", "PATCH", "DELETE", "CONNECT", "PRI":

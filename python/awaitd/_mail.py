@@ -171,7 +171,7 @@ class Conversation:
         mail = message.get("mail")
         if mail and "MAIL" not in hooks:
             self.envelope.mail_from, self.envelope.mail_options = (
-                mail["address"],
+                mail["address"] or "<>",  # the null path
                 [option.upper() for option in mail["options"]],
             )
         if mail:
@@ -212,7 +212,7 @@ class Conversation:
                 return [*message["lines"][:-1], await hook(*common, message["argument"])]
             return await hook(*common, message["argument"], message["lines"])
         if command in ("MAIL", "RCPT"):
-            return await hook(*common, message["address"], [option.upper() for option in message["options"]])
+            return await hook(*common, message["address"] or "<>", [option.upper() for option in message["options"]])
         if command == "VRFY":
             return await hook(*common, message["address"])
         if command in ("HELO", "NOOP"):

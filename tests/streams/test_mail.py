@@ -68,6 +68,14 @@ def test_a_message_and_all_that_is_known_of_it(server: Server) -> None:
     }  # fmt: skip
 
 
+def test_the_null_path_is_what_it_is_in_aiosmtpd(server: Server) -> None:
+    server.stderr.clear()
+    with connect(server, "Plain") as client:
+        assert client.sendmail("", "postmaster", "bounced") == {}
+    assert (found := shown(server, "mail"))["mail_from"] == "<>"
+    assert found["rcpt_tos"] == ["postmaster"]
+
+
 def test_a_long_session_with_large_messages(server: Server) -> None:
     with connect(server, "sink") as client:
         for size in (0, 1, 1000, 65_000, 66_000, 2_000_000):
@@ -116,7 +124,7 @@ def test_every_hook(server: Server) -> None:
         ("raise", b"500 Error: (ValueError) as it should", "exception in mail handler"),
         (
             "nonsense",
-            b"451 4.3.0 Requested action aborted: local error in processing",
+            b"451 4.3.0 Error: the server could not answer",
             "the reply of a mail application is no reply",
         ),
         ("number", b"451 4.3.0 the handler gave no reply", "a mail hook must return a reply as str, not int"),
