@@ -36,10 +36,6 @@ class Plain:
                 return 5  # type: ignore[return-value]
             case b"die":
                 os.kill(os.getpid(), 9)
-            case b"slow":
-                await asyncio.sleep(0.5)
-            case b"exit":
-                await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
         return "250 Message accepted for delivery"
 
 
