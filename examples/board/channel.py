@@ -71,6 +71,7 @@ class RedisChannel(Channel):
         while True:
             await self._trying(self._subscribe(subscribed))
             self.look_every = LOOK_EVERY
+            self._look_all()  # who waits for a word waits too long
             await asyncio.sleep(AGAIN_AFTER)
 
     async def _subscribe(self, subscribed: Callable[[], None]) -> None:
@@ -81,6 +82,10 @@ class RedisChannel(Channel):
                     self.look_every, self._down = LOOK_ANYWAY, False
                     subscribed()
                 self._listeners[word["channel"].removeprefix("board:")]()
+
+    def _look_all(self) -> None:
+        for look in self._listeners.values():
+            look()
 
     async def _trying(self, action: Awaitable[Any]) -> None:
         from redis.exceptions import RedisError
