@@ -113,6 +113,12 @@ class Postgres(Engine):
         query = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE $1 AND datname LIKE $2 ORDER BY pid"
         return [row["pid"] for row in self.ask(query, name, database)]
 
+    def ended(self, database: str) -> tuple[int, int]:
+        """How many sessions a database has had, and in how many the client was gone without a word."""
+        query = "SELECT sessions, sessions_abandoned FROM pg_stat_database WHERE datname = $1"
+        ((sessions, abandoned),) = self.ask(query, database)
+        return sessions, abandoned
+
 
 class Redis(Engine):
     ready = "Ready to accept connections"

@@ -26,7 +26,7 @@ request_name: contextvars.ContextVar[str] = contextvars.ContextVar("request_name
 
 def settings() -> dict[str, str]:
     """By its name the test tells in pg_stat_activity which worker has a connection."""
-    return {"application_name": f"{os.environ['NAME']} {os.getpid()}"}
+    return {"application_name": f"pooled {os.getpid()}"}
 
 
 class Plain:

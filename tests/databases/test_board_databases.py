@@ -1,5 +1,6 @@
 """examples/board on each of its databases: the same requests, the same answers."""
 
+import asyncio
 import json
 import re
 import signal
@@ -7,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from websockets.sync.client import connect
@@ -92,6 +94,35 @@ class TestOnEachDatabase:
             seen = [next(reader) for _ in range(40)]
         assert seen == list(range(newest + 1, newest + 41))
         assert set(asked.outcomes) == {201}
+
+
+# spec: jobs 7
+@pytest.mark.parametrize("scheme", SCHEMES.values())
+def test_a_post_that_is_not_committed_yet_is_seen_before_those_after_it(
+    launch: StartServer, scheme: str, postgres: Postgres, new_database: NewDatabase, tmp_path: Path
+) -> None:
+    """The test is the other server, which has taken an id and is slow to commit."""
+    name = new_database()
+    env = {"BOARD_DATA": str(tmp_path), "DATABASE_URL": postgres.url(name, scheme)}
+    board = launch("main:app", "--app-dir", str(BOARD), "--port", "0", *GRACE, env=env)
+    board.wait_ready()
+    insert = "INSERT INTO message (author, body, created_at) VALUES ('A', 'B', CURRENT_TIMESTAMP) RETURNING id"
+    waits = "SELECT 1 FROM pg_stat_activity WHERE datname = $1 AND wait_event = 'advisory'"
+
+    async def slow() -> tuple[int, int]:
+        connection = await asyncpg.connect(postgres.url(name))
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", 0x626F617264)
+            first = await connection.fetchval(insert)
+            second = asyncio.create_task(asyncio.to_thread(post, client, "after it"))
+            await asyncio.to_thread(eventually, lambda: postgres.ask(waits, name))
+        await connection.close()
+        return first, (await second)["id"]
+
+    with httpx.Client(base_url=board.url, timeout=20) as client, live(board, 0) as reader:
+        first, second = asyncio.run(slow())
+        assert [next(reader), next(reader)] == [first, second]
+    assert first < second
 
 
 class TestWithoutTheDatabase:

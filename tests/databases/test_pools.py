@@ -5,11 +5,9 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -27,17 +25,24 @@ POOL = 3
 class Pooled:
     """The application of pooled.py with its server; `sessions` are its connections as PostgreSQL sees them."""
 
-    def __init__(self, server: Server, postgres: Postgres, name: str, notes: Path) -> None:
-        self.server, self.notes, self._postgres, self._name = server, notes, postgres, name
+    def __init__(self, server: Server, postgres: Postgres, database: str, notes: Path) -> None:
+        self.server, self.notes, self._postgres, self._database = server, notes, postgres, database
         self.url = server.url
 
     def sessions(self, worker: int | str = "%") -> list[int]:
-        return self._postgres.sessions(f"{self._name} {worker}")
+        return self._postgres.sessions(f"pooled {worker}", self._database)
+
+    def lock(self, key: int) -> "Lock":
+        return Lock(self._postgres.url(self._database), key)
+
+    def has_ended(self, sessions: int, abandoned: int = 0) -> None:
+        """All its sessions together, once the last has written its part of the statistics."""
+        eventually(lambda: self._postgres.ended(self._database) == (sessions, abandoned))
 
     def waiting(self) -> int:
         """Of its connections, those that wait for the test's lock."""
-        query = "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE $1 AND wait_event = 'advisory'"
-        return len(self._postgres.ask(query, f"{self._name} %"))
+        query = "SELECT 1 FROM pg_stat_activity WHERE datname = $1 AND wait_event = 'advisory'"
+        return len(self._postgres.ask(query, self._database))
 
     def reload(self) -> None:
         self.server.stderr.clear()
@@ -57,39 +62,43 @@ def driver(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def start_pooled(launch: StartServer, postgres: Postgres, driver: str, tmp_path: Path) -> StartPooled:
+def start_pooled(
+    launch: StartServer, postgres: Postgres, new_database: NewDatabase, driver: str, tmp_path: Path
+) -> StartPooled:
     def start(*options: str, pool: int = POOL) -> Pooled:
-        name, notes = f"pooled {uuid4().hex[:8]}", tmp_path / "notes"
-        env = {"URL": postgres.url("postgres"), "DRIVER": driver, "NAME": name, "NOTES": str(notes), "POOL": str(pool)}
+        database, notes = new_database(), tmp_path / "notes"
+        env = {"URL": postgres.url(database), "DRIVER": driver, "NOTES": str(notes), "POOL": str(pool)}
         server = launch("pooled:app", "--app-dir", str(HERE), "--port", "0", *options, env=env)
         server.wait_ready()
-        return Pooled(server, postgres, name, notes)
+        return Pooled(server, postgres, database, notes)
 
     return start
 
 
-@contextmanager
-def lock(postgres: Postgres, key: int) -> Iterator[None]:
-    """Holds a lock that requests wait for."""
-    held, over = threading.Event(), threading.Event()
+class Lock:
+    """Holds an advisory lock, which requests wait for, on a connection of its own."""
 
-    async def hold() -> None:
-        connection = await asyncpg.connect(postgres.url("postgres"))
+    def __init__(self, url: str, key: int) -> None:
+        self._url, self._key = url, key
+        self._held, self._over = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._hold()))
+
+    async def _hold(self) -> None:
+        connection = await asyncpg.connect(self._url, server_settings={"application_name": "the test"})
         try:
-            await connection.execute("SELECT pg_advisory_lock($1)", key)
-            held.set()
-            await asyncio.to_thread(over.wait)
+            await connection.execute("SELECT pg_advisory_lock($1)", self._key)
+            self._held.set()
+            await asyncio.to_thread(self._over.wait)
         finally:
             await connection.close()
 
-    thread = threading.Thread(target=lambda: asyncio.run(hold()))
-    thread.start()
-    assert held.wait(10)
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    def __enter__(self) -> None:
+        self._thread.start()
+        assert self._held.wait(10)
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
 
 
 class TestLife:
@@ -109,6 +118,7 @@ class TestLife:
         assert pooled.sessions() == at_start, "the same connections as before"
         assert pooled.server.stop() == 0
         assert pooled.sessions() == []
+        pooled.has_ended(2 * POOL)
         assert sorted(int(line.split()[-1]) for line in pooled.noted("closed")) == opened
 
     # spec: jobs 7
@@ -125,14 +135,13 @@ class TestLife:
         assert len(pooled.noted("opened")) == 10
         assert pooled.server.stop() == 0
         assert pooled.sessions() == []
+        pooled.has_ended(10 * POOL)
 
     # spec: jobs 7
-    def test_who_waits_for_the_database_in_a_reload_is_answered_by_the_old_pool(
-        self, start_pooled: StartPooled, postgres: Postgres
-    ) -> None:
+    def test_who_waits_for_the_database_in_a_reload_is_answered_by_the_old_pool(self, start_pooled: StartPooled) -> None:
         pooled = start_pooled()
         with ThreadPoolExecutor() as threads:
-            with lock(postgres, 701):
+            with pooled.lock(701):
                 slow = threads.submit(httpx.get, f"{pooled.url}/wait?lock=701", timeout=30)
                 eventually(lambda: pooled.waiting() == 1)
                 before = httpx.get(f"{pooled.url}/pid").json()[0]
@@ -156,6 +165,8 @@ class TestLife:
         eventually(lambda: len(pooled.noted("opened")) == 3)
         eventually(lambda: len(pooled.sessions()) == 2 * POOL)
         assert pooled.sessions(other) == kept
+        assert pooled.server.stop() == 0
+        pooled.has_ended(3 * POOL, abandoned=POOL)
 
     # spec: jobs 7
     def test_the_board_keeps_to_its_pool_over_reloads(
@@ -181,10 +192,10 @@ class TestLife:
 
 class TestRequests:
     # spec: jobs 7
-    def test_a_slow_query_stops_nobody_else(self, start_pooled: StartPooled, postgres: Postgres) -> None:
+    def test_a_slow_query_stops_nobody_else(self, start_pooled: StartPooled) -> None:
         pooled = start_pooled(pool=2)
         with ThreadPoolExecutor() as threads:
-            with lock(postgres, 702):
+            with pooled.lock(702):
                 slow = threads.submit(httpx.get, f"{pooled.url}/wait?lock=702", timeout=30)
                 eventually(lambda: pooled.waiting() == 1)
                 assert [httpx.get(f"{pooled.url}/pid").status_code for _ in range(20)] == [200] * 20
@@ -192,11 +203,9 @@ class TestRequests:
             assert slow.result().status_code == 200
 
     # spec: jobs 7
-    def test_a_client_that_leaves_while_its_query_runs_gives_the_connection_back(
-        self, start_pooled: StartPooled, postgres: Postgres
-    ) -> None:
+    def test_a_client_that_leaves_while_its_query_runs_gives_the_connection_back(self, start_pooled: StartPooled) -> None:
         pooled = start_pooled(pool=1)
-        with lock(postgres, 703):
+        with pooled.lock(703):
             for n in range(3):
                 leave(pooled, "/impatient?lock=703", lambda: pooled.waiting() == 1)
                 eventually(lambda n=n: len(pooled.noted("gave up")) == n + 1)
@@ -214,12 +223,10 @@ class TestRequests:
         assert len(pooled.sessions()) == 1
 
     # spec: jobs 7
-    def test_a_deadline_cancels_the_query_and_gives_the_connection_back(
-        self, start_pooled: StartPooled, postgres: Postgres
-    ) -> None:
+    def test_a_deadline_cancels_the_query_and_gives_the_connection_back(self, start_pooled: StartPooled) -> None:
         pooled = start_pooled("--timeout-request", "1s", pool=1)
         worker = httpx.get(f"{pooled.url}/pid").json()[0]
-        with lock(postgres, 704):
+        with pooled.lock(704):
             assert httpx.get(f"{pooled.url}/wait?lock=704", timeout=20).status_code == 504
             eventually(lambda: pooled.waiting() == 0)
             assert httpx.get(f"{pooled.url}/pid", timeout=20).json()[0] == worker, "the worker was not replaced for it"
