@@ -42,6 +42,12 @@ type Config struct {
 	FD             int // inherited listening descriptor, -1 none
 	Backlog        int
 
+	SSLCertFiles       []string // one for each pair
+	SSLKeyFiles        []string // likewise; or none: the keys are in the certificates' files
+	SSLKeyFilePassword string
+	SSLCACerts         string
+	SSLCertReqs        string // none, optional, required
+
 	ProxyHeaders      bool
 	ForwardedAllowIPs []string // addresses, networks, `unix`, `*`
 	ProxyProtocol     bool
@@ -99,6 +105,7 @@ type Config struct {
 	SMTPMaxRecipients int
 	SMTPAuth          string // optional, required
 	SMTPAuthPlaintext bool
+	SMTPTLS           string // optional, required
 
 	PIDFile string
 	User    account.Account

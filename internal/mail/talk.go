@@ -48,6 +48,13 @@ type note struct {
 	More bool   `json:"more"`
 }
 
+// secured is what it is told when STARTTLS has succeeded.
+type secured struct {
+	Type        string          `json:"type"`
+	Transaction int             `json:"transaction"`
+	TLS         json.RawMessage `json:"tls"`
+}
+
 // word is what the application says.
 type word struct {
 	Type          string   `json:"type"`

@@ -30,6 +30,7 @@ const (
 	WorkerDied                     // 502, or a cut
 	DeadlineOver                   // 504, or a cut
 	DatagramDropped                // nobody had room for it
+	HandshakeFailed                // of TLS
 	refusals
 )
 
@@ -54,6 +55,7 @@ var refusalKinds = [refusals]struct {
 	DeadlineOver:  {"deadline", slog.LevelWarn},
 
 	DatagramDropped: {"datagram dropped", slog.LevelWarn},
+	HandshakeFailed: {"TLS handshake failed", slog.LevelInfo},
 }
 
 // ofReason maps each reason for a failed exchange to what is counted.

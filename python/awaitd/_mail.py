@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 
 from ._interface import ASGI3, Receive, Scope, Send
 from ._report import warn
+from ._tls import extension
 
 Message = MutableMapping[str, Any]
 
 #: The commands that an application may decide about, and aiosmtpd's handlers have hooks for.
-COMMANDS = ("HELO", "EHLO", "LHLO", "MAIL", "RCPT", "RSET", "NOOP", "VRFY", "QUIT")
+COMMANDS = ("HELO", "EHLO", "MAIL", "RCPT", "RSET", "NOOP", "VRFY", "QUIT")
 
 
 def application(asgi: ASGI3) -> ASGI3:
@@ -47,9 +48,11 @@ def _decode(text: str) -> dict[str, Any]:
     message: dict[str, Any] = json.loads(text)
     if message["type"] == "smtp.data":
         message["data"] = b""
+    elif message["type"] == "smtp.tls":
+        message["tls"] = extension(json.dumps(message["tls"]).encode())
     elif message["type"] == "smtp.auth":
-        for key in ("login", "password"):
-            message[key] = base64.b64decode(message[key])
+        for key in ("identity", "login", "password"):
+            message[key] = base64.b64decode(message[key] or "")
     return message
 
 
@@ -58,7 +61,7 @@ class Session:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, scope: Scope) -> None:
         self.peer: Any = scope["client"]
-        self.ssl: dict[str, Any] | None = None
+        self.ssl: dict[str, Any] | None = scope["extensions"].get("tls")
         self.host_name: str | None = None
         self.extended_smtp = False
         self.loop = loop
@@ -155,8 +158,18 @@ class Conversation:
                 await self._authenticate(message)
             elif kind == "smtp.abort":
                 parts = []
+            elif kind == "smtp.tls":
+                if not self._secured(message):
+                    return
             else:
                 return
+
+    def _secured(self, message: Message) -> bool:
+        """Begin anew in TLS; the hook may want no more of the client."""
+        session, hook = self.session, self._handler.hooks.get("STARTTLS")
+        self._transaction, self.envelope = message["transaction"], Envelope()
+        session.ssl, session.host_name, session.extended_smtp = message["tls"], None, False
+        return bool(hook(self, session, self.envelope)) if hook else True
 
     def _begin(self, message: Message) -> None:
         """Note what the server knows by now; an envelope of its own for each transaction."""

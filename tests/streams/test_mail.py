@@ -333,7 +333,7 @@ def test_postfixs_smtp_source(server: Server) -> None:
             ["--bind", "smtp://127.0.0.1:0=mail_handlers:show"],
             "`mail_handlers:show` can't take mail: expected a handler with handle_DATA()",
         ),
-        (["--bind", "smtps://127.0.0.1:0=mail_handlers:sink"], "`smtps://` is not in this version"),
+        (["--bind", "smtps://127.0.0.1:0=mail_handlers:sink"], "can't offer TLS on smtps://"),
         (["--bind", "smtp://127.0.0.1:0"], "no application is named"),
     ],
 )

@@ -27,6 +27,7 @@
     STRING(state, "state")                                \
     STRING(extensions, "extensions")                      \
     STRING(cgi, "awaitd.cgi")                             \
+    STRING(tls, "tls")                                    \
     STRING(broadcast, "awaitd.broadcast")                 \
     STRING(variables, "variables")                        \
     STRING(status, "status")                              \
@@ -178,10 +179,12 @@ typedef struct state {
     PyObject *context_keywords; /* ("context",) */
     PyObject *text_message;     /* websocket.receive, to be copied */
     PyObject *bytes_message;
-    PyObject *task_name;    /* one for all: making up "Task-17" takes longer than starting the task */
-    PyObject *send_part;    /* awaitd._files.send_part */
-    PyObject *file_wrapper; /* awaitd._file_wrapper.FileWrapper */
-    PyObject *regular_part; /* awaitd._file_wrapper.regular_part */
+    PyObject *task_name;     /* one for all: making up "Task-17" takes longer than starting the task */
+    PyObject *send_part;     /* awaitd._files.send_part */
+    PyObject *tls_extension; /* awaitd._tls.extension */
+    PyObject *tls_details;   /* awaitd._tls.details */
+    PyObject *file_wrapper;  /* awaitd._file_wrapper.FileWrapper */
+    PyObject *regular_part;  /* awaitd._file_wrapper.regular_part */
     struct passing passing;
     struct state_strings str;
     PyObject *methods[METHOD_COUNT];
