@@ -103,6 +103,7 @@ type Config struct {
 	SMTPHostname      string // empty: the machine's
 	SMTPMaxSize       int64
 	SMTPMaxRecipients int
+	SMTPMaxRate       int    // messages in a minute, 0 for no limit
 	SMTPAuth          string // optional, required
 	SMTPAuthPlaintext bool
 	SMTPTLS           string // optional, required

@@ -486,6 +486,12 @@ var Table = []Setting{
 		Value: func(c *Config) Value { return number{field: &c.SMTPMaxRecipients, min: 1, max: 100000} },
 	},
 	{
+		Name: "smtp-max-rate", Key: "smtp.max_rate", Arg: "N", Default: "0", Group: Mail,
+		Prose: "Messages that a client, by its address (of IPv6: the first 64 bits), may begin in a minute: MAIL is answered 451 then; 0: any.",
+		Why:   "Behind another mail server, or on a machine's own addresses, all mail comes from one client.",
+		Value: func(c *Config) Value { return number{field: &c.SMTPMaxRate, max: unbounded} },
+	},
+	{
 		Name: "smtp-tls", Key: "smtp.tls", Arg: "WHEN", Default: "optional", Group: Mail,
 		Prose: "Whether a client of `smtp://` must have begun TLS, by STARTTLS, before it may send mail: `optional` or `required`. It can if " +
 			"there is a certificate.",

@@ -217,6 +217,11 @@ func (c *conn) command(ev *smtp.Event) {
 	case smtp.DATA, smtp.BDAT:
 		c.receiving = true
 	}
+	if ev.Verb == smtp.MAIL && c.door.s.cfg.Rates.exceeds(&c.Client, c.Reactor().Now()) {
+		c.Note(telemetry.RateExceeded)
+		_ = c.session.Reply(replyRate) // it is a reply
+		return
+	}
 	if !c.hooks.has(ev.Verb) {
 		c.session.Default()
 		return
@@ -236,6 +241,9 @@ func (c *conn) command(ev *smtp.Event) {
 	}
 	c.ask(ev.Kind, encode(t))
 }
+
+// replyRate answers a client that sends too much.
+var replyRate = []byte("451 4.7.1 Error: too many messages, come back later")
 
 // about begins what the application is told.
 func (c *conn) about(kind string) *told {

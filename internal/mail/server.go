@@ -16,6 +16,7 @@ import (
 type Config struct {
 	stream.Config
 	Settings smtp.Settings // without Mechanisms, LMTP and TLS
+	Rates    *Rates        // of messages; nil: any
 }
 
 // Server has the sessions of one reactor.

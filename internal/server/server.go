@@ -344,7 +344,7 @@ func (s *Server) streamConfig() *stream.Config {
 func (s *Server) mailConfig() *mail.Config {
 	c := s.cfg
 	return &mail.Config{
-		Config: *s.streamConfig(),
+		Config: *s.streamConfig(), Rates: mail.NewRates(c.SMTPMaxRate),
 		Settings: smtp.Settings{
 			Hostname: cmp.Or(c.SMTPHostname, hostname()), Greeting: "awaitd", MaxSize: c.SMTPMaxSize, MaxRecipients: c.SMTPMaxRecipients,
 			MaxErrors:    smtp.DefaultMaxErrors,

@@ -31,6 +31,7 @@ const (
 	DeadlineOver                   // 504, or a cut
 	DatagramDropped                // nobody had room for it
 	HandshakeFailed                // of TLS
+	RateExceeded                   // 451 to a mail
 	refusals
 )
 
@@ -56,6 +57,7 @@ var refusalKinds = [refusals]struct {
 
 	DatagramDropped: {"datagram dropped", slog.LevelWarn},
 	HandshakeFailed: {"TLS handshake failed", slog.LevelInfo},
+	RateExceeded:    {"too many messages", slog.LevelInfo},
 }
 
 // ofReason maps each reason for a failed exchange to what is counted.

@@ -237,6 +237,18 @@ def test_auth_may_be_required_and_is_not_taken_in_the_clear(start_server: StartS
 
 
 # spec: jobs 3
+def test_a_client_may_begin_so_many_messages_in_a_minute(start_server: StartServer) -> None:
+    server = start_server("", HERE, *bind("Plain"), "--smtp-max-rate", "3")
+    for first in (3, 0):  # it is the client that is counted, not the session
+        with connect(server, "Plain") as client:
+            for _ in range(first):
+                assert client.sendmail("a@example.org", "b@example.com", "x") == {}
+            assert client.mail("a@example.org") == (451, b"4.7.1 Error: too many messages, come back later")
+            assert client.noop()[0] == 250
+    server.wait_for("refused: too many messages client=127.0.0.1")
+
+
+# spec: jobs 3
 def test_no_mail_that_was_taken_is_lost_when_workers_are_killed(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server("", HERE, *bind("Ledger"), "--workers", "2", *OPTIONS, LEDGER=str(tmp_path))
     stop = threading.Event()
