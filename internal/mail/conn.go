@@ -238,6 +238,9 @@ func (c *conn) command(ev *smtp.Event) {
 	}
 	if e := &c.session.Envelope; e.Begun {
 		t.Mail = mailOf(e)
+		if ev.Verb != smtp.RCPT { // who decides about these knows them
+			t.Recipients = recipientsOf(e)
+		}
 	}
 	c.ask(ev.Kind, encode(t))
 }
@@ -257,6 +260,13 @@ func mailOf(e *smtp.Envelope) *told {
 	return &told{Address: e.Mail.Address, Options: optionsOf(e.Mail.Parameters), UTF8: e.Mail.UTF8}
 }
 
+func recipientsOf(e *smtp.Envelope) (list []recipient) {
+	for _, r := range e.Recipients {
+		list = append(list, recipient{r.Address, optionsOf(r.Parameters)})
+	}
+	return list
+}
+
 // tellEnvelope tells the application, once, whose message it is to get.
 func (c *conn) tellEnvelope() {
 	if c.told {
@@ -264,10 +274,7 @@ func (c *conn) tellEnvelope() {
 	}
 	c.told = true
 	t, e := c.about("smtp.envelope"), &c.session.Envelope
-	t.Mail = mailOf(e)
-	for _, r := range e.Recipients {
-		t.Recipients = append(t.Recipients, recipient{r.Address, optionsOf(r.Parameters)})
-	}
+	t.Mail, t.Recipients = mailOf(e), recipientsOf(e)
 	c.pass(encode(t), exchange.Text)
 }
 

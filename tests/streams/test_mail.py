@@ -19,7 +19,7 @@ import pytest
 from harness import Server, StartServer, alive, eventually, family
 
 HERE = Path(__file__).parent
-NAMES = ("Plain", "Hooks", "Each", "debugging", "sink", "asgi")
+NAMES = ("Plain", "Hooks", "Knows", "Each", "debugging", "sink", "asgi")
 OPTIONS = ("--smtp-hostname", "mx.example.org", "--smtp-max-size", "2MiB", "--smtp-auth-plaintext")
 TEXT = "Subject: hello\r\n\r\n.a dot\r\nthe end\r\n"
 
@@ -116,6 +116,17 @@ def test_every_hook(server: Server) -> None:
     assert "'rcpt_tos': ['c@example.com']" in line
     assert "'authenticated': True" in line
     assert line.endswith("LoginPassword(login=b'joe', password=...)")
+
+
+def test_a_hook_knows_what_came_before_it(server: Server) -> None:
+    with connect(server, "Knows") as client:
+        assert client.vrfy("x") == (250, b"None []")
+        client.mail("a@x")
+        client.rcpt("b@y")
+        client.rcpt("c@y")
+        assert client.vrfy("x") == (250, b"a@x ['b@y', 'c@y']")
+        client.rset()
+        assert client.vrfy("x") == (250, b"None []")
 
 
 @pytest.mark.parametrize(
