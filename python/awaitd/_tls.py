@@ -35,3 +35,24 @@ def details(text: bytes) -> dict[str, Any]:
     name = told.get("cipher_name", "")
     bits = 128 if "AES_128" in name else 256
     return {"cipher": (name, _VERSIONS.get(told.get("tls_version", 0), "unknown"), bits), "tls": extension(text)}
+
+
+@functools.lru_cache(256)
+def _variables(text: bytes) -> dict[str, str]:
+    told = _parse(text)
+    chain = told.get("client_cert_chain")
+    variables = {
+        "SSL_PROTOCOL": _VERSIONS.get(told.get("tls_version", 0), "unknown"),
+        "SSL_CIPHER": told.get("cipher_name", ""),
+        "SSL_CLIENT_VERIFY": "SUCCESS" if chain else "NONE",
+    }
+    if "server_name" in told:
+        variables["SSL_TLS_SNI"] = told["server_name"]
+    if chain:
+        variables |= {"SSL_CLIENT_S_DN": told["client_cert_name"].encode().decode("latin-1"), "SSL_CLIENT_CERT": chain[0]}
+    return variables
+
+
+def variables(text: bytes) -> dict[str, str]:
+    """Return CGI variables, by the names that Apache's mod_ssl has for them; text in them as PEP 3333 wants it."""
+    return _variables(text)

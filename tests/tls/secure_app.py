@@ -49,7 +49,8 @@ async def websocket(scope: dict[str, Any], receive: Receive, send: Send) -> None
 
 def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
     start_response("200 OK", [])
-    return [repr((environ["wsgi.url_scheme"], environ.get("HTTPS"))).encode()]
+    names = ("wsgi.url_scheme", "HTTPS", "SSL_PROTOCOL", "SSL_TLS_SNI", "SSL_CLIENT_VERIFY", "SSL_CLIENT_S_DN")
+    return [repr(tuple(environ.get(name) for name in names)).encode()]
 
 
 async def echo(reader: StreamReader, writer: StreamWriter) -> None:

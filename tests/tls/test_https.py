@@ -127,9 +127,14 @@ def test_http_without_tls_is_told_so(server: Server, request_line: bytes) -> Non
 
 
 def test_wsgi_is_told(start_server: StartServer, certificates: Certificates) -> None:
-    server = start_server("secure_app:wsgi", HERE, "--bind", "https://127.0.0.1:0", *certificates.options())
+    options = (*certificates.options(), "--ssl-ca-certs", str(certificates.ca), "--ssl-cert-reqs", "optional")
+    server = start_server("secure_app:wsgi", HERE, "--bind", "https://127.0.0.1:0", *options)
     url = f"https://localhost:{server.port('secure_app:wsgi')}/"
-    assert httpx.get(url, verify=certificates.context()).text == "('https', 'on')"
+    told = httpx.get(url, verify=certificates.context()).text
+    assert told == "('https', 'on', 'TLSv1.3', 'localhost', 'NONE', None)"
+    *_, verified, name = ast.literal_eval(httpx.get(url, verify=certificates.context(certificates.client)).text)
+    assert verified == "SUCCESS"
+    assert "CN=ann@example.org" in name
 
 
 def test_an_address_may_say_that_it_is_without(start_server: StartServer, certificates: Certificates) -> None:

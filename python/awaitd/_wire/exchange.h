@@ -216,7 +216,6 @@ int scope_setup(AsyncLoop *l); /* the templates */
 PyObject *scope_build(AsyncLoop *l, const struct open *o);
 PyObject *scope_client(State *s, const struct open *o); /* (host, port) */
 PyObject *scope_server(State *s, const struct open *o);
-PyObject *scope_tls(const struct open *o, PyObject *as); /* what `as` makes of it, or None without TLS */
 
 /* target.c */
 int targets_take(AsyncLoop *l, PyObject *targets);        /* [(callable, takes reader and writer), ...] */

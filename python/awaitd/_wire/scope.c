@@ -205,23 +205,13 @@ static PyObject *variables_object(struct span rows)
     return variables;
 }
 
-PyObject *scope_tls(const struct open *o, PyObject *as)
-{
-    struct span text = o->extra.length ? open_extra(o, EXTRA_TLS) : (struct span){0};
-    if (!text.length)
-        Py_RETURN_NONE;
-    PyObject *bytes = bytes_of(text), *result = bytes ? PyObject_CallOneArg(as, bytes) : NULL;
-    Py_XDECREF(bytes);
-    return result;
-}
-
 static PyObject *extensions_object(AsyncLoop *l, const struct open *o)
 {
     struct state_strings *str = &l->state->str;
     PyObject *extensions = PyDict_Copy(o->kind == KIND_WEBSOCKET ? l->socket_extensions : l->extensions);
     struct span rows = o->extra.length ? open_extra(o, EXTRA_VARIABLES) : (struct span){0};
     if (extensions && o->secure && o->extra.length) {
-        PyObject *tls = scope_tls(o, l->state->tls_extension);
+        PyObject *tls = tls_object(o, l->state->tls_extension);
         if (!tls || (tls != Py_None && PyDict_SetItem(extensions, str->tls, tls) < 0))
             Py_CLEAR(extensions);
         Py_XDECREF(tls);

@@ -183,6 +183,7 @@ typedef struct state {
     PyObject *send_part;     /* awaitd._files.send_part */
     PyObject *tls_extension; /* awaitd._tls.extension */
     PyObject *tls_details;   /* awaitd._tls.details */
+    PyObject *tls_variables; /* awaitd._tls.variables */
     PyObject *file_wrapper;  /* awaitd._file_wrapper.FileWrapper */
     PyObject *regular_part;  /* awaitd._file_wrapper.regular_part */
     struct passing passing;
@@ -209,6 +210,9 @@ PyObject *method_object(State *s, struct span method); /* upper case, interned i
 PyObject *address_tuple(State *s, struct endpoint_address a);
 /* The cache entry of an IP address, or NULL with an exception. */
 struct cached_address *address_find(State *s, struct endpoint_address a);
+
+/* What `as` makes of what is told of TLS; None without TLS. */
+PyObject *tls_object(const struct open *o, PyObject *as);
 
 /* Waits without the GIL for the end of fd, then kills the process group. */
 PyObject *watchdog_start(PyObject *module, PyObject *fd);

@@ -10,7 +10,7 @@ PyObject *stream_scope(AsyncLoop *l, const struct open *o)
         return NULL;
     }
     bool handler = target_streams(l, o->target);
-    PyObject *tls = scope_tls(o, handler ? s->tls_details : s->tls_extension);
+    PyObject *tls = tls_object(o, handler ? s->tls_details : s->tls_extension);
     if (!tls || handler)
         return Py_BuildValue("[NNNO]", client, server, tls, Py_None);
     PyObject *kind = o->kind == KIND_TCP ? s->str.tcp : o->kind == KIND_UDP ? s->str.udp : s->str.smtp;
