@@ -212,13 +212,13 @@ def test_a_client_that_shows_a_certificate(start_server: StartServer, certificat
 
 def test_a_reload_under_load_loses_no_request(start_server: StartServer, certificates: Certificates) -> None:
     server = start_server("secure_app:app", HERE, "--bind", "127.0.0.1:0", *certificates.options())
-    stop, counts = threading.Event(), []
+    stop, counts, url = threading.Event(), [], f"https://localhost:{port(server)}/scope"
 
     def fetch() -> None:
         n = 0
         with httpx.Client(verify=certificates.context()) as client:
             while not stop.is_set():
-                assert client.get(f"https://localhost:{port(server)}/scope").status_code == 200
+                assert client.get(url).status_code == 200
                 n += 1
         counts.append(n)
 

@@ -140,6 +140,7 @@ def test_what_is_no_handshake_ends_and_is_counted(server: Server, hello: bytes) 
             pass
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_an_old_version_is_refused(server: Server, certificates: Certificates) -> None:
     context = certificates.context()
     context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
