@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from fastapi import UploadFile
 
-from models import Attachment
+from schemas import StoredFile
 
 MAX_FILES = 4
 MAX_FILE_BYTES = 5 * 1024 * 1024
@@ -25,9 +25,9 @@ def too_large(upload: UploadFile) -> bool:
     return (upload.size or 0) > MAX_FILE_BYTES
 
 
-async def store(uploads: Sequence[UploadFile], folder: Path) -> list[Attachment]:
+async def store(uploads: Sequence[UploadFile], folder: Path) -> list[StoredFile]:
     """Copies the files into folder, on a thread: a slow disk must not stop the event loop."""
-    stored: list[Attachment] = []
+    stored: list[StoredFile] = []
     try:
         for upload in uploads:
             stored.append(await asyncio.to_thread(_store_one, upload.file, clean_name(upload.filename), folder))
@@ -37,13 +37,13 @@ async def store(uploads: Sequence[UploadFile], folder: Path) -> list[Attachment]
     return stored
 
 
-def discard(attachments: Sequence[Attachment], folder: Path) -> None:
+def discard(attachments: Sequence[StoredFile], folder: Path) -> None:
     """Removes files whose message never came to be."""
     for attachment in attachments:
         (folder / attachment.stored_as).unlink(missing_ok=True)
 
 
-def _store_one(source: BinaryIO, name: str, folder: Path) -> Attachment:
+def _store_one(source: BinaryIO, name: str, folder: Path) -> StoredFile:
     path = folder / uuid.uuid4().hex
     head = source.read(16)
     source.seek(0)
@@ -54,7 +54,7 @@ def _store_one(source: BinaryIO, name: str, folder: Path) -> Attachment:
     except OSError:  # a full disk: leave nothing half-written
         path.unlink(missing_ok=True)
         raise
-    return Attachment(name=name, content_type=content_type(head, name), size=size, stored_as=path.name)
+    return StoredFile(name=name, content_type=content_type(head, name), size=size, stored_as=path.name)
 
 
 def clean_name(name: str | None) -> str:

@@ -5,15 +5,13 @@ from typing import Annotated
 
 from fastapi import Depends, UploadFile
 from fastapi.requests import HTTPConnection
-from sqlalchemy import Select, func, select
-from sqlalchemy.orm import selectinload
 
 from attachments import discard, store
+from channel import channel
 from chat import Chat
-from database import Database
+from database import database
 from live import Feed
-from models import Attachment, Message
-from schemas import MessageIn, MessageOut, MessagePage
+from schemas import MAX_ID, MessageIn, MessageOut, MessagePage, StoredFile
 from settings import Settings
 
 EXPORT_BATCH = 500  # messages in memory at once, whatever the board's size
@@ -24,63 +22,57 @@ class Board:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.database = Database(settings.database_url)
-        self.feed = Feed(self.newest_id, self.after)
-        self.chat = Chat(self.database)
+        self.database = database(settings.database_url, settings.pool)
+        self.channel = channel(settings.redis_url)
+        self.feed = Feed("message", self.database.newest, self.database.messages_after, self.channel)
+        self.chat = Chat(self.database, self.channel)
+
+    async def open(self) -> None:
+        await self.database.open()
+        await self.channel.open()
+        await self.feed.start()
+        await self.chat.start()
+
+    async def close(self) -> None:
+        """What was opened, last first; it may be less than all."""
+        await self.chat.stop()
+        await self.feed.stop()
+        await self.channel.close()
+        await self.database.close()
 
     async def post(self, message: MessageIn, uploads: Sequence[UploadFile] = ()) -> MessageOut:
         attachments = await store(uploads, self.settings.files)
         try:
-            async with self.database.writing() as session:
-                row = Message(**message.model_dump(), attachments=attachments)
-                session.add(row)
+            posted = await self.database.add_message(message, attachments)
         except BaseException:
             discard(attachments, self.settings.files)
             raise
-        self.feed.look()
-        return MessageOut.model_validate(row)
+        await self.feed.tell()
+        return posted
 
     async def get(self, message_id: int) -> MessageOut | None:
-        async with self.database.session() as session:
-            row = await session.get(Message, message_id, options=[selectinload(Message.attachments)])
-            return MessageOut.model_validate(row) if row else None
+        found = await self.database.messages_after(message_id - 1, 1)
+        return found[0] if found and found[0].id == message_id else None
 
-    async def attachment(self, attachment_id: int) -> Attachment | None:
-        async with self.database.session() as session:
-            return await session.get(Attachment, attachment_id)
-
-    async def newest_id(self) -> int:
-        async with self.database.session() as session:
-            return await session.scalar(select(func.max(Message.id))) or 0
+    async def attachment(self, attachment_id: int) -> StoredFile | None:
+        return await self.database.file(attachment_id)
 
     async def page(self, before: int | None, limit: int) -> MessagePage:
         """The newest messages, or those before an id. By id and not by offset: page 1,000 costs as much as page 1."""
-        query = select(Message).order_by(Message.id.desc()).limit(limit + 1)
-        if before is not None:
-            query = query.where(Message.id < before)
-        found = await self._read(query)
+        found = await self.database.messages_before(MAX_ID if before is None else before, limit + 1)
         items = found[:limit]
         return MessagePage(items=items, next_before=items[-1].id if len(found) > limit else None)
-
-    async def after(self, last: int, limit: int) -> list[MessageOut]:
-        """The next messages after an id, oldest first."""
-        return await self._read(select(Message).where(Message.id > last).order_by(Message.id).limit(limit))
 
     async def export(self) -> AsyncIterator[bytes]:
         """All messages up to now, one JSON object a line, a batch at a time.
 
         Each batch is a query of its own, so a slow reader holds neither a transaction nor one of the pool's connections.
         """
-        last, end = 0, await self.newest_id()
+        last, end = 0, await self.database.newest("message")
         while last < end:
-            batch = await self.after(last, EXPORT_BATCH)
+            batch = await self.database.messages_after(last, EXPORT_BATCH)
             last = batch[-1].id if batch else end
             yield b"".join(message.model_dump_json().encode() + b"\n" for message in batch if message.id <= end)
-
-    async def _read(self, query: Select[Message]) -> list[MessageOut]:
-        async with self.database.session() as session:
-            rows = await session.scalars(query.options(selectinload(Message.attachments)))
-            return [MessageOut.model_validate(row) for row in rows]
 
 
 def _board(connection: HTTPConnection) -> Board:

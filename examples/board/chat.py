@@ -7,11 +7,10 @@ from typing import Any
 
 from awaitd import broadcast
 from fastapi import WebSocket
-from sqlalchemy import delete, func, select
 
+from channel import Channel
 from database import Database
 from live import Feed
-from models import Line
 from schemas import LineIn, LineOut
 
 HISTORY = 50  # lines that who comes is shown
@@ -22,15 +21,15 @@ TOO_SLOW = 1013  # the close code "try again later": the page comes back, and sa
 class Chat:
     """This process's part of it. The database is where the processes meet, by the same means as for the board's messages."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, channel: Channel) -> None:
         self._database = database
-        self._feed = Feed(self._newest_id, self.after)
+        self._feed = Feed("line", database.newest, database.lines_after, channel)
         self._room: set[WebSocket] = set()
         self._told = 0  # the line that the room was told last
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        self._told = await self._newest_id()
+        self._told = await self._database.newest("line")
         await self._feed.start()
         self._spawn(self._tell(self._told))
 
@@ -41,19 +40,14 @@ class Chat:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def say(self, line: LineIn) -> None:
-        async with self._database.writing() as session:
-            row = Line(**line.model_dump())
-            session.add(row)
-            await session.flush()
-            if row.id % 100 == 0:
-                await session.execute(delete(Line).where(Line.id <= row.id - KEPT))
-        self._feed.look()
+        await self._database.add_line(line, KEPT)
+        await self._feed.tell()
 
     async def join(self, connection: WebSocket, last: int) -> None:
         """Shows the newest lines after an id, and has the connection told of what follows."""
-        last = max(last, await self._history_start())
+        last = max(last, await self._database.history_start(HISTORY))
         while last < (told := self._told):  # behind the last look there is no await: nothing is missed, nor told twice
-            lines = [line for line in await self.after(last, HISTORY) if line.id <= told]
+            lines = [line for line in await self._database.lines_after(last, HISTORY) if line.id <= told]
             for line in lines:
                 await connection.send_text(line.model_dump_json())
             last = lines[-1].id if lines else told
@@ -67,11 +61,6 @@ class Chat:
     def leave(self, connection: WebSocket) -> None:
         self._room.discard(connection)
 
-    async def after(self, last: int, limit: int) -> list[LineOut]:
-        async with self._database.session() as session:
-            rows = await session.scalars(select(Line).where(Line.id > last).order_by(Line.id).limit(limit))
-            return [LineOut.model_validate(row) for row in rows]
-
     async def _tell(self, last: int) -> None:
         """Tells the room each new line. Who does not keep up is sent away and comes again: no line is lost, nobody waits."""
         async for line in self._feed.rows(last):
@@ -84,15 +73,6 @@ class Chat:
         task = asyncio.create_task(work)
         self._tasks.add(task)  # the event loop itself holds tasks only weakly
         task.add_done_callback(self._tasks.discard)
-
-    async def _newest_id(self) -> int:
-        async with self._database.session() as session:
-            return await session.scalar(select(func.max(Line.id))) or 0
-
-    async def _history_start(self) -> int:
-        """The id before the lines that a newcomer is shown."""
-        async with self._database.session() as session:
-            return await session.scalar(select(Line.id).order_by(Line.id.desc()).offset(HISTORY).limit(1)) or 0
 
 
 async def _send_away(connection: WebSocket) -> None:

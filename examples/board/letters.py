@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from attachments import MAX_FILES, too_large
 from board import Board
+from database import Unavailable
 from schemas import MessageIn
 
 PARSER = BytesParser(EmailMessage, policy=policy.SMTPUTF8)
@@ -40,7 +41,10 @@ class Letters:
         uploads = [upload_of(part) for part in letter.iter_attachments()]
         if len(uploads) > MAX_FILES or any(map(too_large, uploads)):
             return "552 5.3.4 too many files, or one that is too large"
-        posted = await self.board.post(message, uploads)
+        try:
+            posted = await self.board.post(message, uploads)
+        except Unavailable:
+            return "451 4.3.0 the board can't keep it now; please try again"
         return f"250 2.0.0 posted as {posted.id}"
 
 

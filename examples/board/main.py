@@ -1,18 +1,20 @@
 """A message board, the application this project grows with. Run it: awaitd main:app --app-dir examples/board"""
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TypedDict
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 import api
 import pages
 from board import Board, BoardDependency
+from database import Unavailable
 from letters import Letters
 from security import SecurityHeaders
 from settings import Settings
@@ -31,16 +33,12 @@ async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
     settings.files.mkdir(parents=True, exist_ok=True)
     board = Board(settings)
     try:
-        await board.database.create_tables(settings.data / "start.lock")
-        await board.feed.start()
-        await board.chat.start()
+        await board.open()
         terminal.chat, letters.board = board.chat, board
         yield {"board": board}
     finally:
         terminal.chat = letters.board = None
-        await board.chat.stop()
-        await board.feed.stop()
-        await board.database.close()
+        await board.close()
 
 
 #: The chat for terminals: awaitd … --bind tcp://127.0.0.1:8001=main:terminal
@@ -64,8 +62,21 @@ async def invalid(_request: Request, error: RequestValidationError) -> JSONRespo
     return JSONResponse({"detail": problems}, status_code=422)
 
 
+@app.exception_handler(Unavailable)
+async def unavailable(request: Request, error: Unavailable) -> Response:
+    """The database restarts, or every connection is taken: nothing was done, and it may be asked again."""
+    logging.getLogger("board").warning("%s %s: %s", request.method, request.url.path, error)
+    response: Response
+    if "text/html" in request.headers.get("accept", ""):
+        response = pages.templates.TemplateResponse(request, "unavailable.html", status_code=503)
+    else:
+        response = JSONResponse({"detail": "the database does not answer; please try again"}, status_code=503)
+    response.headers["Retry-After"] = "1"
+    return response
+
+
 @app.get("/healthz", tags=["health"])
 async def healthz(board: BoardDependency) -> dict[str, str]:
     """Healthy means that the database answers."""
-    await board.newest_id()
+    await board.database.newest("message")
     return {"status": "ok"}

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 import attachments
 from board import Board, BoardDependency
+from database import Unavailable
 from notify import tell_moderators
 from schemas import MAX_ID, LineIn, MessageIn
 
@@ -91,8 +92,11 @@ async def chat(connection: WebSocket, board: BoardDependency, after: Id = 0) -> 
                 line = LineIn.model_validate_json(message.get("text") or "")  # a binary message has none
             except ValidationError:
                 await connection.send_json({"error": "A name has up to 40 characters, and what is said 1 to 500."})
-            else:
+                continue
+            try:
                 await board.chat.say(line)
+            except Unavailable:
+                await connection.send_json({"error": "That was not kept. Please say it again in a moment."})
     finally:
         board.chat.leave(connection)
 

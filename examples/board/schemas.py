@@ -1,6 +1,6 @@
 """What comes in and what goes out, for the page and for the JSON API alike."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -19,6 +19,12 @@ def _no_nul(value: str) -> str:
     return value
 
 
+def _in_utc(value: datetime) -> datetime:
+    """SQLite has no time zones: what it keeps is UTC without saying so."""
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Time = Annotated[datetime, AfterValidator(_in_utc)]
 Author = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["Grace"])]
 Body = Annotated[
     str, Field(min_length=1, max_length=4000, examples=["Hi"]), BeforeValidator(_unix_newlines), AfterValidator(_no_nul)
@@ -32,6 +38,17 @@ class MessageIn(BaseModel):
 
     author: Author
     body: Body
+
+
+class StoredFile(BaseModel):
+    """An upload as it lies in the folder of files, whether or not its message is in the database."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    content_type: str
+    size: int
+    stored_as: str
 
 
 class AttachmentOut(BaseModel):
@@ -51,7 +68,7 @@ class MessageOut(BaseModel):
     id: int
     author: str
     body: str
-    created_at: datetime
+    created_at: Time
     attachments: list[AttachmentOut]
 
 
@@ -77,4 +94,4 @@ class LineOut(BaseModel):
     id: int
     author: str
     text: str
-    created_at: datetime
+    created_at: Time

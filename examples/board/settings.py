@@ -1,4 +1,4 @@
-"""What the environment decides: where the data is kept."""
+"""What the environment decides: where the data is kept, and who is told of it."""
 
 import os
 from dataclasses import dataclass
@@ -9,17 +9,16 @@ from pathlib import Path
 class Settings:
     data: Path
     database_url: str
+    pool: int
+    redis_url: str
 
     @classmethod
     def from_environment(cls) -> "Settings":
-        """Reads BOARD_DATA (a folder, made if missing) and DATABASE_URL (default: board.db in that folder)."""
+        """Reads BOARD_DATA (a folder, made if missing), DATABASE_URL (default: board.db in it), BOARD_POOL and BOARD_REDIS."""
         data = Path(os.environ.get("BOARD_DATA") or Path(__file__).parent / "data").resolve()
-        url = os.environ.get("DATABASE_URL") or f"sqlite+aiosqlite:///{data}/board.db"
-        # Hosting platforms hand out `postgres://…`; SQLAlchemy also wants to know the driver.
-        for scheme in ("postgres://", "postgresql://"):
-            if url.startswith(scheme):
-                url = "postgresql+asyncpg://" + url.removeprefix(scheme)
-        return cls(data, url)
+        url = os.environ.get("DATABASE_URL") or f"sqlite:///{data}/board.db"
+        pool = max(2, int(os.environ.get("BOARD_POOL") or 5))
+        return cls(data, url, pool, os.environ.get("BOARD_REDIS", ""))
 
     @property
     def files(self) -> Path:

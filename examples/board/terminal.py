@@ -6,6 +6,7 @@ from asyncio import StreamReader, StreamWriter
 from pydantic import ValidationError
 
 from chat import Chat
+from database import Unavailable
 from schemas import LineIn, LineOut
 
 
@@ -48,6 +49,8 @@ async def say(chat: Chat, author: str, text: str, writer: StreamWriter) -> None:
     except ValidationError as error:
         problem = error.errors()[0]
         writer.write(f"! {problem['loc'][0]}: {problem['msg']}\n".encode())
+    except Unavailable:
+        writer.write(b"! that was not kept; please say it again\n")
 
 
 async def hear(chat: Chat, writer: StreamWriter) -> None:
