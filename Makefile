@@ -6,12 +6,14 @@ export GOFLAGS := -buildvcs=false
 BOARD_PORT ?= 8000
 TERMINAL_PORT ?= $(shell expr $(BOARD_PORT) + 1)
 MAIL_PORT ?= $(shell expr $(BOARD_PORT) + 25)
+METER_PORT ?= $(shell expr $(BOARD_PORT) + 26)
 
 .PHONY: run test unit e2e fault frameworks conformance suites fuzz bench lint fmt gen wheel smoke pythons clean ci develop
 
 run: .venv/board develop  ## serve the example application on http://127.0.0.1:8000
 	awaitd main:app --app-dir examples/board --bind 127.0.0.1:$(BOARD_PORT) \
-		--bind tcp://127.0.0.1:$(TERMINAL_PORT)=main:terminal --bind smtp://127.0.0.1:$(MAIL_PORT)=main:letters
+		--bind tcp://127.0.0.1:$(TERMINAL_PORT)=main:terminal --bind smtp://127.0.0.1:$(MAIL_PORT)=main:letters \
+		--bind udp://127.0.0.1:$(METER_PORT)=main:meter
 
 test: unit e2e frameworks  ## all tests
 

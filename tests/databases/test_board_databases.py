@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,9 +22,9 @@ def url(request: pytest.FixtureRequest, postgresql: PostgreSQL) -> str:
 
 
 def board(start_one: StartServer, url: str, data: Path, *options: str, **env: str) -> Server:
-    return start_one(
-        "main:app", BOARD, "--workers", "2", *options, BOARD_DATA=str(data), DATABASE_URL=url, BOARD_POOL="2", **env
-    )
+    addresses = ("--bind", "127.0.0.1:0", "--bind", "udp://127.0.0.1:0=main:meter")
+    env |= {"BOARD_DATA": str(data), "DATABASE_URL": url, "BOARD_POOL": "2"}
+    return start_one("main:app", BOARD, "--workers", "2", *addresses, *options, **env)
 
 
 def post(server: Server, body: str) -> int:
@@ -62,6 +63,22 @@ def test_posts_files_pages_and_the_chat(start_one: StartServer, url: str, tmp_pa
         for client in (ann, bob):
             while json.loads(client.recv(timeout=20)).get("text") != f"hello {first}":
                 pass
+
+
+def test_figures(start_one: StartServer, url: str, tmp_path: Path) -> None:
+    server = board(start_one, url, tmp_path)
+    with httpx.Client(timeout=20) as client, client.stream("GET", f"{server.url}/figures") as response:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as meter:
+            meter.connect(("127.0.0.1", server.port("main:meter")))
+            meter.send(
+                b"a.gauge:5|g\na.gauge:-2.5|g\na.gauge:7|ms\nmany:1|c\n" + b"".join(b"f%d:1|c\n" % n for n in range(200))
+            )
+        for line in response.iter_lines():
+            if line.startswith("data:") and (shown := json.loads(line.removeprefix("data:"))):
+                found = {figure["name"]: figure["value"] for figure in shown}
+                if len(found) == 100:
+                    break
+        assert found["a.gauge"] == 7
 
 
 # spec: jobs 7
