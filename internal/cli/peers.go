@@ -81,6 +81,7 @@ func planned(value bool) peerFlag { return peerFlag{value: value, planned: true}
 // Hints for several flags.
 const (
 	leaveOut      = "leave it out: "
+	oneTLS        = leaveOut + "TLS 1.2 and 1.3 are spoken, with what Go takes for safe"
 	oneEngine     = leaveOut + "the server has one HTTP engine of its own"
 	workerClass   = leaveOut + "ASGI and WSGI applications are told apart by themselves; `--interface` and `--loop` choose"
 	manager       = leaveOut + "run it under a service manager such as systemd"
@@ -89,10 +90,10 @@ const (
 
 // peerFlags are what a user of another server may type, besides what the settings have as names and aliases.
 var peerFlags = map[string]peerFlag{
-	"--ssl-version":       planned(true),
-	"--ssl-ciphers":       planned(true),
+	"--ssl-version":       {value: true, hint: oneTLS},
+	"--ssl-ciphers":       {value: true, hint: oneTLS},
 	"--ssl-client-verify": {hint: "use `--ssl-cert-reqs required`"},
-	"--ciphers":           planned(true),
+	"--ciphers":           {value: true, hint: oneTLS},
 	"--acme-domain":       planned(true),
 	"--acme-email":        planned(true),
 	"--http-protocols":    planned(true),

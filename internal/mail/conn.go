@@ -202,7 +202,7 @@ func (c *conn) act(ev smtp.Event) {
 		c.pass(ev.Data, exchange.Binary)
 	case smtp.End:
 		c.tellEnvelope()
-		c.ask(ev.Kind, encode(note{Type: "smtp.data"}))
+		c.ask(ev.Kind, theEnd)
 	case smtp.Discard:
 		c.discard()
 	}
@@ -244,6 +244,9 @@ func (c *conn) command(ev *smtp.Event) {
 	}
 	c.ask(ev.Kind, encode(t))
 }
+
+// theEnd tells the application that a message is whole.
+var theEnd = encode(note{Type: "smtp.data"})
 
 // replyRate answers a client that sends too much.
 var replyRate = []byte("451 4.7.1 Error: too many messages, come back later")

@@ -1,6 +1,7 @@
 """The board on PostgreSQL, by asyncpg and by SQLAlchemy, and its live channel over Redis."""
 
 import json
+import re
 import signal
 import socket
 from collections.abc import Iterator
@@ -141,5 +142,5 @@ def test_a_database_that_is_not_there_is_said_at_start(launch: StartServer, tmp_
     }
     server = launch("main:app", "--app-dir", str(BOARD), "--bind", "127.0.0.1:0", env=environment)
     assert server.process.wait(30) == 3
-    assert f"can't connect to the database postgresql{driver}://localhost/board" in server.output()
+    server.wait_for(re.escape(f"can't connect to the database postgresql{driver}://localhost/board"))
     assert "secret" not in server.output()

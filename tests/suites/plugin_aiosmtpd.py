@@ -6,6 +6,8 @@ The SMTP object that a controller makes is made as ever, and asked for its setti
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import os
 import tempfile
 import threading
@@ -52,10 +54,15 @@ class Way:
 
         async def receive() -> dict[str, Any]:
             line = await reader.readline()
-            return from_line(line) if line else {"type": "smtp.disconnect"}
+            message = from_line(line) if line else {"type": "smtp.disconnect"}
+            if message["type"] == "smtp.disconnect":
+                return message
+            if message["type"] == "smtp.data" and message["more"]:
+                return {"type": "smtp.receive", "bytes": message["data"]}
+            return {"type": "smtp.receive", "text": json.dumps(message, default=lambda data: base64.b64encode(data).decode())}
 
         async def send(message: Any) -> None:
-            writer.write(to_line(message))
+            writer.write(to_line(json.loads(message["text"])))
 
         scope = from_line(await reader.readline())
         scope["client"] = tuple(scope["client"])

@@ -4,6 +4,7 @@ import ast
 import hashlib
 import http.client
 import os
+import re
 import signal
 import socket
 import ssl
@@ -260,4 +261,4 @@ def test_what_is_wrong_is_said_at_once(
     options = [argument.format(**names) for argument in arguments]
     server = launch("secure_app:app", "--app-dir", str(HERE), *options)
     assert server.process.wait(20) == 2
-    assert says in server.output()
+    server.wait_for(re.escape(says))
