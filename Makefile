@@ -6,12 +6,14 @@ export GOFLAGS := -buildvcs=false
 BOARD_PORT ?= 8000
 TERMINAL_PORT ?= $(shell expr $(BOARD_PORT) + 1)
 MAIL_PORT ?= $(shell expr $(BOARD_PORT) + 25)
+METER_PORT ?= $(shell expr $(BOARD_PORT) + 26)
 
 .PHONY: run test unit e2e fault frameworks conformance suites fuzz bench lint fmt gen wheel smoke pythons clean ci develop
 
 run: .venv/board develop  ## serve the example application on http://127.0.0.1:8000
 	awaitd main:app --app-dir examples/board --bind 127.0.0.1:$(BOARD_PORT) \
-		--bind tcp://127.0.0.1:$(TERMINAL_PORT)=main:terminal --bind smtp://127.0.0.1:$(MAIL_PORT)=main:letters
+		--bind tcp://127.0.0.1:$(TERMINAL_PORT)=main:terminal --bind smtp://127.0.0.1:$(MAIL_PORT)=main:letters \
+		--bind udp://127.0.0.1:$(METER_PORT)=main:meter
 
 test: unit e2e frameworks  ## all tests
 
@@ -21,8 +23,8 @@ unit: .venv/test develop  ## Go's tests, the accelerator's, the build's
 	python -m pytest -q bench/tests
 
 e2e: .venv/test develop  ## the real binary with real workers and a browser; FAULT_ROUNDS=10: ten storms, ten seeds
-	tests/debian.sh chromium chromium-driver netcat-openbsd nginx postfix postgresql redis-server swaks
-	python -m pytest -q tests/http tests/streams tests/websocket tests/tornado tests/process tests/listen tests/run tests/proxies tests/databases tests/e2e
+	tests/debian.sh chromium chromium-driver netcat-openbsd nginx openssl postfix postgresql redis-server swaks
+	python -m pytest -q tests/http tests/streams tests/tls tests/websocket tests/tornado tests/process tests/listen tests/run tests/proxies tests/databases tests/e2e
 
 fault: .venv/test develop  ## workers that die, stop and hang under load, FAULT_SECONDS long, FAULT_ROUNDS times
 	FAULT_SECONDS=$(or $(FAULT_SECONDS),60) python -m pytest -q -s tests/process/test_fault.py
@@ -75,5 +77,6 @@ develop: .venv/base
 .venv/board: .venv/base examples/board/requirements.txt
 	python -m pip install -q --disable-pip-version-check -r examples/board/requirements.txt && touch $@
 
-.venv/test: .venv/base tests/requirements.txt tests/worker-requirements.txt examples/board/requirements.txt examples/board/requirements-databases.txt
+.venv/test: .venv/base tests/requirements.txt tests/worker-requirements.txt examples/board/requirements.txt \
+		examples/board/requirements-databases.txt
 	python -m pip install -q --disable-pip-version-check -r tests/requirements.txt && touch $@

@@ -1,7 +1,9 @@
-"""Measures TCP lines, idle TCP connections, datagrams and mail beside asyncio, uvloop and aiosmtpd: `python bench/jobs.py`."""
+"""Measures lines (TCP, TLS), idle connections, datagrams and mail beside asyncio, uvloop, aiosmtpd: `python bench/jobs.py`."""
 
 import argparse
+import atexit
 import contextlib
+import functools
 import os
 import re
 import shutil
@@ -9,6 +11,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +24,7 @@ from provision import BENCH, PYTHON, TALK, provision, say
 APPS = BENCH / "apps"
 TARGETS = {
     "tcp": "tcp://127.0.0.1:0=echoes:lines",
+    "tls": "tls://127.0.0.1:0=echoes:lines",
     "udp": "udp://127.0.0.1:0=echoes:Datagrams",
     "mail": "smtp://127.0.0.1:0=echoes:Mail",
 }
@@ -50,6 +54,8 @@ class Server:
             binary = os.environ.get("AWAITD_BIN") or str(PYTHON.with_name("awaitd"))
             command = [binary, "--app-dir", str(APPS), "--loop", "uvloop", "--bind", TARGETS[job]]
         environment = {**os.environ, "VIRTUAL_ENV": str(PYTHON.parent.parent)}
+        if job == "tls":
+            environment["CERTIFICATE"] = environment["AWAITD_SSL_CERTFILE"] = certificate()
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
         assert self.process.stdout
         self.port = next(
@@ -74,6 +80,30 @@ class Server:
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait()
+
+
+@functools.cache
+def certificate() -> str:
+    """A file with a certificate that nobody trusts, P-256, and its key."""
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    path = f"{folder.name}/certificate.pem"
+    ask = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-subj",
+        "/CN=localhost",
+    ]
+    subprocess.run([*ask, "-keyout", f"{path}.key", "-out", path], check=True, capture_output=True)
+    with open(path, "a") as file:
+        file.write(Path(f"{path}.key").read_text())
+    return path
 
 
 def talked(job: str, connections: int, in_flight: int) -> Callable[[Server, int], float]:
@@ -126,6 +156,8 @@ PEERS = ("awaitd", "uvloop", "asyncio")
 ROWS = {
     "tcp": Row("tcp", "CPU µs per line", talked("tcp", 64, 1), PEERS, {"uvloop": 1.5}),
     "idle": Row("tcp", "bytes per idle connection", idle, PEERS, {}, most=4096),
+    "tls": Row("tls", "CPU µs per line in TLS", talked("tls", 64, 1), PEERS, {}),
+    "tls_new": Row("tls", "CPU µs per connection in TLS (X25519, P-256) with one line", talked("tls-new", 16, 1), PEERS, {}),
     "udp": Row(
         "udp", "CPU µs per datagram, 64 peers, 1 in flight each", talked("udp", 64, 1), PEERS, {"asyncio": 2, "uvloop": 1.2}
     ),

@@ -31,7 +31,7 @@ STOP_WITHIN = 20
 GRACE = 5  # --timeout-graceful-shutdown: how long the server waits for open streams
 KEEP_LINES = 2000  # of each stream of output
 
-_READY = re.compile(r"(?:http|tcp|udp|smtp|lmtp)://127\.0\.0\.1:\d+|(?<=ready on )(?:lmtp://)?unix:[^\s:]+")
+_READY = re.compile(r"(?:https?|tcp|tls|udp|smtps?|lmtp)://127\.0\.0\.1:\d+|(?<=ready on )(?:lmtp://|https://)?unix:[^\s:]+")
 
 
 class Output:

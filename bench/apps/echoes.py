@@ -1,7 +1,12 @@
-"""Lines, datagrams and mail: for awaitd as targets, for the peers as a program: `echoes.py asyncio|uvloop tcp|udp|mail`."""
+"""Lines, datagrams and mail: for awaitd as targets, for the peers as a program.
+
+`echoes.py asyncio|uvloop tcp|tls|udp|mail`, with the certificate for tls in ``CERTIFICATE``.
+"""
 
 import asyncio
 import importlib
+import os
+import ssl
 import sys
 from typing import Any
 
@@ -29,6 +34,10 @@ async def serve(job: str) -> None:
     loop = asyncio.get_running_loop()
     if job == "tcp":
         port = (await asyncio.start_server(lines, "127.0.0.1", 0)).sockets[0].getsockname()[1]
+    elif job == "tls":
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(os.environ["CERTIFICATE"])
+        port = (await asyncio.start_server(lines, "127.0.0.1", 0, ssl=context)).sockets[0].getsockname()[1]
     elif job == "udp":
         transport, _ = await loop.create_datagram_endpoint(Datagrams, ("127.0.0.1", 0))
         port = transport.get_extra_info("sockname")[1]

@@ -1,6 +1,6 @@
 """TechEmpower's four with a database, on plain ASGI with asyncpg and jinja2: one query, many, updates, fortunes.
 
-As there: each query is a round trip of its own, fortunes get one more row, are sorted and escaped, and connections are not reset
+As there: each query is a round trip of its own; fortunes get one more row, are sorted and escaped; connections are not reset
 when they go back to the pool. With `seed` in the query string the draw is known beforehand, so that a reply can be compared.
 """
 

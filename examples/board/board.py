@@ -11,6 +11,7 @@ from channel import channel
 from chat import Chat
 from database import Unavailable, database
 from live import Feed
+from meter import Meter
 from schemas import MAX_ID, MessageIn, MessageOut, MessagePage, StoredFile
 from settings import Settings
 
@@ -26,15 +27,18 @@ class Board:
         self.channel = channel(settings.redis_url)
         self.feed = Feed("message", self.database.newest, self.database.messages_after, self.channel)
         self.chat = Chat(self.database, self.channel)
+        self.meter = Meter(self.database)
 
     async def open(self) -> None:
         await self.database.open()
         await self.channel.open()
         await self.feed.start()
         await self.chat.start()
+        await self.meter.start()
 
     async def close(self) -> None:
         """What was opened, last first; it may be less than all."""
+        await self.meter.stop()
         await self.chat.stop()
         await self.feed.stop()
         await self.channel.close()

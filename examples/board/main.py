@@ -16,6 +16,7 @@ import pages
 from board import Board, BoardDependency
 from database import Unavailable
 from letters import Letters
+from meter import Door
 from security import SecurityHeaders
 from settings import Settings
 from terminal import Terminal
@@ -34,10 +35,10 @@ async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
     board = Board(settings)
     try:
         await board.open()
-        terminal.chat, letters.board = board.chat, board
+        terminal.chat, letters.board, meter.meter = board.chat, board, board.meter
         yield {"board": board}
     finally:
-        terminal.chat = letters.board = None
+        terminal.chat = letters.board = meter.meter = None
         await board.close()
 
 
@@ -46,6 +47,9 @@ terminal = Terminal()
 
 #: Posts by mail: awaitd … --bind smtp://127.0.0.1:8025=main:letters
 letters = Letters()
+
+#: Figures by datagram: awaitd … --bind udp://127.0.0.1:8026=main:meter
+meter = Door()
 
 # The interactive API pages load their scripts from elsewhere, so they are off; /openapi.json says the same.
 app = FastAPI(title="Board", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)

@@ -78,6 +78,14 @@ async def live(
         yield ServerSentEvent(id=str(message.id), raw_data=item.render(message=message))
 
 
+@router.get("/figures", response_class=EventSourceResponse)
+async def figures(board: BoardDependency) -> AsyncIterator[ServerSentEvent]:
+    """What came by datagram: all of it, as JSON, whenever some has changed."""
+    yield ServerSentEvent(comment="connected", retry=1000)
+    async for shown in board.meter.figures():
+        yield ServerSentEvent(data=[figure.model_dump() for figure in shown])
+
+
 @router.websocket("/chat")
 async def chat(connection: WebSocket, board: BoardDependency, after: Id = 0) -> None:
     """Lines as JSON, both ways. `after` is the last one that a page which comes again has seen."""

@@ -51,6 +51,15 @@ class StoredFile(BaseModel):
     stored_as: str
 
 
+class Figure(BaseModel):
+    """Something that is counted or measured somewhere."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    value: float
+
+
 class AttachmentOut(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 

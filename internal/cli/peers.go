@@ -81,6 +81,7 @@ func planned(value bool) peerFlag { return peerFlag{value: value, planned: true}
 // Hints for several flags.
 const (
 	leaveOut      = "leave it out: "
+	oneTLS        = leaveOut + "TLS 1.2 and 1.3 are spoken, with what Go takes for safe"
 	oneEngine     = leaveOut + "the server has one HTTP engine of its own"
 	workerClass   = leaveOut + "ASGI and WSGI applications are told apart by themselves; `--interface` and `--loop` choose"
 	manager       = leaveOut + "run it under a service manager such as systemd"
@@ -89,26 +90,15 @@ const (
 
 // peerFlags are what a user of another server may type, besides what the settings have as names and aliases.
 var peerFlags = map[string]peerFlag{
-	"--ssl-keyfile":          planned(true),
-	"--ssl-certfile":         planned(true),
-	"--ssl-keyfile-password": planned(true),
-	"--ssl-version":          planned(true),
-	"--ssl-cert-reqs":        planned(true),
-	"--ssl-ca-certs":         planned(true),
-	"--ssl-ciphers":          planned(true),
-	"--ssl-certificate":      planned(true),
-	"--ssl-ca":               planned(true),
-	"--ssl-client-verify":    planned(false),
-	"--certfile":             planned(true),
-	"--keyfile":              planned(true),
-	"--ca-certs":             planned(true),
-	"--cert-reqs":            planned(true),
-	"--ciphers":              planned(true),
-	"--acme-domain":          planned(true),
-	"--acme-email":           planned(true),
-	"--http-protocols":       planned(true),
-	"--quic-bind":            planned(true),
-	"--insecure-bind":        instead("--bind"),
+	"--ssl-version":       {value: true, hint: oneTLS},
+	"--ssl-ciphers":       {value: true, hint: oneTLS},
+	"--ssl-client-verify": {hint: "use `--ssl-cert-reqs required`"},
+	"--ciphers":           {value: true, hint: oneTLS},
+	"--acme-domain":       planned(true),
+	"--acme-email":        planned(true),
+	"--http-protocols":    planned(true),
+	"--quic-bind":         planned(true),
+	"--insecure-bind":     {value: true, hint: "use `--bind` with `http://` in front of the address"},
 
 	"--http":  {value: true, hint: oneEngine},
 	"--http2": planned(false),

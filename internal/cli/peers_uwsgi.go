@@ -34,7 +34,7 @@ var uwsgiFlags = map[string]peerFlag{
 	"--abstract-socket": {value: true, hint: "use `--bind unix:@{}`", unnamed: "NAME"},
 	"--fastcgi-socket":  planned(true),
 	"--scgi-socket":     address("scgi://{}"),
-	"--https":           planned(true),
+	"--https":           {value: true, hint: "use `--bind`, `--ssl-certfile` and `--ssl-keyfile`"},
 	"--https2":          planned(true),
 	"--http-to-https":   planned(true),
 	"--protocol":        {value: true, hint: "the address says it: `--bind {}://ADDRESS`", unnamed: "uwsgi"},

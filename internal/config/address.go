@@ -48,6 +48,8 @@ type Bind struct {
 	FD       int    // Descriptor: an inherited listening socket
 	Name     string // Descriptor: the name that LISTEN_FDNAMES gives it; one or several, whose numbers FD does not tell
 	Target   string // Stream, Datagrams, SMTP, LMTP: what takes them, as module:attribute; empty: the application
+	TLS      bool   // comes before all else
+	Plain    bool   // HTTP: and no TLS, whatever certificates there are
 }
 
 // String returns the address as --bind takes it.
@@ -62,8 +64,8 @@ func (b Bind) String() string {
 			where = "fd://" + b.Name
 		}
 	}
-	if b.Protocol != HTTP {
-		where = string(b.Protocol) + "://" + where
+	if scheme := b.Scheme(); scheme != "" {
+		where = scheme + "://" + where
 	}
 	if b.Target != "" {
 		where += "=" + b.Target
@@ -71,18 +73,49 @@ func (b Bind) String() string {
 	return where
 }
 
+// schemes are what may be in front of an address.
+var schemes = []struct {
+	name     string
+	protocol Protocol
+	tls      bool
+}{
+	{"http", HTTP, false},
+	{"https", HTTP, true},
+	{"uwsgi", UWSGI, false},
+	{"scgi", SCGI, false},
+	{"tcp", Stream, false},
+	{"tls", Stream, true},
+	{"udp", Datagrams, false},
+	{"smtp", SMTP, false},
+	{"smtps", SMTP, true},
+	{"lmtp", LMTP, false},
+}
+
+// Scheme is what is in front of the address; nothing for HTTP, if nobody has said that it is without TLS.
+func (b Bind) Scheme() string {
+	if b.Protocol == HTTP && !b.TLS && !b.Plain {
+		return ""
+	}
+	for _, s := range schemes {
+		if s.protocol == b.Protocol && s.tls == b.TLS {
+			return s.name
+		}
+	}
+	return ""
+}
+
 const (
 	bindForms    = "host:port, [::1]:port, :port, unix:path or fd://N"
-	allBindForms = bindForms + ", after uwsgi://, scgi://, tcp://, udp://, smtp:// or lmtp:// if that is spoken there"
+	allBindForms = bindForms + ", after https://, uwsgi://, scgi://, tcp://, tls://, udp://, smtp://, smtps:// or lmtp:// if that is " +
+		"spoken there"
 )
 
 // ParseBind reads an address as --bind takes it.
 func ParseBind(text string) (Bind, error) {
-	where := strings.TrimPrefix(text, "http://")
-	protocol := HTTP
-	for _, p := range []Protocol{UWSGI, SCGI, Stream, Datagrams, SMTP, LMTP} {
-		if rest, ok := strings.CutPrefix(text, string(p)+"://"); ok {
-			protocol, where = p, rest
+	where, protocol, secure, plain := text, HTTP, false, false
+	for _, s := range schemes {
+		if rest, ok := strings.CutPrefix(text, s.name+"://"); ok {
+			where, protocol, secure, plain = rest, s.protocol, s.tls, s.name == "http"
 		}
 	}
 	var target string
@@ -101,7 +134,7 @@ func ParseBind(text string) (Bind, error) {
 			return Bind{}, must("host:port or fd://N after udp://", text)
 		}
 	}
-	b.Protocol, b.Target = protocol, target
+	b.Protocol, b.Target, b.TLS, b.Plain = protocol, target, secure, plain
 	return b, err
 }
 
@@ -161,14 +194,25 @@ func parseUnix(text, path string) (Bind, error) {
 
 func unknownScheme(scheme, text string) error {
 	switch scheme {
-	case "tls", "quic", "smtps":
+	case "quic", "lmtps":
 		return errors.New("`" + scheme + "://` is not in this version")
 	}
 	return must(allBindForms, text)
 }
 
-// Addresses returns what to listen on, from whichever of Bind, UDS, FD or Host and Port is set.
+// Addresses returns what to listen on, from whichever of Bind, UDS, FD or Host and Port is set. With a certificate, HTTP is in TLS unless
+// the address says http://.
 func (c *Config) Addresses() []Bind {
+	binds := c.addresses()
+	for i := range binds {
+		if b := &binds[i]; b.Protocol == HTTP && !b.Plain && len(c.SSLCertFiles) > 0 {
+			b.TLS = true
+		}
+	}
+	return binds
+}
+
+func (c *Config) addresses() []Bind {
 	switch {
 	case len(c.Bind) > 0:
 		binds := make([]Bind, 0, len(c.Bind))

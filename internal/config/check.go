@@ -132,6 +132,7 @@ func (l *loader) checkTogether(c *Config) {
 	l.checkFolders("app-dir", c.AppDir)
 	l.checkFolders("reload-dir", c.ReloadDirs...)
 	l.checkBinds(c)
+	l.checkTLS(c)
 	head := c.LimitRequestLine + c.LimitRequestFieldSize + 4*c.LimitRequestFields
 	if head > MaxHead {
 		l.problem("", fmt.Sprintf(
@@ -154,6 +155,35 @@ func (l *loader) checkBinds(c *Config) {
 		}
 		seen[where] = true
 	}
+}
+
+// checkTLS finds settings of TLS that do not go together.
+func (l *loader) checkTLS(c *Config) {
+	if n, m := len(c.SSLCertFiles), len(c.SSLKeyFiles); n != m && m > 0 {
+		l.problem("", fmt.Sprintf("can't pair %s with %s", count(n, "certificate"), count(m, "private key")),
+			"give as many `--ssl-certfile` as `--ssl-keyfile`, in the same order")
+	}
+	if c.SSLCertReqs != "none" && c.SSLCACerts == "" {
+		l.problem("", fmt.Sprintf("can't tell whose certificates to accept from clients: `--ssl-cert-reqs %s` without `--ssl-ca-certs`",
+			c.SSLCertReqs), "name the certificates of those who sign them with `--ssl-ca-certs`")
+	}
+	if len(c.SSLCertFiles) > 0 {
+		return
+	}
+	for _, at := range c.Addresses() {
+		if at.TLS || at.Protocol.IsMail() && c.SMTPTLS == "required" {
+			l.problem("", fmt.Sprintf("can't offer TLS on %s without a certificate", at),
+				"name one with `--ssl-certfile`, and its key with `--ssl-keyfile`")
+			return
+		}
+	}
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // checkTargets finds addresses that lead nowhere, and an application that nothing leads to.

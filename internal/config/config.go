@@ -42,6 +42,12 @@ type Config struct {
 	FD             int // inherited listening descriptor, -1 none
 	Backlog        int
 
+	SSLCertFiles       []string // one for each pair
+	SSLKeyFiles        []string // likewise; or none: the keys are in the certificates' files
+	SSLKeyFilePassword string
+	SSLCACerts         string
+	SSLCertReqs        string // none, optional, required
+
 	ProxyHeaders      bool
 	ForwardedAllowIPs []string // addresses, networks, `unix`, `*`
 	ProxyProtocol     bool
@@ -97,8 +103,10 @@ type Config struct {
 	SMTPHostname      string // empty: the machine's
 	SMTPMaxSize       int64
 	SMTPMaxRecipients int
+	SMTPMaxRate       int    // messages in a minute, 0 for no limit
 	SMTPAuth          string // optional, required
 	SMTPAuthPlaintext bool
+	SMTPTLS           string // optional, required
 
 	PIDFile string
 	User    account.Account

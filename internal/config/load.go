@@ -267,6 +267,9 @@ func (l *loader) entries(c *Config) []Entry {
 // show returns a setting's value, with the word it was made from if it was one.
 func (l *loader) show(s *Setting, c *Config) string {
 	value := s.Value(c).String()
+	if s.Secret && value != "" {
+		return "(not shown)"
+	}
 	asked := s.Default
 	if g := l.given[s.Name]; g != nil {
 		asked = last(g.texts)

@@ -24,6 +24,7 @@ type Setting struct {
 	Why        string   // why the default is what it is
 	Group      Group
 	Run        bool // `awaitd run` heeds it, too
+	Secret     bool // its value is not shown
 	Value      func(*Config) Value
 }
 
@@ -34,6 +35,7 @@ type Group string
 const (
 	Application Group = "Application"
 	Address     Group = "Address"
+	TLS         Group = "TLS"
 	Proxies     Group = "Proxies"
 	Workers     Group = "Workers"
 	Development Group = "Development"
@@ -48,7 +50,9 @@ const (
 )
 
 // Groups lists the groups in the order they are shown.
-var Groups = []Group{Application, Address, Proxies, Workers, Development, Limits, Timeouts, WebSocket, Mail, Logs, Headers, Process, Sources}
+var Groups = []Group{
+	Application, Address, TLS, Proxies, Workers, Development, Limits, Timeouts, WebSocket, Mail, Logs, Headers, Process, Sources,
+}
 
 // Flag returns the flag as it is typed: "--port"; for a positional setting, its argument's name.
 func (s *Setting) Flag() string {

@@ -97,9 +97,9 @@ var Table = []Setting{
 		Name: "bind", Short: "b", Key: "listen.bind", Arg: "ADDRESS", Group: Address, Run: true,
 		Prose: "Address to listen on, instead of host and port: `host:port`, `[::1]:port`, `:port`, `unix:path`, `unix:@name` " +
 			"(abstract), or `fd://N` and `fd://NAME` for sockets that were passed; with `uwsgi://` or `scgi://` in front for a web " +
-			"server that speaks that protocol; `tcp://host:port=module:handler` for connections that a handler of the application's " +
-			"takes, `udp://host:port=module:Protocol` for datagrams, `smtp://host:port=module:Handler` or `lmtp://` for mail; may be " +
-			"repeated.",
+			"server that speaks that protocol, `http://` or `https://` to say whether TLS is; `tcp://host:port=module:handler`, or " +
+			"`tls://`, for connections that a handler of the application's takes, `udp://host:port=module:Protocol` for datagrams, " +
+			"`smtp://host:port=module:Handler`, `smtps://` or `lmtp://` for mail; may be repeated.",
 		Value: func(c *Config) Value { return list{field: &c.Bind, split: ",", check: checkBind} },
 	},
 	{
@@ -133,6 +133,40 @@ var Table = []Setting{
 		Prose: "Connections the kernel holds that are not yet accepted; it takes no more than `net.core.somaxconn`.",
 		Why:   "Enough for a burst of new connections in the milliseconds a busy event loop takes to come round; the peers' number.",
 		Value: func(c *Config) Value { return number{field: &c.Backlog, min: 1, max: math.MaxUint16} },
+	},
+
+	{
+		Name: "ssl-certfile", Aliases: []string{"certfile", "ssl-certificate"}, Key: "tls.cert", Arg: "FILE", Group: TLS,
+		Prose: "Certificate (PEM), with those that lead to its root behind it, for `https://`, `tls://`, `smtps://`, and for STARTTLS at " +
+			"`smtp://`; with one, an address without a scheme is `https://`. May be repeated: the one that has the name that a client asks " +
+			"for is shown, or else the first. Files that change are read again within a second.",
+		Value: func(c *Config) Value { return list{field: &c.SSLCertFiles, split: ",", path: File} },
+	},
+	{
+		Name: "ssl-keyfile", Aliases: []string{"keyfile"}, Key: "tls.key", Arg: "FILE", Group: TLS,
+		Prose: "Private key (PEM) of the certificate; with several, in the same order. Without it: it is in the certificate's file.",
+		Value: func(c *Config) Value { return list{field: &c.SSLKeyFiles, split: ",", path: File} },
+	},
+	{
+		Name: "ssl-keyfile-password", Key: "tls.key_password", Arg: "TEXT", Group: TLS, Secret: true,
+		Prose: "Password of private keys that are encrypted (PKCS #8). On the command line other users see it; in the environment they " +
+			"don't.",
+		Value: func(c *Config) Value { return text{field: &c.SSLKeyFilePassword} },
+	},
+	{
+		Name: "ssl-ca-certs", Aliases: []string{"ca-certs", "ssl-ca"}, Key: "tls.client_ca", Arg: "FILE", Group: TLS,
+		Prose: "Certificates (PEM) of those who sign clients' certificates.",
+		Value: func(c *Config) Value { return text{field: &c.SSLCACerts, path: File} },
+	},
+	{
+		Name: "ssl-cert-reqs", Aliases: []string{"cert-reqs"}, Key: "tls.client_cert", Arg: "WHETHER", Default: "none", Group: TLS,
+		Prose: "Whether clients must show a certificate: `none`, `optional` (one that is shown must be right) or `required`; or 0, 1, 2, as " +
+			"Python's `ssl` numbers them.",
+		Value: func(c *Config) Value {
+			return choice{
+				field: &c.SSLCertReqs, words: []string{"none", "optional", "required"}, also: map[string]string{"0": "none", "1": "optional", "2": "required"},
+			}
+		},
 	},
 
 	{
@@ -452,6 +486,18 @@ var Table = []Setting{
 		Value: func(c *Config) Value { return number{field: &c.SMTPMaxRecipients, min: 1, max: 100000} },
 	},
 	{
+		Name: "smtp-max-rate", Key: "smtp.max_rate", Arg: "N", Default: "0", Group: Mail,
+		Prose: "Messages that a client, by its address (of IPv6: the first 64 bits), may begin in a minute: MAIL is answered 451 then; 0: any.",
+		Why:   "Behind another mail server, or on a machine's own addresses, all mail comes from one client.",
+		Value: func(c *Config) Value { return number{field: &c.SMTPMaxRate, max: unbounded} },
+	},
+	{
+		Name: "smtp-tls", Key: "smtp.tls", Arg: "WHEN", Default: "optional", Group: Mail,
+		Prose: "Whether a client of `smtp://` must have begun TLS, by STARTTLS, before it may send mail: `optional` or `required`. It can if " +
+			"there is a certificate.",
+		Value: func(c *Config) Value { return choice{field: &c.SMTPTLS, words: []string{"optional", "required"}} },
+	},
+	{
 		Name: "smtp-auth", Key: "smtp.auth", Arg: "WHEN", Default: "optional", Group: Mail,
 		Prose: "Whether a client must have authenticated itself before it may send mail: `optional` or `required`. It can if the handler " +
 			"has an `authenticator` or `auth_callback`.",
@@ -459,8 +505,7 @@ var Table = []Setting{
 	},
 	{
 		Name: "smtp-auth-plaintext", Key: "smtp.auth_plaintext", Default: "false", Group: Mail,
-		Prose: "Take passwords over connections without TLS, which this version does not have for mail: behind a proxy that has it, or on " +
-			"a machine's own addresses.",
+		Prose: "Take passwords over connections without TLS, too: behind a proxy that has it, or on a machine's own addresses.",
 		Why:   "Whoever listens on the way would have them (RFC 4954 §4).",
 		Value: func(c *Config) Value { return boolean{&c.SMTPAuthPlaintext} },
 	},

@@ -35,6 +35,7 @@ func (v boolean) Shape() Shape {
 type choice struct {
 	field *string
 	words []string
+	also  map[string]string // other spellings of them
 	open  *openChoice
 }
 
@@ -45,7 +46,11 @@ type openChoice struct {
 
 func (v choice) Set(texts ...string) error {
 	text := last(texts)
-	if word := strings.ToLower(text); slices.Contains(v.words, word) {
+	word := strings.ToLower(text)
+	if meant, ok := v.also[word]; ok {
+		word = meant
+	}
+	if slices.Contains(v.words, word) {
 		*v.field = word
 		return nil
 	}

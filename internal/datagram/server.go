@@ -25,13 +25,11 @@ type Config struct {
 
 // Server has the datagram sockets of one reactor.
 type Server struct {
-	r        *reactor.Reactor
-	cfg      *Config
-	app      exchange.Attacher
-	doors    []*door
-	live     int // takers
-	draining bool
-	idle     func() // called once, when draining and no taker is left
+	reactor.Tally // of takers
+	r             *reactor.Reactor
+	cfg           *Config
+	app           exchange.Attacher
+	doors         []*door
 }
 
 // New makes the UDP side of a reactor, before it runs.
@@ -86,7 +84,7 @@ func (d *door) hear() { d.packets.Hear(!d.stopped && len(d.takers) > 0) }
 func (d *door) taker(stream exchange.Stream) exchange.Upgrader {
 	t := &taker{door: d, stream: stream, seed: rand.Uint64()}
 	d.all = append(d.all, t)
-	d.s.live++
+	d.s.Came()
 	return t
 }
 
@@ -164,9 +162,13 @@ func (d *door) Sent(owner any, peer reactor.Peer, n int, err syscall.Errno) {
 // Drain has every taker go as soon as it has sent nothing for a while. idle is called when none is left. No datagrams must be
 // received any more. Only for the reactor's goroutine, like all that follows.
 func (s *Server) Drain(idle func()) {
-	s.draining, s.idle = true, idle
 	s.Leave()
-	s.checkIdle()
+	s.Ebb(func() {
+		for _, d := range s.doors {
+			d.packets.Close()
+		}
+		idle()
+	})
 }
 
 // Fade is Drain: another server has the datagrams by now.
@@ -184,16 +186,4 @@ func (s *Server) each(f func(*taker)) {
 			f(d.all[i])
 		}
 	}
-}
-
-func (s *Server) checkIdle() {
-	if !s.draining || s.live > 0 || s.idle == nil {
-		return
-	}
-	for _, d := range s.doors {
-		d.packets.Close()
-	}
-	idle := s.idle
-	s.idle = nil
-	idle()
 }

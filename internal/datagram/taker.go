@@ -90,8 +90,7 @@ func (t *taker) drop() {
 	d := t.door
 	d.remove(t)
 	d.all = without(d.all, t)
-	d.s.live--
-	d.s.checkIdle()
+	d.s.Left()
 }
 
 // remove gives a taker's peers to others.

@@ -94,7 +94,6 @@ func TestAWorkerThatBreaksTheRulesOfTCPIsFound(t *testing.T) {
 		return wire.Header{Stream: id, Type: wire.Message, Aux: aux, Flags: flags, Length: 1}
 	}
 	for name, say := range map[string]func(e *workerEnd, id uint32){
-		"text":     func(e *workerEnd, id uint32) { e.say(message(id, 1, 0), []byte("x")) },
 		"a part":   func(e *workerEnd, id uint32) { e.say(message(id, 2, wire.More), []byte("x")) },
 		"a ping":   func(e *workerEnd, id uint32) { e.say(message(id, 9, 0), []byte("x")) },
 		"HEAD":     func(e *workerEnd, id uint32) { e.head(id, 200, "", true) },

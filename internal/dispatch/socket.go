@@ -93,8 +93,8 @@ func (l *link) handleMessage(s *stream, f wire.Frame) error {
 		return wire.Violation("a MESSAGE before ACCEPT")
 	case kind != exchange.Text && kind != exchange.Binary && kind != exchange.Ping:
 		return wire.Violation("a MESSAGE that is neither text nor binary, nor a ping")
-	case s.raw() && kind != exchange.Binary, s.kind == exchange.TCP && (f.Flags&wire.More != 0 || s.ended):
-		return wire.Violation("a MESSAGE of a TCP or UDP stream that is not binary, or one of TCP that goes on or follows an END")
+	case s.raw() && kind == exchange.Ping, s.kind == exchange.UDP && kind != exchange.Binary, s.kind == exchange.TCP && (f.Flags&wire.More != 0 || s.ended):
+		return wire.Violation("a MESSAGE of a UDP stream that is not binary, or one of a TCP stream that goes on, or follows an END")
 	case s.sending != 0 && s.sending != kind:
 		return wire.Violation("a MESSAGE whose parts are of two kinds")
 	case uint64(f.Length) > uint64(len(f.Payload)):

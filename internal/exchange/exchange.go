@@ -88,6 +88,8 @@ type Request struct {
 	RootPath Span
 	// Variables are what else a web server in front says (CGI variables), none of it about what the other members tell.
 	Variables []Field
+	// TLS is what was agreed on with the client (docs/reference/wire.md); empty without TLS, or if it ends elsewhere.
+	TLS []byte
 	// UnixPath is the path of the unix socket listened on; empty for other families.
 	UnixPath string
 }

@@ -24,8 +24,11 @@ type Socket struct {
 	Address netip.AddrPort
 	// Path is the path of a unix socket; of an abstract one its name, behind an @.
 	Path string
-	// Protocol is what the caller wants to have spoken: the scheme of the URL; empty for HTTP.
+	// Protocol is what the caller wants to have spoken, empty for HTTP; TLS whether that is in TLS from the start; Scheme what both are
+	// called in the URL, empty for HTTP without TLS.
 	Protocol string
+	TLS      bool
+	Scheme   string
 	// Target is what takes the connections, and Number what it is on the wire; empty and 0 for the application.
 	Target string
 	Number uint16
@@ -39,17 +42,17 @@ type Socket struct {
 // uwsgi://127.0.0.1:3031, or uwsgi://unix:/run/app.sock.
 func (s *Socket) URL() string {
 	switch {
-	case s.Path != "" && s.Protocol == "":
+	case s.Path != "" && s.Scheme == "":
 		return "unix:" + s.Path
 	case s.Path != "":
-		return s.Protocol + "://unix:" + s.Path
+		return s.Scheme + "://unix:" + s.Path
 	}
 	host := s.Address.Addr()
 	switch {
 	case host == netip.IPv6Unspecified(), host == netip.IPv4Unspecified():
 		host = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
-	return cmp.Or(s.Protocol, "http") + "://" + net.JoinHostPort(host.String(), strconv.Itoa(int(s.Address.Port())))
+	return cmp.Or(s.Scheme, "http") + "://" + net.JoinHostPort(host.String(), strconv.Itoa(int(s.Address.Port())))
 }
 
 // Server is the address that connections to the socket are made to, if it is always the same.

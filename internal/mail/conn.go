@@ -1,7 +1,6 @@
 package mail
 
 import (
-	"log/slog"
 	"strings"
 	"time"
 
@@ -14,14 +13,13 @@ import (
 
 // conn is one session. It is the Upgrader that its stream begins with, and the Socket that it goes on with.
 type conn struct {
-	reactor.Conn
+	stream.Link
 	exchange.Flow
 	exchange.Unanswered
 	door    *door
 	stream  exchange.Stream // nil before it is handed over, and once the application's side is over
 	session *smtp.Session   // nil before the application has said what it wants
 	hooks   hooks
-	in      []byte  // received, and not yet taken by the session: less than a line, or what waits for the application
 	queue   []piece // for the application, who has no room for it
 	said    []byte  // the parts of a text that the application sends
 	credit  int     // what the application takes now
@@ -31,9 +29,7 @@ type conn struct {
 	asking      smtp.Kind // what it is about
 	receiving   bool      // a message has begun that is not whole
 	told        bool      // and knows of the transaction
-	proxied     bool      // a PROXY protocol header is yet to come
 	leaving     bool      // ends with the message that has begun
-	later       bool      // it goes on in the next turn
 }
 
 // piece is a message for the application, or the rest of one.
@@ -49,14 +45,12 @@ const (
 	mostSaid = 64 << 10
 )
 
-// begin hands the connection to the application.
-func (c *conn) begin(unix string) {
+// Begin hands the connection to the application.
+func (c *conn) Begin(unix string) {
 	s := c.door.s
 	c.Window = s.Room()
-	req := exchange.Request{
-		Kind: exchange.SMTP, ID: s.NextID(), Target: c.door.Target, Window: c.Window, ContentLength: exchange.UnknownLength,
-		Client: c.Client, Server: c.Server, UnixPath: unix,
-	}
+	req := c.Request(exchange.SMTP, c.Window, unix)
+	req.ID = s.NextID()
 	stream, reason := s.app.Open(&req, c)
 	if c.stream = stream; stream == nil {
 		c.Fail(reason)
@@ -81,9 +75,9 @@ func (c *conn) greet(w *word) {
 		settings = &c.door.auth
 	}
 	c.hooks, c.session = h, &smtp.Session{}
-	c.session.Reset(settings, false)
+	c.session.Reset(settings, c.Secured() != nil)
 	c.SetTimer(patience)
-	c.resumeLater()
+	c.Later()
 }
 
 // wrong ends a session whose application breaks its rules.
@@ -94,22 +88,22 @@ func (c *conn) wrong(err error) {
 
 // Input goes on with what has come.
 func (c *conn) Input() {
-	if c.proxied {
-		c.readProxy()
+	if c.Proxied() {
+		c.ReadProxy()
 	}
 	c.run()
 }
 
 // run takes what has come, until the application has to answer or has no room.
 func (c *conn) run() {
-	if c.session == nil || c.Closed() || c.Closing() || c.later {
+	if c.session == nil || c.Closed() || c.Closing() || c.PutOff() {
 		return
 	}
 	rounds := 0
 	for !c.asked && len(c.queue) == 0 && !c.Closed() {
-		n, ev := c.session.Next(c.in)
-		if c.in = c.in[n:]; len(c.in) == 0 {
-			c.in = nil
+		n, ev := c.session.Next(c.Received)
+		if c.Received = c.Received[n:]; len(c.Received) == 0 {
+			c.Received = nil
 		}
 		switch {
 		case ev.Kind == smtp.Starved:
@@ -120,11 +114,30 @@ func (c *conn) run() {
 		case ev.Kind == smtp.Over:
 			c.over()
 			return
+		case ev.Kind == smtp.StartTLS:
+			c.flush()
+			c.startTLS()
+			return
 		default:
 			c.act(ev)
 		}
 	}
 	c.pause()
+}
+
+// startTLS goes on in TLS. The session begins anew: what was said before could have come from somebody in between (RFC 3207 §4.2).
+func (c *conn) startTLS() {
+	if c.Closed() {
+		return
+	}
+	c.StartTLS(func() {
+		c.session.Secured()
+		c.discard()
+		c.transaction++
+		c.pass(encode(secured{"smtp.tls", c.transaction, c.Secured()}), exchange.Text)
+		c.SetTimer(patience)
+		c.Later()
+	})
 }
 
 // pause sends what the engine has said, and waits.
@@ -142,7 +155,7 @@ func (c *conn) pause() {
 		c.leave()
 		c.Shut(false)
 	case c.Readable() && !c.asked && len(c.queue) == 0:
-		c.resumeLater() // the reactor's other connections come first
+		c.Later() // the reactor's other connections come first
 	}
 }
 
@@ -155,7 +168,7 @@ func (c *conn) receive() bool {
 	if len(buf) == 0 {
 		return false
 	}
-	c.in = append(c.in, buf...)
+	c.Received = append(c.Received, buf...)
 	c.SetTimer(patience)
 	return true
 }
@@ -189,7 +202,7 @@ func (c *conn) act(ev smtp.Event) {
 		c.pass(ev.Data, exchange.Binary)
 	case smtp.End:
 		c.tellEnvelope()
-		c.ask(ev.Kind, encode(note{Type: "smtp.data"}))
+		c.ask(ev.Kind, theEnd)
 	case smtp.Discard:
 		c.discard()
 	}
@@ -203,6 +216,11 @@ func (c *conn) command(ev *smtp.Event) {
 		c.transaction++
 	case smtp.DATA, smtp.BDAT:
 		c.receiving = true
+	}
+	if ev.Verb == smtp.MAIL && c.door.s.cfg.Rates.exceeds(&c.Client, c.Reactor().Now()) {
+		c.Note(telemetry.RateExceeded)
+		_ = c.session.Reply(replyRate) // it is a reply
+		return
 	}
 	if !c.hooks.has(ev.Verb) {
 		c.session.Default()
@@ -220,9 +238,18 @@ func (c *conn) command(ev *smtp.Event) {
 	}
 	if e := &c.session.Envelope; e.Begun {
 		t.Mail = mailOf(e)
+		if ev.Verb != smtp.RCPT { // who decides about these knows them
+			t.Recipients = recipientsOf(e)
+		}
 	}
 	c.ask(ev.Kind, encode(t))
 }
+
+// theEnd tells the application that a message is whole.
+var theEnd = encode(note{Type: "smtp.data"})
+
+// replyRate answers a client that sends too much.
+var replyRate = []byte("451 4.7.1 Error: too many messages, come back later")
 
 // about begins what the application is told.
 func (c *conn) about(kind string) *told {
@@ -236,6 +263,13 @@ func mailOf(e *smtp.Envelope) *told {
 	return &told{Address: e.Mail.Address, Options: optionsOf(e.Mail.Parameters), UTF8: e.Mail.UTF8}
 }
 
+func recipientsOf(e *smtp.Envelope) (list []recipient) {
+	for _, r := range e.Recipients {
+		list = append(list, recipient{r.Address, optionsOf(r.Parameters)})
+	}
+	return list
+}
+
 // tellEnvelope tells the application, once, whose message it is to get.
 func (c *conn) tellEnvelope() {
 	if c.told {
@@ -243,10 +277,7 @@ func (c *conn) tellEnvelope() {
 	}
 	c.told = true
 	t, e := c.about("smtp.envelope"), &c.session.Envelope
-	t.Mail = mailOf(e)
-	for _, r := range e.Recipients {
-		t.Recipients = append(t.Recipients, recipient{r.Address, optionsOf(r.Parameters)})
-	}
+	t.Mail, t.Recipients = mailOf(e), recipientsOf(e)
 	c.pass(encode(t), exchange.Text)
 }
 
@@ -301,7 +332,7 @@ func (c *conn) Credit(n int) {
 		c.queue = c.queue[1:]
 	}
 	c.queue = nil
-	c.resumeLater()
+	c.Later()
 }
 
 // Message takes what the application says.
@@ -347,7 +378,7 @@ func (c *conn) answer(w *word) {
 	if err := c.reply(w); err != nil {
 		c.door.s.cfg.Log.Error("the reply of a mail application is no reply", "error", err)
 	}
-	c.resumeLater()
+	c.Later()
 }
 
 // reply answers the client as the application has it.
@@ -386,18 +417,15 @@ func (c *conn) giveUp(reason exchange.Reason) {
 	if c.Closed() || c.Closing() {
 		return
 	}
-	s := c.door.s
-	s.cfg.Refusals.Note(telemetry.RefusalOf(reason), s.Reactor().Now(), c.peer())
+	c.Note(telemetry.RefusalOf(reason))
 	if c.session == nil {
 		c.session = &smtp.Session{}
-		c.session.Reset(&c.door.plain, false)
+		c.session.Reset(&c.door.plain, c.Secured() != nil)
 		c.session.Out = c.session.Out[:0]
 	}
 	c.session.Close("421 4.3.2 Service not available, come back later")
 	c.over()
 }
-
-func (c *conn) peer() slog.Attr { return slog.String("client", string(c.Client.AppendTo(nil))) }
 
 // Leave ends the session as soon as no message is under way.
 func (c *conn) Leave() {
@@ -409,7 +437,7 @@ func (c *conn) Leave() {
 		c.giveUp(exchange.Stopping)
 		return
 	}
-	c.resumeLater()
+	c.Later()
 }
 
 // Abort closes the connection at once.
@@ -423,15 +451,8 @@ func (c *conn) End() {}
 
 // Resume goes on in a later turn.
 func (c *conn) Resume() {
-	c.later = false
+	c.Resuming()
 	c.run()
-}
-
-func (c *conn) resumeLater() {
-	if !c.later {
-		c.later = true
-		c.Reactor().Later(c)
-	}
 }
 
 // Drained is called when all output has left.
@@ -444,9 +465,9 @@ func (c *conn) Hangup() bool { return true }
 func (c *conn) Expire() {
 	switch {
 	case c.Pending():
-		c.refuse(telemetry.SendTimeout)
-	case c.proxied || c.session == nil:
-		c.refuse(telemetry.HeaderTimeout)
+		c.Refuse(telemetry.SendTimeout)
+	case c.Proxied() || c.session == nil:
+		c.Refuse(telemetry.HeaderTimeout)
 	case c.asked || len(c.queue) > 0:
 		c.SetTimer(patience) // it waits for us
 	default:
@@ -455,20 +476,13 @@ func (c *conn) Expire() {
 	}
 }
 
-// refuse ends the connection for a reason that is counted.
-func (c *conn) refuse(kind telemetry.Refusal, why ...slog.Attr) {
-	s := c.door.s
-	s.cfg.Refusals.Note(kind, s.Reactor().Now(), append(why, c.peer())...)
-	c.Reset()
-}
-
 // Lost is called when the client is gone.
 func (c *conn) Lost() { c.leave() }
 
 // Ended is called when the connection was closed.
 func (c *conn) Ended() {
 	c.leave()
-	c.in, c.queue, c.said = nil, nil, nil
+	c.Received, c.queue, c.said = nil, nil, nil
 	c.door.s.Left()
 }
 
@@ -477,23 +491,5 @@ func (c *conn) leave() {
 	if s := c.stream; s != nil {
 		c.stream = nil
 		s.Close(exchange.CloseAbnormal, nil)
-	}
-}
-
-// readProxy takes the PROXY protocol header off the connection's first bytes.
-func (c *conn) readProxy() {
-	rest, local, done, err := stream.Proxied(&c.Conn, c.in)
-	c.in = rest
-	switch {
-	case err != nil:
-		c.refuse(telemetry.Malformed, slog.String("reason", err.Error()))
-	case done:
-		c.proxied = false
-		c.StopTimer()
-		unix := c.door.UnixPath
-		if !local {
-			unix = ""
-		}
-		c.begin(unix)
 	}
 }

@@ -6,23 +6,17 @@
 package mail
 
 import (
-	"log/slog"
-	"time"
-
 	"github.com/awaitd/awaitd/internal/exchange"
 	"github.com/awaitd/awaitd/internal/reactor"
 	"github.com/awaitd/awaitd/internal/smtp"
 	"github.com/awaitd/awaitd/internal/stream"
-	"github.com/awaitd/awaitd/internal/telemetry"
 )
 
 // Config is the same for all reactors. It does not change once connections exist.
 type Config struct {
-	Settings      smtp.Settings // without Mechanisms and LMTP
-	BufferLimit   int           // bytes of buffers on one reactor, 0 for no limit
-	HeaderTimeout time.Duration // for the header of the PROXY protocol, 0 for none
-	Log           *slog.Logger
-	Refusals      *telemetry.Refusals
+	stream.Config
+	Settings smtp.Settings // without Mechanisms, LMTP and TLS
+	Rates    *Rates        // of messages; nil: any
 }
 
 // Server has the sessions of one reactor.
@@ -55,7 +49,7 @@ type door struct {
 // Serve accepts connections from a listening socket. Only for the reactor's goroutine. The returned function ends it.
 func (s *Server) Serve(d Door) (stop func(), err error) {
 	x := &door{s: s, Door: d, plain: s.cfg.Settings}
-	x.plain.LMTP = d.LMTP
+	x.plain.LMTP, x.plain.TLS = d.LMTP, d.TLS != nil
 	x.auth = x.plain
 	x.auth.Mechanisms = []string{smtp.Plain, smtp.Login}
 	return s.Listen(d.FD, x)
@@ -63,14 +57,6 @@ func (s *Server) Serve(d Door) (stop func(), err error) {
 
 // Accept makes a connection of a socket.
 func (d *door) Accept(fd int, client exchange.Address) {
-	c := &conn{door: d, proxied: d.Proxies != nil && d.Proxies.Has(client)}
-	if !d.s.Entered(c.Open(d.s.Reactor(), fd, c, client, d.Server)) {
-		return
-	}
-	c.Halves()
-	if !c.proxied {
-		c.begin(d.UnixPath)
-	} else if t := d.s.cfg.HeaderTimeout; t > 0 {
-		c.SetTimer(t)
-	}
+	c := &conn{door: d}
+	c.Arrive(&d.s.Connections, fd, c, &d.Door.Door, &d.s.cfg.Config, client)
 }

@@ -48,6 +48,13 @@ type note struct {
 	More bool   `json:"more"`
 }
 
+// secured is what it is told when STARTTLS has succeeded.
+type secured struct {
+	Type        string          `json:"type"`
+	Transaction int             `json:"transaction"`
+	TLS         json.RawMessage `json:"tls"`
+}
+
 // word is what the application says.
 type word struct {
 	Type          string   `json:"type"`
@@ -62,14 +69,15 @@ type reply []string
 
 // UnmarshalJSON takes null, a string or a list of strings.
 func (r *reply) UnmarshalJSON(b []byte) error {
-	var one *string
-	if err := json.Unmarshal(b, &one); err == nil {
-		if *r = nil; one != nil {
-			*r = reply{*one}
-		}
-		return nil
+	if *r = nil; b[0] == '[' {
+		return json.Unmarshal(b, (*[]string)(r))
 	}
-	return json.Unmarshal(b, (*[]string)(r))
+	var one *string
+	err := json.Unmarshal(b, &one)
+	if one != nil {
+		*r = reply{*one}
+	}
+	return err
 }
 
 // texts are the replies as the engine wants them: one, of all lines, or one for each recipient.

@@ -32,6 +32,7 @@ type Conn struct {
 	moved int64     // bytes of pending output that have left
 	seen  int64     // moved, when the stall timer was set
 	file  *filePart // goes out after out
+	tls   *layer    // between the protocol and the socket; nil: nothing is
 	timer timer
 	fd    int32
 	id    uint32
@@ -87,8 +88,8 @@ func (c *Conn) Speak(p Protocol) { c.proto = p }
 // Reactor is what the connection is on.
 func (c *Conn) Reactor() *Reactor { return c.r }
 
-// Readable says whether the kernel may have bytes that were not received yet.
-func (c *Conn) Readable() bool { return c.canRead }
+// Readable says whether there may be bytes that were not received yet.
+func (c *Conn) Readable() bool { return c.canRead && !c.shaking() }
 
 // Hung says whether the peer has finished sending.
 func (c *Conn) Hung() bool { return c.hung }
@@ -100,7 +101,11 @@ func (c *Conn) Halves() { c.halves = true }
 func (c *Conn) Finished() bool { return c.finished }
 
 // Finish tells the peer that no more is sent to it. No output may be pending.
-func (c *Conn) Finish() { shutdownWrite(int(c.fd)) }
+func (c *Conn) Finish() {
+	if c.tls == nil || c.tls.goodbye() {
+		shutdownWrite(int(c.fd))
+	}
+}
 
 // Closing says whether the connection was shut: it closes when pending output has left.
 func (c *Conn) Closing() bool { return c.closing }
@@ -111,13 +116,22 @@ func (c *Conn) Closed() bool { return c.closed }
 // Pending says whether output waits for the peer.
 func (c *Conn) Pending() bool { return len(c.out) > 0 || c.file != nil }
 
-// Unread returns how many bytes the kernel has received that were not read yet.
-func (c *Conn) Unread() int { return unread(int(c.fd)) }
+// Unread returns how many bytes have been received at most that were not read yet.
+func (c *Conn) Unread() int {
+	n := unread(int(c.fd))
+	if c.tls != nil {
+		n += ReadSize // what it keeps inside, whole records and the beginning of one, can't be told
+	}
+	return n
+}
 
 // ready handles what the kernel reported.
 func (c *Conn) ready(ev events) {
 	if ev&writable != 0 {
 		c.canWrite = true
+	}
+	if ev&(readable|hangup) != 0 && c.tls != nil {
+		c.tls.dry = false
 	}
 	if ev&readable != 0 {
 		c.canRead = true
@@ -128,7 +142,7 @@ func (c *Conn) ready(ev events) {
 	}
 	if ev&hangup != 0 && !c.hung { // every later edge tells it again
 		c.hung, c.canRead = true, true
-		if !c.lingering && !c.proto.Hangup() {
+		if !c.lingering && !c.shaking() && !c.proto.Hangup() {
 			c.Lose()
 			return
 		}
@@ -142,46 +156,69 @@ func (c *Conn) ready(ev events) {
 }
 
 func (c *Conn) inputReady() {
-	if c.lingering {
+	switch {
+	case c.lingering:
 		c.discard()
-		return
+	case c.shaking():
+		c.tls.feed()
+	default:
+		c.proto.Input()
 	}
-	c.proto.Input()
 }
 
 // Look has the protocol read what has arrived, even if the kernel has not reported anything yet.
 func (c *Conn) Look() {
-	if !c.closed {
-		c.canRead = true
-		c.inputReady()
+	if c.closed {
+		return
 	}
+	if c.canRead = true; c.tls != nil {
+		c.tls.dry = false
+	}
+	c.inputReady()
 }
 
 // Receive reads once, at most the given number of bytes. There are none when the kernel has nothing now, or the peer is gone; then
 // the connection is closed. The bytes are the reactor's: what is to outlast this turn's next Receive is copied.
 func (c *Conn) Receive(most int) []byte {
 	b := c.r.read[:min(most, ReadSize)]
+	if c.tls != nil && !c.lingering {
+		return c.tls.receive(b)
+	}
 	n, again := readSocket(int(c.fd), b)
-	switch {
-	case n > 0:
+	if n > 0 {
 		// A short read has taken all there was; the next byte makes a new edge. What follows a hang-up makes none.
 		c.canRead = n == len(b) || c.hung
 		return b[:n]
+	}
+	c.nothing(again, n == 0)
+	return nil
+}
+
+// nothing handles that there are no bytes: not now, or never again since the peer has finished, or something went wrong.
+func (c *Conn) nothing(again, ended bool) {
+	switch {
 	case again:
 		c.canRead = false
-	case n == 0 && c.halves:
+	case ended && c.halves:
 		c.canRead, c.finished = false, true
 	default:
 		c.Lose()
 	}
-	return nil
 }
 
 // Send writes the pieces, in order, or keeps what the kernel does not take now. Small pieces are best put together before.
 func (c *Conn) Send(head, body []byte, tail string) {
-	if c.closed {
-		return
+	switch {
+	case c.closed:
+	case c.tls != nil:
+		c.tls.send(head, body, tail)
+	default:
+		c.put(head, body, tail)
 	}
+}
+
+// put hands the pieces to the kernel, or keeps what it does not take now.
+func (c *Conn) put(head, body []byte, tail string) {
 	if len(c.out) == 0 && c.canWrite {
 		n, ok := c.writeNow(head, body, tail)
 		if !ok {
@@ -261,11 +298,14 @@ func (c *Conn) flushBytes() bool {
 
 // flushed goes on when all pending output has left.
 func (c *Conn) flushed() {
-	if c.closing {
+	switch {
+	case c.closing:
 		c.finish()
-		return
+	case c.shaking():
+		c.tls.setTimer()
+	default:
+		c.proto.Drained()
 	}
-	c.proto.Drained()
 }
 
 // Shut closes the connection when pending output has left; linger keeps reading for a while, for a peer that still sends.
@@ -308,6 +348,8 @@ func (c *Conn) expire() {
 	switch {
 	case c.lingering:
 		c.close()
+	case c.shaking():
+		c.tls.lapse()
 	case c.Pending() && c.seen != c.moved:
 		c.StallTimer()
 	default:
@@ -317,7 +359,7 @@ func (c *Conn) expire() {
 
 // finish ends a connection whose output has left.
 func (c *Conn) finish() {
-	if c.closed {
+	if c.closed || c.tls != nil && !c.tls.goodbye() {
 		return
 	}
 	if !c.linger {
@@ -386,6 +428,9 @@ func (c *Conn) close() {
 		c.out = nil
 	}
 	c.dropFile()
+	if c.tls != nil {
+		c.tls.close()
+	}
 	closeSocket(int(c.fd))
 	c.r.release(c.id)
 	c.proto.Ended()

@@ -9,13 +9,47 @@ import (
 // Connections are those of one kind on one reactor, whatever listeners they came from: it bounds what is on its way for them and ends
 // them together. The server of a protocol embeds it.
 type Connections struct {
-	r        *Reactor
-	log      *slog.Logger
-	limit    int // bytes of buffers on the reactor; 0 for no limit
-	lastID   uint64
+	Tally
+	r      *Reactor
+	log    *slog.Logger
+	limit  int // bytes of buffers on the reactor; 0 for no limit
+	lastID uint64
+}
+
+// Tally counts what is there, and tells when nothing is left.
+type Tally struct {
 	live     int
 	draining bool
-	idle     func() // called once, when draining and no connection is left
+	idle     func() // called once, when draining and nothing is left
+}
+
+// Came counts one more.
+func (t *Tally) Came() { t.live++ }
+
+// Left counts one less.
+func (t *Tally) Left() {
+	t.live--
+	t.checkIdle()
+}
+
+// Live is how many there are.
+func (t *Tally) Live() int { return t.live }
+
+// Draining says whether all are to end.
+func (t *Tally) Draining() bool { return t.draining }
+
+// Ebb has idle called when nothing is left, which may be at once. Nothing new must come any more.
+func (t *Tally) Ebb(idle func()) {
+	t.draining, t.idle = true, idle
+	t.checkIdle()
+}
+
+func (t *Tally) checkIdle() {
+	if t.draining && t.live == 0 && t.idle != nil {
+		idle := t.idle
+		t.idle = nil
+		idle()
+	}
 }
 
 // Connection is one of them. The type that embeds the Conn has all this.
@@ -55,18 +89,9 @@ func (s *Connections) Entered(err error) bool {
 		s.log.Error("can't watch a connection", "error", err)
 		return false
 	}
-	s.live++
+	s.Came()
 	return true
 }
-
-// Left counts a connection that was closed.
-func (s *Connections) Left() {
-	s.live--
-	s.checkIdle()
-}
-
-// Live is how many there are.
-func (s *Connections) Live() int { return s.live }
 
 // NextID makes ids that are distinct, and not to be guessed from one another (splitmix64 over a random start).
 func (s *Connections) NextID() uint64 {
@@ -97,23 +122,17 @@ func (s *Connections) Room() int {
 // Full says whether no more input may be kept.
 func (s *Connections) Full() bool { return s.limit > 0 && s.r.Lent() > s.limit }
 
-// Draining says whether connections are to end.
-func (s *Connections) Draining() bool { return s.draining }
-
 // Drain has every connection leave. idle is called when none is left. New connections must not come any more. Only for the reactor's
 // goroutine, like all that follows.
 func (s *Connections) Drain(idle func()) {
-	s.draining, s.idle = true, idle
+	s.draining = true
 	s.Leave()
-	s.checkIdle()
+	s.Ebb(idle)
 }
 
 // Fade lets every connection go on, for a while or until Leave as its protocol has it; idle is called when none is left. New ones must
 // not come any more.
-func (s *Connections) Fade(_ time.Duration, idle func()) {
-	s.draining, s.idle = true, idle
-	s.checkIdle()
-}
+func (s *Connections) Fade(_ time.Duration, idle func()) { s.Ebb(idle) }
 
 // Leave has every connection leave.
 func (s *Connections) Leave() { s.each(Connection.Leave) }
@@ -128,12 +147,4 @@ func (s *Connections) each(f func(Connection)) {
 			f(c)
 		}
 	})
-}
-
-func (s *Connections) checkIdle() {
-	if s.draining && s.live == 0 && s.idle != nil {
-		idle := s.idle
-		s.idle = nil
-		idle()
-	}
 }

@@ -55,8 +55,10 @@ func (c *Conn) flushFile() {
 		if f.cold || !c.warmed(f) {
 			return
 		}
-		n, again := copyFile(int(c.fd), f.fd, &f.offset, min(f.left, budget, f.warm-f.offset))
+		n, again := c.passFile(f, min(f.left, budget, f.warm-f.offset))
 		switch {
+		case c.closed:
+			return
 		case n < 0 && again:
 			c.canWrite = false
 			return
@@ -69,6 +71,9 @@ func (c *Conn) flushFile() {
 		}
 		f.left -= n
 		c.moved += n
+		if len(c.out) > 0 {
+			return // flushBytes goes on
+		}
 		if budget -= n; budget <= 0 && f.left > 0 {
 			c.r.Later(resumeFile{c})
 			return
@@ -82,6 +87,23 @@ func (c *Conn) flushFile() {
 	if !c.Pending() && !c.closed {
 		c.flushed()
 	}
+}
+
+// passFile sends at most so many of the file's next bytes, and returns how many. Without TLS none of them is seen here.
+func (c *Conn) passFile(f *filePart, most int64) (n int64, again bool) {
+	if c.tls == nil {
+		return copyFile(int(c.fd), f.fd, &f.offset, most)
+	}
+	part := c.r.read[:min(most, ReadSize)]
+	m, err := unix.Pread(f.fd, part, f.offset)
+	for errors.Is(err, unix.EINTR) {
+		m, err = unix.Pread(f.fd, part, f.offset)
+	}
+	if m > 0 {
+		f.offset += int64(m)
+		c.tls.send(part[:m], nil, "")
+	}
+	return int64(m), false
 }
 
 // resumeFile goes on with a file in the next turn.

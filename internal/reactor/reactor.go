@@ -77,6 +77,9 @@ type Reactor struct {
 	read    []byte // what a read goes to; bytes that stay are copied out of it
 	pieces  buffers
 	packets *packetsIn // what datagrams are received to; nil without a socket for them
+	shakes  handshakes
+	clear   []byte // what is about to be sealed is put together here
+	sealed  []byte // what TLS has made of it, on its way to the socket
 
 	mu      sync.Mutex
 	posted  []func()
@@ -89,7 +92,7 @@ const ReadSize = 64 << 10
 
 // New makes a reactor. Close it when it does not run.
 func New() (*Reactor, error) {
-	r := &Reactor{read: make([]byte, ReadSize)}
+	r := &Reactor{read: make([]byte, ReadSize), shakes: newHandshakes()}
 	if err := r.poller.open(); err != nil {
 		return nil, err
 	}

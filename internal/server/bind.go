@@ -18,6 +18,11 @@ func (s *Server) bind() error {
 	if err != nil {
 		return err
 	}
+	if len(s.cfg.SSLCertFiles) > 0 { // sockets that were passed without a word speak HTTP
+		for i, at := range places {
+			places[i].TLS = at.TLS || at.Protocol == config.HTTP && !at.Plain
+		}
+	}
 	for _, at := range places {
 		socket, err := s.listen(at)
 		if err != nil {
@@ -55,7 +60,7 @@ func (s *Server) listen(at config.Bind) (*listen.Socket, error) {
 
 // agree sets what is spoken on a socket.
 func (s *Server) agree(socket *listen.Socket, at config.Bind) {
-	socket.Protocol, socket.Target = string(at.Protocol), at.Target
+	socket.Protocol, socket.Scheme, socket.TLS, socket.Target = string(at.Protocol), at.Scheme(), at.TLS, at.Target
 	if hasNumber(at) {
 		socket.Number = uint16(1 + slices.Index(targets(s.cfg), targetOf(at)))
 	}

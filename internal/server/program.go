@@ -44,9 +44,9 @@ func (s *Server) bestow(socket *listen.Socket, at config.Bind) {
 	switch {
 	case socket.Path != "":
 	case socket.Datagram:
-		socket.Protocol = string(config.UDP)
+		socket.Protocol, socket.Scheme = string(config.UDP), string(config.UDP)
 	default:
-		socket.Protocol = string(config.TCP)
+		socket.Protocol, socket.Scheme = string(config.TCP), string(config.TCP)
 	}
 	name := unnamed
 	for _, d := range s.manager.Sockets {

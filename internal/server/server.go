@@ -8,6 +8,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/awaitd/awaitd/internal/certs"
 	"github.com/awaitd/awaitd/internal/config"
 	"github.com/awaitd/awaitd/internal/control"
 	"github.com/awaitd/awaitd/internal/datagram"
@@ -56,6 +58,7 @@ type Server struct {
 	log           *slog.Logger
 	access        *telemetry.AccessLog
 	refusals      *telemetry.Refusals
+	certs         *certs.Store // nil: there are none
 	python        worker.Interpreter
 	program       *worker.Program // is supervised in place of an application; nil: none
 	become        *identity       // whom it becomes once it has bound its addresses; nil: nobody else
@@ -120,8 +123,8 @@ func Run(ctx context.Context, cfg *config.Config, out Output) error {
 	}
 	defer s.close()
 	debug.SetGCPercent(garbage)
-	// One thread for each reactor, one for a goroutine that computes, one for the rest: a reactor never waits for a turn.
-	runtime.GOMAXPROCS(cfg.Reactors + 2)
+	// One thread for each reactor, one for its handshake that computes, one for the rest: a reactor never waits for a turn.
+	runtime.GOMAXPROCS(2*cfg.Reactors + 1)
 	return s.run(ctx)
 }
 
@@ -180,6 +183,10 @@ func prepare(cfg *config.Config, out Output) (*Server, error) {
 		return nil, err
 	}
 	if s.python, err = worker.Find(s.search()); err != nil {
+		s.close()
+		return nil, err
+	}
+	if err := s.openCerts(); err != nil {
 		s.close()
 		return nil, err
 	}
@@ -337,12 +344,12 @@ func (s *Server) streamConfig() *stream.Config {
 func (s *Server) mailConfig() *mail.Config {
 	c := s.cfg
 	return &mail.Config{
+		Config: *s.streamConfig(), Rates: mail.NewRates(c.SMTPMaxRate),
 		Settings: smtp.Settings{
 			Hostname: cmp.Or(c.SMTPHostname, hostname()), Greeting: "awaitd", MaxSize: c.SMTPMaxSize, MaxRecipients: c.SMTPMaxRecipients,
 			MaxErrors:    smtp.DefaultMaxErrors,
-			AuthRequired: c.SMTPAuth == "required", AuthRequireTLS: !c.SMTPAuthPlaintext,
+			AuthRequired: c.SMTPAuth == "required", AuthRequireTLS: !c.SMTPAuthPlaintext, RequireTLS: c.SMTPTLS == "required",
 		},
-		BufferLimit: int(c.LimitBuffered / int64(c.Reactors)), HeaderTimeout: c.TimeoutHeader, Log: s.log, Refusals: s.refusals,
 	}
 }
 
@@ -371,7 +378,7 @@ func (s *Server) trusted(on bool, list []string) *forwarded.Trust {
 // accept has every reactor accept from every socket; a datagram socket is one reactor's.
 func (s *Server) accept() error {
 	errs := make(chan error, len(s.stations))
-	proxies := s.trusted(s.cfg.ProxyProtocol, s.cfg.ProxyAllowFrom)
+	terms := s.terms()
 	for i, st := range s.stations {
 		var mine []*listen.Socket
 		for n, socket := range s.sockets {
@@ -379,7 +386,7 @@ func (s *Server) accept() error {
 				mine = append(mine, socket)
 			}
 		}
-		st.reactor.Post(func() { errs <- st.listen(mine, proxies) })
+		st.reactor.Post(func() { errs <- st.listen(mine, terms) })
 	}
 	var first error
 	for range s.stations {
@@ -390,9 +397,23 @@ func (s *Server) accept() error {
 	return first
 }
 
-func (st *station) listen(sockets []*listen.Socket, proxies *forwarded.Trust) error {
+// terms are what comes before a protocol's own bytes.
+type terms struct {
+	proxies    *forwarded.Trust // who begins with a PROXY protocol header
+	tls, https *tls.Config      // nil: there are no certificates
+}
+
+func (s *Server) terms() *terms {
+	t := &terms{proxies: s.trusted(s.cfg.ProxyProtocol, s.cfg.ProxyAllowFrom)}
+	if s.certs != nil {
+		t.tls, t.https = s.certs.Config(), s.certs.Config("http/1.1")
+	}
+	return t
+}
+
+func (st *station) listen(sockets []*listen.Socket, t *terms) error {
 	for _, socket := range sockets {
-		stop, err := st.open(socket, proxies)
+		stop, err := st.open(socket, t)
 		if err != nil {
 			return err
 		}
@@ -402,24 +423,30 @@ func (st *station) listen(sockets []*listen.Socket, proxies *forwarded.Trust) er
 }
 
 // open has one socket's connections accepted.
-func (st *station) open(socket *listen.Socket, proxies *forwarded.Trust) (stop func(), err error) {
+func (st *station) open(socket *listen.Socket, t *terms) (stop func(), err error) {
 	switch config.Protocol(socket.Protocol) {
 	case config.Datagrams:
 		return st.packets.Serve(datagram.Door{FD: socket.FD, Target: socket.Number, Server: exchange.AddressFrom(socket.Address)})
 	case config.SMTP, config.LMTP:
-		return st.mail.Serve(mail.Door{Door: streamDoor(socket, proxies), LMTP: socket.Protocol == string(config.LMTP)})
+		return st.mail.Serve(mail.Door{Door: streamDoor(socket, t), LMTP: socket.Protocol == string(config.LMTP)})
 	case config.Stream:
-		return st.streams.Serve(streamDoor(socket, proxies))
+		return st.streams.Serve(streamDoor(socket, t))
 	}
 	door := web.Door{FD: socket.FD, Server: socket.Server(), UnixPath: socket.Path, Packets: packets(socket)}
 	if door.Packets == 0 {
-		door.Proxies = proxies
+		door.Proxies = t.proxies
+	}
+	if socket.TLS {
+		door.TLS = t.https
 	}
 	return st.web.Serve(door)
 }
 
-func streamDoor(socket *listen.Socket, proxies *forwarded.Trust) stream.Door {
-	return stream.Door{FD: socket.FD, Target: socket.Number, Server: socket.Server(), UnixPath: socket.Path, Proxies: proxies}
+func streamDoor(socket *listen.Socket, t *terms) stream.Door {
+	return stream.Door{
+		FD: socket.FD, Target: socket.Number, Server: socket.Server(), UnixPath: socket.Path, Proxies: t.proxies, TLS: t.tls,
+		Secure: socket.TLS,
+	}
 }
 
 // sayReady prints the one line that says where the server is and what it runs.

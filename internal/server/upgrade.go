@@ -195,6 +195,7 @@ func (s *Server) takeOver() error {
 
 // addressOf names a place among the sockets that are handed over, whatever is spoken there.
 func addressOf(at config.Bind) string {
+	at.TLS, at.Plain = false, false
 	if at.Target = ""; at.Protocol != config.Datagrams {
 		at.Protocol = config.HTTP
 	}

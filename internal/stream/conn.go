@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"log/slog"
 	"time"
 
 	"github.com/awaitd/awaitd/internal/exchange"
@@ -11,34 +10,31 @@ import (
 
 // conn is one TCP connection. It is the Upgrader that its stream begins with, and the Pipe that it goes on with.
 type conn struct {
-	reactor.Conn
+	Link
 	door   *door
 	stream exchange.Stream // nil before it is handed over, and once the application's side is over
 	exchange.Flow
 	exchange.Unanswered
-	in       []byte // the PROXY protocol header and what came with it: bounded by the longest header and one read
-	credit   int    // what the application takes now
-	moved    int    // counts what was sent and received, as far as it tells that something was
-	quiet    int    // moved, when the wait for nothing to move began
-	proxied  bool   // a PROXY protocol header is yet to come
-	accepted bool   // a handler has it
-	told     bool   // and knows that the client has finished sending
-	ended    bool   // it has finished sending; the client is told behind what is pending
-	leaving  bool   // ends when nothing moves any more
-	later    bool   // it goes on in the next turn
+	credit    int    // what the application takes now
+	moved     int    // counts what was sent and received, as far as it tells that something was
+	quiet     int    // moved, when the wait for nothing to move began
+	accepted  bool   // a handler has it
+	upgrading bool   // it has asked for TLS
+	returned  []byte // what it had not read then
+	told      bool   // and knows that the client has finished sending
+	ended     bool   // it has finished sending; the client is told behind what is pending
+	leaving   bool   // ends when nothing moves any more
 }
 
 // quietTime is how long nothing moves on a connection that is to end before its handler is told that no more comes.
 const quietTime = time.Second
 
-// begin hands the connection to the application.
-func (c *conn) begin(unix string) {
+// Begin hands the connection to the application.
+func (c *conn) Begin(unix string) {
 	s := c.door.s
 	c.Window = s.Room()
-	req := exchange.Request{
-		Kind: exchange.TCP, ID: s.NextID(), Target: c.door.Target, Window: c.Window, ContentLength: exchange.UnknownLength,
-		Client: c.Client, Server: c.Server, UnixPath: unix,
-	}
+	req := c.Request(exchange.TCP, c.Window, unix)
+	req.ID = s.NextID()
 	stream, reason := s.app.Open(&req, c)
 	if c.stream = stream; stream == nil {
 		c.Fail(reason)
@@ -53,13 +49,13 @@ func (c *conn) Accept(*exchange.Acceptance) exchange.Socket {
 
 // Input reads and passes on what has arrived, as far as the handler takes it.
 func (c *conn) Input() {
-	if c.proxied {
-		c.readProxy()
+	if c.Proxied() {
+		c.ReadProxy()
 	}
-	if c.Closed() || c.Closing() || c.later || !c.accepted || c.told || c.stream == nil {
+	if c.Closed() || c.Closing() || c.PutOff() || !c.accepted || c.told || c.upgrading || c.stream == nil {
 		return
 	}
-	if len(c.in) > 0 {
+	if len(c.Received) > 0 {
 		c.passKept()
 		return
 	}
@@ -72,7 +68,7 @@ func (c *conn) Input() {
 		c.moved++
 		c.credit = c.stream.Message(buf, exchange.Binary, false)
 		if c.Readable() {
-			c.resumeLater() // the reactor's other connections come first
+			c.Later() // the reactor's other connections come first
 		}
 	case c.Finished():
 		c.endInput()
@@ -81,15 +77,15 @@ func (c *conn) Input() {
 
 // passKept passes on what was received with the PROXY protocol header.
 func (c *conn) passKept() {
-	n := min(c.credit, len(c.in))
+	n := min(c.credit, len(c.Received))
 	if n <= 0 {
 		return
 	}
-	c.credit = c.stream.Message(c.in[:n], exchange.Binary, false)
-	if c.in = c.in[n:]; len(c.in) == 0 {
-		c.in = nil
+	c.credit = c.stream.Message(c.Received[:n], exchange.Binary, false)
+	if c.Received = c.Received[n:]; len(c.Received) == 0 {
+		c.Received = nil
 	}
-	c.resumeLater()
+	c.Later()
 }
 
 // endInput tells the handler that no more comes.
@@ -100,37 +96,56 @@ func (c *conn) endInput() {
 	}
 }
 
-// readProxy takes the PROXY protocol header off the connection's first bytes.
-func (c *conn) readProxy() {
-	rest, local, done, err := Proxied(&c.Conn, c.in)
-	c.in = rest
+// Message sends bytes of the handler's. Its texts are about TLS.
+func (c *conn) Message(p []byte, kind exchange.MessageKind, _ bool) {
+	c.moved++
+	c.Owed += len(p)
 	switch {
-	case err != nil:
-		c.refuse(telemetry.Malformed, slog.String("reason", err.Error()))
-	case done:
-		c.proxied = false
-		c.StopTimer()
-		unix := c.door.UnixPath
-		if !local {
-			unix = ""
-		}
-		c.begin(unix)
+	case kind == exchange.Text:
+		c.upgrade(p)
+	case c.upgrading:
+		c.Fail(exchange.AppError) // it would have to be sent in plain, or between the two
+		return
+	default:
+		c.Send(p, nil, "")
+	}
+	c.grant()
+}
+
+// mostReturned is how much of what the client has sent a handler may give back.
+const mostReturned = 128 << 10
+
+// upgrade goes on with a start_tls() of the handler's. It asks, and is told why not, or nothing; then it gives back what it has not
+// read, which is the handshake's, and at last nothing; when TLS is there it is told what was agreed on.
+func (c *conn) upgrade(p []byte) {
+	switch {
+	case !c.upgrading && c.door.TLS == nil:
+		c.say([]byte("there is no certificate: name one with --ssl-certfile"))
+	case !c.upgrading && c.Secured() != nil:
+		c.say([]byte("the connection is in TLS already"))
+	case !c.upgrading:
+		c.upgrading = true
+		c.say(nil)
+	case len(c.returned)+len(p) > mostReturned:
+		c.Fail(exchange.AppError)
+	case len(p) > 0:
+		c.returned = append(c.returned, p...)
+	default:
+		c.Received = append(c.returned, c.Received...)
+		c.returned = nil
+		c.StartTLS(func() {
+			c.upgrading = false
+			c.say(c.Secured())
+			c.Later()
+		})
 	}
 }
 
-// refuse ends the connection for a reason that is counted, so that the client can't take it for a good end.
-func (c *conn) refuse(kind telemetry.Refusal, why ...slog.Attr) {
-	s := c.door.s
-	s.cfg.Refusals.Note(kind, s.Reactor().Now(), append(why, slog.String("client", string(c.Client.AppendTo(nil))))...)
-	c.Reset()
-}
-
-// Message sends bytes of the handler's.
-func (c *conn) Message(p []byte, _ exchange.MessageKind, _ bool) {
-	c.moved++
-	c.Owed += len(p)
-	c.Send(p, nil, "")
-	c.grant()
+// say tells the handler something that is no byte of the client's.
+func (c *conn) say(text []byte) {
+	if c.stream != nil {
+		c.credit = c.stream.Message(text, exchange.Text, false)
+	}
 }
 
 // grant lets the handler send as much again as has left.
@@ -146,7 +161,7 @@ func (c *conn) grant() {
 // Credit lets the client's bytes flow.
 func (c *conn) Credit(n int) {
 	c.credit = n
-	c.resumeLater()
+	c.Later()
 }
 
 // End has the client told that the handler has finished sending.
@@ -172,7 +187,7 @@ func (c *conn) Fail(reason exchange.Reason) {
 		c.Reset()
 		return
 	}
-	c.refuse(telemetry.RefusalOf(reason))
+	c.Refuse(telemetry.RefusalOf(reason))
 }
 
 // Leave ends the connection as soon as nothing has moved for a while.
@@ -201,15 +216,8 @@ func (c *conn) Abort() { c.Reset() }
 
 // Resume goes on in a later turn.
 func (c *conn) Resume() {
-	c.later = false
+	c.Resuming()
 	c.Input()
-}
-
-func (c *conn) resumeLater() {
-	if !c.later {
-		c.later = true
-		c.Reactor().Later(c)
-	}
 }
 
 // Drained is called when all output has left.
@@ -230,9 +238,9 @@ func (c *conn) Drained() {
 func (c *conn) Expire() {
 	switch {
 	case c.Pending():
-		c.refuse(telemetry.SendTimeout)
-	case c.proxied:
-		c.refuse(telemetry.HeaderTimeout)
+		c.Refuse(telemetry.SendTimeout)
+	case c.Proxied():
+		c.Refuse(telemetry.HeaderTimeout)
 	case c.leaving && c.quiet != c.moved:
 		c.quietTimer()
 	default:
@@ -249,7 +257,7 @@ func (c *conn) Lost() { c.abandon() }
 // Ended is called when the connection was closed.
 func (c *conn) Ended() {
 	c.abandon()
-	c.in = nil
+	c.Received, c.returned = nil, nil
 	c.door.s.Left()
 }
 

@@ -6,6 +6,7 @@
 package stream
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 // Config is the same for all reactors. It does not change once connections exist.
 type Config struct {
 	BufferLimit   int           // bytes of buffers on one reactor, 0 for no limit
-	HeaderTimeout time.Duration // for the header of the PROXY protocol, 0 for none
+	HeaderTimeout time.Duration // for the header of the PROXY protocol, and for a handshake; 0 for none
 	Log           *slog.Logger
 	Refusals      *telemetry.Refusals
 }
@@ -44,6 +45,8 @@ type Door struct {
 	Server   exchange.Address // what was bound; without a family if each connection has its own
 	UnixPath string
 	Proxies  *forwarded.Trust // who begins with a PROXY protocol header; nil for nobody
+	TLS      *tls.Config      // nil: it can't be had
+	Secure   bool             // TLS comes before all else
 }
 
 // door makes connections of accepted sockets.
@@ -59,14 +62,6 @@ func (s *Server) Serve(d Door) (stop func(), err error) {
 
 // Accept makes a connection of a socket.
 func (d *door) Accept(fd int, client exchange.Address) {
-	c := &conn{door: d, proxied: d.Proxies != nil && d.Proxies.Has(client)}
-	if !d.s.Entered(c.Open(d.s.Reactor(), fd, c, client, d.Server)) {
-		return
-	}
-	c.Halves()
-	if !c.proxied {
-		c.begin(d.UnixPath)
-	} else if t := d.s.cfg.HeaderTimeout; t > 0 {
-		c.SetTimer(t)
-	}
+	c := &conn{door: d}
+	c.Arrive(&d.s.Connections, fd, c, &d.Door, d.s.cfg, client)
 }

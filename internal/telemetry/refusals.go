@@ -30,6 +30,8 @@ const (
 	WorkerDied                     // 502, or a cut
 	DeadlineOver                   // 504, or a cut
 	DatagramDropped                // nobody had room for it
+	HandshakeFailed                // of TLS
+	RateExceeded                   // 451 to a mail
 	refusals
 )
 
@@ -54,6 +56,8 @@ var refusalKinds = [refusals]struct {
 	DeadlineOver:  {"deadline", slog.LevelWarn},
 
 	DatagramDropped: {"datagram dropped", slog.LevelWarn},
+	HandshakeFailed: {"TLS handshake failed", slog.LevelInfo},
+	RateExceeded:    {"too many messages", slog.LevelInfo},
 }
 
 // ofReason maps each reason for a failed exchange to what is counted.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"crypto/tls"
 	"log/slog"
 
 	"github.com/awaitd/awaitd/internal/cgi"
@@ -21,6 +22,7 @@ type httpConn struct {
 
 	skip    int64        // bytes of an answered request's body that are to be dropped before the next head
 	packets cgi.Protocol // in place of HTTP/1.1
+	tls     *tls.Config  // comes first; nil: it does not
 	proxied bool         // a PROXY protocol header is yet to come
 }
 

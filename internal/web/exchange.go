@@ -104,6 +104,9 @@ func (x *httpExchange) describe() {
 	x.req.ID = c.s.NextID()
 	if c.packets == 0 {
 		x.req.Client, x.req.Server, x.req.UnixPath = c.Client, c.Server, c.unix
+		if x.req.TLS = c.Secured(); x.req.TLS != nil {
+			x.req.Scheme = exchange.Secure
+		}
 		x.believe()
 	}
 	x.Window = c.s.Room()

@@ -48,6 +48,12 @@ func (c *httpConn) readProxy(buf []byte) bool {
 		c.Client, c.Server = h.Ends()
 		c.unix = ""
 	}
+	if c.tls != nil {
+		rest := append([]byte(nil), buf[n:]...)
+		c.keep(nil)
+		c.shakeBehind(rest)
+		return false
+	}
 	c.keep(buf[n:])
 	return true
 }

@@ -6,6 +6,7 @@
 package web
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"time"
 
@@ -66,6 +67,7 @@ type Door struct {
 	Server   exchange.Address // what was bound; without a family if each connection has its own
 	UnixPath string
 	Proxies  *forwarded.Trust // who begins with a PROXY protocol header; nil for nobody
+	TLS      *tls.Config      // nil: there is none
 	Packets  cgi.Protocol     // how a web server in front packs its requests; 0 if HTTP is spoken here
 }
 
@@ -115,8 +117,12 @@ func (s *Server) dateLine(now time.Time) []byte {
 // Accept makes a connection of a socket.
 func (d *door) Accept(fd int, client exchange.Address) {
 	s := d.s
-	c := &httpConn{s: s, unix: d.UnixPath, packets: d.Packets, proxied: d.Proxies != nil && d.Proxies.Has(client)}
-	if s.Entered(c.Open(s.Reactor(), fd, c, client, d.Server)) {
+	c := &httpConn{s: s, unix: d.UnixPath, packets: d.Packets, tls: d.TLS, proxied: d.Proxies != nil && d.Proxies.Has(client)}
+	switch {
+	case !s.Entered(c.Open(s.Reactor(), fd, c, client, d.Server)):
+	case c.tls != nil && !c.proxied:
+		c.shake()
+	default:
 		c.headTimer() // one that never says anything is treated like a slow head, but closed in silence
 	}
 }

@@ -42,6 +42,7 @@ const (
 	extraUnixPath   = 1
 	extraRootPath   = 2
 	extraClientText = 3
+	extraTLS        = 4
 	extraVariables  = 9
 	extraServerText = 10
 )
@@ -132,6 +133,9 @@ func appendExtras(dst []byte, req *exchange.Request) []byte {
 	}
 	if req.ClientName.Len() > 0 {
 		dst = appendExtra(dst, extraClientText, req.ClientName.Of(req.Buf))
+	}
+	if len(req.TLS) > 0 {
+		dst = appendExtra(dst, extraTLS, req.TLS)
 	}
 	if req.ServerName.Len() > 0 {
 		dst = appendExtra(dst, extraServerText, req.ServerName.Of(req.Buf))

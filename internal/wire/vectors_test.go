@@ -42,6 +42,7 @@ type vectorFrame struct {
 	ClientPort    uint16 `json:"client_port"`
 	Server        string
 	ServerPort    uint16 `json:"server_port"`
+	Target        uint16
 	Extra         [][2]any
 	Body          string
 	Offset, Count int64
@@ -162,7 +163,7 @@ func checkFields(t *testing.T, buf []byte, got []exchange.Field, want [][2]strin
 func checkOpen(t *testing.T, raw []byte, want vectorFrame) {
 	t.Helper()
 	req := &exchange.Request{
-		Kind: want.Kind, Version: want.Version, Scheme: want.Scheme, ContentLength: want.ContentLength,
+		Kind: want.Kind, Target: want.Target, Version: want.Version, Scheme: want.Scheme, ContentLength: want.ContentLength,
 		Body: latin1(want.Body), End: want.Flags&EndStream != 0, WantsContinue: want.Flags&WantsContinue != 0,
 		Client: address(t, want.Client, want.ClientPort), Server: address(t, want.Server, want.ServerPort),
 	}
@@ -185,6 +186,8 @@ func checkOpen(t *testing.T, raw []byte, want vectorFrame) {
 			req.ClientName = add(value)
 		case extraServerText:
 			req.ServerName = add(value)
+		case extraTLS:
+			req.TLS = latin1(value)
 		case extraVariables:
 			addVariables(req, value)
 		default:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import Any
+
+from ._tls import details
 
 
 class Transport(asyncio.Transport):
@@ -15,7 +17,7 @@ class Transport(asyncio.Transport):
         self._writer = writer
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Return ``peername`` or ``sockname``; the default for all else."""
+        """Return ``peername``, ``sockname``, ``cipher`` or ``tls``; the default for all else."""
         return self._writer.get_extra_info(name, default)
 
     def is_closing(self) -> bool:
@@ -62,6 +64,37 @@ class Transport(asyncio.Transport):
         return not self.is_closing()
 
 
-def start_tls(*arguments: Any, **keywords: Any) -> NoReturn:
-    """Raise ``NotImplementedError``: the socket is the server's."""
-    raise NotImplementedError("start_tls() is not in this version: the socket is the server's, and a handler's keys are not")
+async def start_tls(
+    writer: Any,
+    sslcontext: Any = None,
+    *,
+    server_hostname: str | None = None,
+    ssl_handshake_timeout: float | None = None,
+    ssl_shutdown_timeout: float | None = None,
+) -> None:
+    """Go on in TLS. The socket is the server's, and so is the certificate; the arguments are asyncio's, and mean nothing here.
+
+    What the client has sent and the handler has not read belongs to the handshake, and goes back to the server: so nothing that
+    came before TLS can be taken for something that came in it.
+    """
+    await writer.drain()
+    said: asyncio.Queue[bytes | None] = asyncio.Queue()
+    writer._listen(said.put_nowait)
+    try:
+        writer._say(b"")
+        if refusal := await _hear(said):
+            raise RuntimeError(refusal.decode())
+        if unread := writer._unread():
+            writer._say(unread)
+        writer._say(b"")
+        writer._secured(details(await _hear(said)))
+    finally:
+        if not writer.is_closing():
+            writer._listen(None)
+
+
+async def _hear(said: asyncio.Queue[bytes | None]) -> bytes:
+    text = await said.get()
+    if text is None:
+        raise ConnectionResetError("Connection lost")
+    return text

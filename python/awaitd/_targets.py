@@ -38,7 +38,7 @@ def _load(setup: dict[str, Any], kind: str, text: str, application: _interface.A
     if kind != "smtp":
         return found, asyncio_like
     if asyncio_like:
-        found = _mail.Handler(found() if isinstance(found, type) else found)
+        return _mail.Handler(found() if isinstance(found, type) else found), False
     return _mail.application(found), False
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,13 @@ StartBoard = Callable[..., Server]
 def board(request: pytest.FixtureRequest, start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> Server:
     """Two workers on one of the databases."""
     data = tmp_path_factory.mktemp("board")
+    addresses = ("--bind", "127.0.0.1:0", "--bind", "udp://127.0.0.1:0=main:meter")
     url = ""
     if request.param in SCHEMES:
         postgres: Postgres = request.getfixturevalue("postgres")
         new_database: NewDatabase = request.getfixturevalue("new_database")
         url = postgres.url(new_database(), SCHEMES[request.param])
-    return start_server("main:app", BOARD, "--workers", "2", *GRACE, BOARD_DATA=str(data), DATABASE_URL=url)
+    return start_server("main:app", BOARD, "--workers", "2", *addresses, *GRACE, BOARD_DATA=str(data), DATABASE_URL=url)
 
 
 @pytest.fixture
@@ -82,6 +84,16 @@ class TestOnEachDatabase:
             for n in range(3):
                 ada.send(json.dumps({"author": "Ada", "text": f"line {n}"}))
             assert [json.loads(grace.recv(10))["text"] for _ in range(3)] == ["line 0", "line 1", "line 2"]
+
+    def test_figures_are_kept_in_bounds(self, board: Server, client: httpx.Client) -> None:
+        measured = b"a.gauge:5|g\na.gauge:-2.5|g\na.gauge:7|ms\nmany:1|c\n" + b"".join(b"f%d:1|c\n" % n for n in range(200))
+        with client.stream("GET", "/figures") as response:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as meter:
+                meter.connect(("127.0.0.1", board.port("main:meter")))
+                meter.send(measured)
+            shown = (json.loads(line[5:]) for line in response.iter_lines() if line.startswith("data:"))
+            figures = next(found for found in shown if found and len(found) == 100)
+        assert {figure["name"]: figure["value"] for figure in figures}["a.gauge"] == 7
 
     def test_posts_of_many_at_once_become_visible_in_the_order_of_their_ids(self, board: Server, client: httpx.Client) -> None:
         """A reader asks for what is newer than the last id, so 8 before 7 would be 7 never."""

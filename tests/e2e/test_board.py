@@ -43,6 +43,8 @@ def board(start_server: StartServer, data: Path) -> Server:
         "tcp://127.0.0.1:0=main:terminal",
         "--bind",
         "smtp://127.0.0.1:0=main:letters",
+        "--bind",
+        "udp://127.0.0.1:0=main:meter",
     ]
     return start_server("main:app", EXAMPLES / "board", "--workers", "2", *addresses, BOARD_DATA=str(data))
 
@@ -216,6 +218,20 @@ class TestTheChat:
             with pytest.raises(smtplib.SMTPDataError) as refused:
                 mail.sendmail("a@example.org", "board@example.org", "Subject: x\n\n" + "y" * 900 + "\n" * 4000 + "z")
             assert refused.value.smtp_code == 554
+
+    # spec: jobs 2
+    def test_a_datagram_is_a_figure(self, board: Server, browser: webdriver.Chrome, picture: TakePicture) -> None:
+        browser.get(board.url)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as meter:
+            meter.connect(("127.0.0.1", board.port("main:meter")))
+            meter.send(b"kitchen.temperature:21.5|g\nvisitors:2|c\nvisitors:1|c|@0.1\nnonsense\nx:1e9|g\n<b>:1|g")
+            find(browser, "#figures dd", "21.5")
+            find(browser, "#figures dd", "3")
+            picture("board-figures")
+            meter.send(b"kitchen.temperature:-0.5|g\nvisitors:39|c")
+            find(browser, "#figures dd", "42")
+            shown = {item.text for item in browser.find_elements("css selector", "#figures div")}
+        assert shown == {"kitchen.temperature\n21", "visitors\n42"}
 
     def test_who_comes_again_hears_what_it_missed_and_no_line_twice(self, board: Server) -> None:
         url = board.url.replace("http", "ws") + "/chat"

@@ -111,6 +111,7 @@ def test_the_check_that_the_pages_name(example: Example) -> None:
 # What the pages call a setting of gunicorn.conf.py, if its flag is called otherwise. `""`: it has none.
 GUNICORN = {
     "wsgi_app": "",
+    "ssl_context": "",
     "keepalive": "keep-alive",
     "preload_app": "preload",
     "raw_env": "env",
@@ -145,6 +146,10 @@ VALUES = {
 }
 
 
+# What some flags don't go without.
+TOGETHER = {"keyfile": ("--certfile=1",), "cert-reqs": ("--ca-certs=1",)}
+
+
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [binary(), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, cwd=HERE)
@@ -167,7 +172,7 @@ PAGES = ["from-uwsgi.md", "from-gunicorn.md", "coming-from.md"]
     ("flag", "row"), [pytest.param(flag, row, id=f"{page}-{flag}") for page in PAGES for flag, row in options(page)]
 )
 def test_what_the_command_line_says_of_an_option(flag: str, row: guide.Row) -> None:
-    said = run("config", "main:app", f"--{flag}={VALUES.get(flag, '1')}")
+    said = run("config", "main:app", f"--{flag}={VALUES.get(flag, '1')}", *TOGETHER.get(flag, ()))
     if said.returncode == 0:
         assert row.here.startswith("the same: "), "it is understood"
         (setting,) = re.findall(rf"^(\S+) .* --{flag}$", said.stdout, re.M)
@@ -240,10 +245,7 @@ def test_the_flags_and_keys_of_a_page_are_ours_and_go_together(page: str) -> Non
 
 
 # What of Unit's a page says is "not yet", and the flag that will say it.
-UNIT_LATER = {
-    "tls": "--ssl-certfile",
-    **dict.fromkeys(("share", "index", "fallback"), "--static"),
-}
+UNIT_LATER = dict.fromkeys(("share", "index", "fallback"), "--static")
 
 
 def test_what_of_units_is_not_there_yet() -> None:

@@ -39,6 +39,11 @@ class Plain:
         return "250 Message accepted for delivery"
 
 
+class Knows:
+    async def handle_VRFY(self, server: Any, session: Any, envelope: Any, address: str) -> str:
+        return f"250 {envelope.mail_from} {envelope.rcpt_tos}"
+
+
 class Hooks:
     """Every hook, as aiosmtpd documents it."""
 

@@ -19,7 +19,7 @@ import pytest
 from harness import Server, StartServer, alive, eventually, family
 
 HERE = Path(__file__).parent
-NAMES = ("Plain", "Hooks", "Each", "debugging", "sink", "asgi")
+NAMES = ("Plain", "Hooks", "Knows", "Each", "debugging", "sink", "asgi")
 OPTIONS = ("--smtp-hostname", "mx.example.org", "--smtp-max-size", "2MiB", "--smtp-auth-plaintext")
 TEXT = "Subject: hello\r\n\r\n.a dot\r\nthe end\r\n"
 
@@ -116,6 +116,17 @@ def test_every_hook(server: Server) -> None:
     assert "'rcpt_tos': ['c@example.com']" in line
     assert "'authenticated': True" in line
     assert line.endswith("LoginPassword(login=b'joe', password=...)")
+
+
+def test_a_hook_knows_what_came_before_it(server: Server) -> None:
+    with connect(server, "Knows") as client:
+        assert client.vrfy("x") == (250, b"None []")
+        client.mail("a@x")
+        client.rcpt("b@y")
+        client.rcpt("c@y")
+        assert client.vrfy("x") == (250, b"a@x ['b@y', 'c@y']")
+        client.rset()
+        assert client.vrfy("x") == (250, b"None []")
 
 
 @pytest.mark.parametrize(
@@ -237,6 +248,18 @@ def test_auth_may_be_required_and_is_not_taken_in_the_clear(start_server: StartS
 
 
 # spec: jobs 3
+def test_a_client_may_begin_so_many_messages_in_a_minute(start_server: StartServer) -> None:
+    server = start_server("", HERE, *bind("Plain"), "--smtp-max-rate", "3")
+    for first in (3, 0):  # it is the client that is counted, not the session
+        with connect(server, "Plain") as client:
+            for _ in range(first):
+                assert client.sendmail("a@example.org", "b@example.com", "x") == {}
+            assert client.mail("a@example.org") == (451, b"4.7.1 Error: too many messages, come back later")
+            assert client.noop()[0] == 250
+    server.wait_for("refused: too many messages client=127.0.0.1")
+
+
+# spec: jobs 3
 def test_no_mail_that_was_taken_is_lost_when_workers_are_killed(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server("", HERE, *bind("Ledger"), "--workers", "2", *OPTIONS, LEDGER=str(tmp_path))
     stop = threading.Event()
@@ -333,7 +356,7 @@ def test_postfixs_smtp_source(server: Server) -> None:
             ["--bind", "smtp://127.0.0.1:0=mail_handlers:show"],
             "`mail_handlers:show` can't take mail: expected a handler with handle_DATA()",
         ),
-        (["--bind", "smtps://127.0.0.1:0=mail_handlers:sink"], "`smtps://` is not in this version"),
+        (["--bind", "smtps://127.0.0.1:0=mail_handlers:sink"], "can't offer TLS on smtps://"),
         (["--bind", "smtp://127.0.0.1:0"], "no application is named"),
     ],
 )

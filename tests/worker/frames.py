@@ -148,14 +148,15 @@ def _read_extra(data: bytes) -> list[list[Any]]:
 
 def _read_open(data: bytes, f: Frame) -> Frame:
     (claim, kind, version, scheme, method, id_, content_length, path, query, count, extra, credit, client_family, server_family,
-     client_port, server_port, client, server) = struct.unpack_from("<IBBBBQQHHHHIBBHH6x16s16s", data, 16)  # fmt: skip
+     client_port, server_port, target, client, server) = struct.unpack_from("<IBBBBQQHHHHIBBHHH4x16s16s", data, 16)  # fmt: skip
     at = 96 + 4 * count
     texts = []
     for length in (method, path, query):
         texts.append(data[at : at + length].decode("latin-1"))
         at += length
     fields, at = _read_fields(data, count, 96, at)
-    return {
+    others = {"target": target} if target else {}
+    return others | {
         "claim": claim, "kind": kind, "version": version, "scheme": scheme, "id": f"{id_:016x}",
         "content_length": _signed(content_length), "method": texts[0], "path": texts[1], "query": texts[2], "fields": fields,
         "credit": credit, "client": _read_address(client_family, client), "client_port": client_port,

@@ -109,6 +109,16 @@ def test_names_of_both_sides_by_a_web_server(asgi):
     assert (answer["client"], answer["server"]) == (["tuple", "an.example\ufffd", 9], ["tuple", "www.example.org", 443])
 
 
+def test_tls(asgi):
+    told = {"tls_version": 0x0303, "cipher_suite": 0xC02B, "client_cert_name": "CN=ann", "client_cert_chain": ["pem"]}
+    for _ in range(2):  # what the application puts there is not in the next
+        tls = scope(asgi, scheme=1, extra=[[4, json.dumps(told)]])["extensions"]["tls"]
+        assert tls == told | {"client_cert_chain": ["list", "pem"], "server_cert": None, "client_cert_error": None}
+    tls = scope(asgi, scheme=1, extra=[[4, json.dumps({"tls_version": 0x0304, "cipher_suite": 0x1301})]])["extensions"]["tls"]
+    assert (tls["client_cert_name"], tls["client_cert_chain"]) == (None, ["list"])
+    assert "tls" not in scope(asgi, scheme=1)["extensions"]
+
+
 def test_variables_of_a_web_server(asgi):
     # spec: protocols 10
     rows = [

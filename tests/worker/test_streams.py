@@ -7,9 +7,9 @@ import json
 import random
 
 import pytest
-from sockets import BINARY, WINDOW, Socket
+from sockets import BINARY, TEXT, WINDOW, Socket
 
-NAMES = ["echo", "large", "raises", "aborts", "exactly", "hazards", "collects", "self_await", "mail", "ordered"]
+NAMES = ["echo", "large", "raises", "aborts", "exactly", "hazards", "collects", "self_await", "mail", "ordered", "secures"]
 
 
 @pytest.fixture
@@ -191,3 +191,80 @@ def test_reads_are_asyncios_whatever_the_pieces(worker, seed):
 
     asyncio.run(compare())
     assert stream.closed() == (1000, "")
+
+
+TLS = json.dumps(
+    {"tls_version": 0x0304, "cipher_suite": 0x1301, "cipher_name": "TLS_AES_128_GCM_SHA256", "client_cert_name": "CN=ann"}
+)
+
+
+def text(stream: Socket) -> str:
+    frame = stream.next("MESSAGE", "WINDOW")
+    while frame["type"] == "WINDOW":
+        frame = stream.next("MESSAGE", "WINDOW")
+    assert (frame["aux"], frame["flags"]) == (TEXT, 0)
+    stream.stream.window(frame["length"])
+    return frame["body"]
+
+
+def test_a_connection_in_tls_says_so(worker):
+    # spec: jobs 1
+    stream = connect(worker, "secures", scheme=1, extra=[[4, TLS]])
+    stream.send(b"what\n")
+    assert line(stream) == repr(("('TLS_AES_128_GCM_SHA256', 'TLSv1.3', 128)", "CN=ann")) + "\n"
+
+
+def test_start_tls_gives_back_what_was_not_read(worker):
+    # spec: jobs 1
+    stream = connect(worker, "secures")
+    stream.send(b"tls\nunread, ")
+    assert text(stream) == ""
+    stream.send(b"and on its way")
+    stream.send("")
+    assert text(stream) == "unread, and on its way"
+    assert text(stream) == ""
+    stream.send(TLS)
+    stream.send(b"what\n")
+    assert line(stream) == repr(("('TLS_AES_128_GCM_SHA256', 'TLSv1.3', 128)", "CN=ann")) + "\n"
+    stream.send(b"tls\n")
+    assert text(stream) == ""
+    stream.send("not twice")
+    assert line(stream) == "RuntimeError('not twice')\n"
+    stream.stream.end()
+    assert stream.closed() == (1000, "")
+
+
+def test_what_start_tls_gives_back_may_be_longer_than_the_credit(worker):
+    stream = connect(worker, "secures", credit=10)
+    stream.send(b"tls\n" + bytes(range(32, 127)) * 20)
+    assert text(stream) == ""
+    stream.send("")
+    back = ""
+    while part := text(stream):
+        back += part
+    assert back.encode() == bytes(range(32, 127)) * 20
+
+
+@pytest.mark.parametrize("said", [0, 1, 2])
+@pytest.mark.parametrize("end", ["CLOSE", "RESET"])
+def test_start_tls_ends_with_the_connection(worker, said: int, end: str):
+    stream = connect(worker, "secures")
+    stream.send(b"tls\n")
+    assert text(stream) == ""
+    if said:
+        stream.send("")
+    if said > 1:
+        assert text(stream) == ""
+    stream.stream.send(end, aux=1006 if end == "CLOSE" else 0, body="")
+    for _ in range(2):  # behind what the handler does now
+        other = connect(worker, "echo")
+        other.send(b"one\n")
+        assert line(other) == "one\n"
+    assert worker.output().count("start_tls: ConnectionResetError") == 1
+
+
+def test_a_text_that_nobody_has_asked_for_is_dropped(worker):
+    stream = connect(worker, "echo")
+    stream.send("surprise")
+    stream.send(b"one\n")
+    assert line(stream) == "one\n"

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from fakeserver import Stream
 from frames import TYPES, decode, encode
 from sockets import BINARY, Socket
 from test_receive import _log
@@ -28,9 +29,14 @@ def test_the_worker_reads_every_open(start, loop):
     """The application sees what the vector says; what was revoked it doesn't see."""
     worker = start("asgi:describe", loop=loop).ready()
     sockets = start("websocket:app", loop=loop).ready()
+    targets = [{"kind": "tcp", "target": f"streams:{name}"} for name in ("echo", "secures")]
+    handlers = start("", loop=loop, targets=targets).ready()
     for vector in VECTORS:
         frame = vector["frame"]
         if frame["type"] != "OPEN":
+            continue
+        if frame["kind"] == 3:
+            see_tcp(handlers, frame, bytes.fromhex(vector["hex"]))
             continue
         if frame["kind"] == 2:
             see_websocket(sockets, frame)
@@ -43,6 +49,15 @@ def test_the_worker_reads_every_open(start, loop):
             assert seen == {**expected, "body": frame["body"] if frame["method"] == "PUT" else ""}
     assert worker.get("/after")[0] == 200
     assert worker.links[0].read() is None
+
+
+def see_tcp(worker, frame, data):
+    """The same for a TCP connection, whose second target tells of TLS."""
+    stream = Stream(worker, worker.links[0], frame["stream"])
+    stream.link.write(data)
+    assert [stream.next()["type"], stream.next()["type"]] == ["ACCEPT", "WINDOW"]
+    stream.send("MESSAGE", aux=2, body="what\n")
+    assert "TLS_AES_128_GCM_SHA256" in stream.next()["body"]
 
 
 def see_websocket(worker, frame):

@@ -122,6 +122,27 @@ def test_the_environ_by_a_web_server(wsgi):
     assert "REMOTE_USER" not in environ(wsgi)
 
 
+def test_variables_of_tls(wsgi):
+    told = {"tls_version": 0x0304, "cipher_suite": 0x1301, "cipher_name": "TLS_AES_128_GCM_SHA256"}
+    common = {"HTTPS": "on", "SSL_PROTOCOL": "TLSv1.3", "SSL_CIPHER": "TLS_AES_128_GCM_SHA256"}
+    more = {"server_name": "example.org", "client_cert_name": "CN=Zo\xeb", "client_cert_chain": ["pem", "another"]}
+    for changes, expected in (
+        ({}, {"SSL_CLIENT_VERIFY": "NONE"}),
+        (
+            more,
+            {
+                "SSL_CLIENT_VERIFY": "SUCCESS",
+                "SSL_TLS_SNI": "example.org",
+                "SSL_CLIENT_S_DN": "CN=Zo\xc3\xab",
+                "SSL_CLIENT_CERT": "pem",
+            },
+        ),
+    ):
+        answer = environ(wsgi, scheme=1, extra=[[4, json.dumps(told | changes)]])
+        assert {name: value for name, value in answer.items() if "SSL" in name or name == "HTTPS"} == common | expected
+    assert not any(name.startswith("SSL") for name in environ(wsgi, scheme=1))
+
+
 def test_path_info_is_decoded_as_latin_1(wsgi):
     # spec: wsgi 7
     answer = environ(wsgi, "/caf%C3%A9")

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
-from schemas import LineIn, LineOut, MessageIn, MessageOut, StoredFile
+from schemas import Figure, LineIn, LineOut, MessageIn, MessageOut, StoredFile
 
 Table = Literal["message", "line"]
+MOST_FIGURES = 100
 WAIT_SECONDS = 10  # for a connection that is free, or that is made; then the request gets a 503
 
 
@@ -50,14 +51,20 @@ class Database(Protocol):
     async def history_start(self, lines: int) -> int:
         """The id before the last so many lines."""
 
+    async def record(self, figures: Sequence[Figure], adds: bool) -> None:
+        """Sets figures, or adds to them. There are MOST_FIGURES; others are left out."""
+
+    async def figures(self) -> list[Figure]:
+        """By name."""
+
 
 def database(url: str, pool: int) -> Database:
     """Each driver is imported only where it is used, so nobody has to install the others."""
     match url.partition("://")[0]:
-        case "sqlite":
+        case "sqlite" | "sqlite+aiosqlite":
             from database.with_aiosqlite import AioSQLite
 
-            return AioSQLite(url.removeprefix("sqlite:///"), pool)
+            return AioSQLite(url.partition(":///")[2], pool)
         case "postgresql" | "postgres":
             from database.with_asyncpg import AsyncPG
 

@@ -43,3 +43,12 @@ class Line(Base):
     author: Mapped[str] = mapped_column(String(40))
     text: Mapped[str] = mapped_column(String(500))
     created_at: Mapped[datetime] = mapped_column(insert_default=func.current_timestamp())
+
+
+class Measured(Base):
+    """The newest value of something."""
+
+    __tablename__ = "figure"
+
+    name: Mapped[str] = mapped_column(String(60), primary_key=True)
+    value: Mapped[float]

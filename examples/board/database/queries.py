@@ -6,7 +6,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from database import Table
-from schemas import MAX_ID, AttachmentOut, LineIn, LineOut, MessageIn, MessageOut, StoredFile
+from database.schema import RECORD
+from schemas import MAX_ID, AttachmentOut, Figure, LineIn, LineOut, MessageIn, MessageOut, StoredFile
 
 Row = Mapping[str, Any]
 Fetch = Callable[..., Awaitable[Sequence[Row]]]  # a query and its values
@@ -23,8 +24,9 @@ class Queries:
 
     async def add_message(self, message: MessageIn, files: Sequence[StoredFile]) -> MessageOut:
         insert = "INSERT INTO message (author, body, created_at) VALUES ($1, $2, CURRENT_TIMESTAMP) RETURNING *"
-        attach = """INSERT INTO attachment (message_id, name, content_type, size, stored_as)
-            VALUES ($1, $2, $3, $4, $5) RETURNING *"""
+        attach = (
+            "INSERT INTO attachment (message_id, name, content_type, size, stored_as) VALUES ($1, $2, $3, $4, $5) RETURNING *"
+        )
         async with self.writing() as fetch:
             (row,) = await fetch(insert, message.author, message.body)
             stored = [(await fetch(attach, row["id"], f.name, f.content_type, f.size, f.stored_as))[0] for f in files]
@@ -54,6 +56,14 @@ class Queries:
     async def history_start(self, lines: int) -> int:
         rows = await self.fetch("SELECT id FROM line ORDER BY id DESC LIMIT 1 OFFSET $1", lines)
         return rows[0]["id"] if rows else 0
+
+    async def record(self, figures: Sequence[Figure], adds: bool) -> None:
+        async with self.writing() as fetch:
+            for figure in figures:
+                await fetch(RECORD[adds], figure.name, figure.value)
+
+    async def figures(self) -> list[Figure]:
+        return [Figure(**row) for row in await self.fetch("SELECT * FROM figure ORDER BY name")]
 
     async def _messages(self, query: str, border: int, limit: int) -> list[MessageOut]:
         rows = await self.fetch(query, min(border, MAX_ID), limit)

@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.orm import selectinload
 
 from database import WAIT_SECONDS, Table, Unavailable, shown
-from database.models import Attachment, Line, Message
-from database.schema import POSTGRESQL, WRITE_LOCK
-from schemas import LineIn, LineOut, MessageIn, MessageOut, StoredFile
+from database.models import Attachment, Line, Measured, Message
+from database.schema import POSTGRESQL, RECORD, WRITE_LOCK
+from schemas import Figure, LineIn, LineOut, MessageIn, MessageOut, StoredFile
 
 IDS = {"message": Message.id, "line": Line.id}
 
@@ -84,6 +84,17 @@ class Alchemy:
     async def history_start(self, lines: int) -> int:
         async with self._session() as session:
             return await session.scalar(select(Line.id).order_by(Line.id.desc()).offset(lines).limit(1)) or 0
+
+    async def record(self, figures: Sequence[Figure], adds: bool) -> None:
+        async with self._writing() as session:
+            connection = await session.connection()
+            for figure in figures:
+                await connection.exec_driver_sql(RECORD[adds], (figure.name, figure.value))
+
+    async def figures(self) -> list[Figure]:
+        async with self._session() as session:
+            rows = await session.scalars(select(Measured).order_by(Measured.name))
+            return [Figure.model_validate(row) for row in rows]
 
     async def _messages(self, query: Select[Message]) -> list[MessageOut]:
         async with self._session() as session:

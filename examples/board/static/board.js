@@ -83,3 +83,26 @@ if (chat) {
   };
   open();
 }
+
+// Figures that came by datagram: all of them, whenever one has changed.
+const figures = document.querySelector("#figures");
+if (figures) {
+  const list = figures.querySelector("dl");
+  const number = new Intl.NumberFormat(undefined, { maximumFractionDigits: 3 });
+  new EventSource("figures").onmessage = event => {
+    const shown = JSON.parse(event.data);
+    figures.hidden = !shown.length;
+    const known = new Map([...list.children].map(item => [item.dataset.name, item]));
+    for (const { name, value } of shown) {
+      let item = known.get(name);
+      if (!item) {
+        item = document.createElement("div");
+        item.dataset.name = name;
+        item.appendChild(document.createElement("dt")).textContent = name;
+        item.appendChild(document.createElement("dd"));
+      }
+      item.lastElementChild.textContent = number.format(value);
+      list.append(item); // in the server's order
+    }
+  };
+}

@@ -92,3 +92,14 @@ Py_ssize_t path_unquote(char *out, struct span s)
     }
     return out - start;
 }
+
+PyObject *tls_object(const struct open *o, PyObject *as)
+{
+    struct span text = o->extra.length ? open_extra(o, EXTRA_TLS) : (struct span){0};
+    if (!text.length)
+        Py_RETURN_NONE;
+    PyObject *bytes = PyBytes_FromStringAndSize((const char *)text.start, text.length);
+    PyObject *result = bytes ? PyObject_CallOneArg(as, bytes) : NULL;
+    Py_XDECREF(bytes);
+    return result;
+}

@@ -282,6 +282,15 @@ static int put_target(Call *c, PyObject *environ, const struct open *o)
     return set(environ, str->raw_uri, uri);
 }
 
+/* What a web server's variables say of TLS: SSL_PROTOCOL and others. */
+static int put_tls(State *s, PyObject *environ, const struct open *o)
+{
+    PyObject *variables = tls_object(o, s->tls_variables);
+    int result = !variables ? -1 : variables == Py_None ? 0 : PyDict_Update(environ, variables);
+    Py_XDECREF(variables);
+    return result;
+}
+
 static int put_unusual(Call *c, PyObject *environ, const struct open *o)
 {
     struct state_strings *str = &c->loop->state->str;
@@ -291,9 +300,10 @@ static int put_unusual(Call *c, PyObject *environ, const struct open *o)
         return -1;
     if (!o->secure)
         return 0;
-    return PyDict_SetItem(environ, str->url_scheme, str->https) < 0
-               ? -1
-               : set(environ, str->https_variable, PyUnicode_FromString("on"));
+    if (PyDict_SetItem(environ, str->url_scheme, str->https) < 0 ||
+        set(environ, str->https_variable, PyUnicode_FromString("on")) < 0)
+        return -1;
+    return put_tls(c->loop->state, environ, o);
 }
 
 PyObject *environ_build(Call *c)

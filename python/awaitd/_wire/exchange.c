@@ -160,6 +160,7 @@ void exchange_reset(Exchange *x, uint16_t code)
         acknowledge(x);
     wait_wake(x, WAIT_RECEIVE);
     wait_wake(x, WAIT_SEND);
+    stream_tell(x, NULL, 0);
     if (code == RESET_DEADLINE && x->task) {
         PyObject *cancelled = PyObject_CallMethodNoArgs(x->task, x->loop->state->str.cancel);
         if (!cancelled)

@@ -135,7 +135,7 @@ typedef struct exchange {
     PyObject_HEAD
     AsyncLoop *loop;
     struct link *link;
-    PyObject *scope;     /* until the application is called; a handler has (client, server) there */
+    PyObject *scope;     /* until the application is called; a handler has a list there, see stream_scope */
     PyObject *coroutine; /* the application's; NULL before and after */
     PyObject *task;
     struct wait *waiters[WAIT_KINDS]; /* those who wait, owned */
@@ -251,7 +251,10 @@ struct inbound *socket_take(Exchange *x);      /* the first message, off the que
 PyObject *stream_poll(Exchange *x);                              /* as receive_poll; TCP */
 int stream_send(Exchange *x, PyObject *message, PyObject *type); /* as socket_send; TCP, SMTP */
 const char *stream_expected(Exchange *x);
+/* For a handler: [client, server, details of TLS or None, what hears of TLS or None]. */
 PyObject *stream_scope(AsyncLoop *l, const struct open *o);
+/* TCP: what the server says of start_tls(), NULL at the end of the connection; a handler hears of it. */
+void stream_tell(Exchange *x, const uint8_t *text, Py_ssize_t length);
 
 /* reader.c, writer.c: TCP connections as asyncio's streams */
 PyObject *reader_new(Exchange *x);
@@ -259,6 +262,7 @@ PyObject *writer_new(Exchange *x);
 PyObject *reader_poll(Exchange *x, struct read *r); /* what is read, or NULL: nothing yet, or an exception */
 const char *reader_name(uint8_t kind);              /* of a read, in messages */
 void reader_drop(Exchange *x);                      /* a handle is gone */
+PyObject *reader_unread(Exchange *x);               /* all that has come and was not read, off the queue */
 int raise_lost(void);                               /* ConnectionResetError; -1 */
 
 /* writer.c */

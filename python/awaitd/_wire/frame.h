@@ -72,6 +72,7 @@ enum extra_tag {
     EXTRA_UNIX_PATH = 1,
     EXTRA_ROOT_PATH = 2,
     EXTRA_CLIENT_TEXT = 3,
+    EXTRA_TLS = 4,
     EXTRA_VARIABLES = 9,
     EXTRA_SERVER_TEXT = 10,
 };

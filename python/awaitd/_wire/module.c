@@ -59,6 +59,9 @@ static int module_exec(PyObject *module)
         import_attribute(&s->stream_writer, "asyncio", "StreamWriter") < 0 ||
         import_attribute(&s->datagram_transport, "asyncio", "DatagramTransport") < 0 ||
         import_attribute(&s->send_part, "awaitd._files", "send_part") < 0 ||
+        import_attribute(&s->tls_extension, "awaitd._tls", "extension") < 0 ||
+        import_attribute(&s->tls_details, "awaitd._tls", "details") < 0 ||
+        import_attribute(&s->tls_variables, "awaitd._tls", "variables") < 0 ||
         import_attribute(&s->file_wrapper, "awaitd._file_wrapper", "FileWrapper") < 0 ||
         import_attribute(&s->regular_part, "awaitd._file_wrapper", "regular_part") < 0)
         return -1;
@@ -106,6 +109,9 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(s->transport_type);
     Py_VISIT(s->datagram_transport);
     Py_VISIT(s->send_part);
+    Py_VISIT(s->tls_extension);
+    Py_VISIT(s->tls_details);
+    Py_VISIT(s->tls_variables);
     Py_VISIT(s->file_wrapper);
     Py_VISIT(s->regular_part);
     Py_VISIT(s->ready);
@@ -153,6 +159,9 @@ static int module_clear(PyObject *module)
     Py_CLEAR(s->transport_type);
     Py_CLEAR(s->datagram_transport);
     Py_CLEAR(s->send_part);
+    Py_CLEAR(s->tls_extension);
+    Py_CLEAR(s->tls_details);
+    Py_CLEAR(s->tls_variables);
     Py_CLEAR(s->file_wrapper);
     Py_CLEAR(s->regular_part);
     Py_CLEAR(s->empty_bytes);

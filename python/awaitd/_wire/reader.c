@@ -130,6 +130,11 @@ static PyObject *take_all(Exchange *x)
     return has_rest(x) ? take_of_rest(x, x->assembly->length - x->assembly->start) : Py_NewRef(x->loop->state->empty_bytes);
 }
 
+PyObject *reader_unread(Exchange *x)
+{
+    return gather(x) < 0 ? NULL : take_all(x);
+}
+
 /* There is no more; NULL with an exception if that is not the client's will. */
 static PyObject *nothing(Exchange *x)
 {

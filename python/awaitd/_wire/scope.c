@@ -210,6 +210,12 @@ static PyObject *extensions_object(AsyncLoop *l, const struct open *o)
     struct state_strings *str = &l->state->str;
     PyObject *extensions = PyDict_Copy(o->kind == KIND_WEBSOCKET ? l->socket_extensions : l->extensions);
     struct span rows = o->extra.length ? open_extra(o, EXTRA_VARIABLES) : (struct span){0};
+    if (extensions && o->secure && o->extra.length) {
+        PyObject *tls = tls_object(o, l->state->tls_extension);
+        if (!tls || (tls != Py_None && PyDict_SetItem(extensions, str->tls, tls) < 0))
+            Py_CLEAR(extensions);
+        Py_XDECREF(tls);
+    }
     if (!extensions || !rows.length)
         return extensions;
     PyObject *cgi = PyDict_New();

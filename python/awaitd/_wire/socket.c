@@ -197,6 +197,11 @@ static void message(Exchange *x, const uint8_t *bytes, struct frame f)
     int result;
     if (x->complete || x->lost || x->app_ended)
         return;
+    if (x->kind == KIND_TCP && f.aux == MESSAGE_TEXT) {
+        socket_taken(x, cost);
+        stream_tell(x, bytes, f.length);
+        return;
+    }
     if (x->kind == KIND_UDP && !more && !x->assembly)
         result = datagram(x, bytes, f.length, cost);
     else if (x->kind == KIND_TCP || control || (!more && !x->assembly)) /* a ping may come between the parts of a message */
@@ -227,6 +232,7 @@ static void client_closed(Exchange *x, const uint8_t *reason, struct frame f)
         drop_assembly(x);
     exchange_leave_stream(x);
     wait_wake(x, WAIT_SEND);
+    stream_tell(x, NULL, 0);
 }
 
 bool socket_frame(Exchange *x, const uint8_t *payload, struct frame f)

@@ -27,6 +27,7 @@
     STRING(state, "state")                                \
     STRING(extensions, "extensions")                      \
     STRING(cgi, "awaitd.cgi")                             \
+    STRING(tls, "tls")                                    \
     STRING(broadcast, "awaitd.broadcast")                 \
     STRING(variables, "variables")                        \
     STRING(status, "status")                              \
@@ -178,10 +179,13 @@ typedef struct state {
     PyObject *context_keywords; /* ("context",) */
     PyObject *text_message;     /* websocket.receive, to be copied */
     PyObject *bytes_message;
-    PyObject *task_name;    /* one for all: making up "Task-17" takes longer than starting the task */
-    PyObject *send_part;    /* awaitd._files.send_part */
-    PyObject *file_wrapper; /* awaitd._file_wrapper.FileWrapper */
-    PyObject *regular_part; /* awaitd._file_wrapper.regular_part */
+    PyObject *task_name;     /* one for all: making up "Task-17" takes longer than starting the task */
+    PyObject *send_part;     /* awaitd._files.send_part */
+    PyObject *tls_extension; /* awaitd._tls.extension */
+    PyObject *tls_details;   /* awaitd._tls.details */
+    PyObject *tls_variables; /* awaitd._tls.variables */
+    PyObject *file_wrapper;  /* awaitd._file_wrapper.FileWrapper */
+    PyObject *regular_part;  /* awaitd._file_wrapper.regular_part */
     struct passing passing;
     struct state_strings str;
     PyObject *methods[METHOD_COUNT];
@@ -206,6 +210,9 @@ PyObject *method_object(State *s, struct span method); /* upper case, interned i
 PyObject *address_tuple(State *s, struct endpoint_address a);
 /* The cache entry of an IP address, or NULL with an exception. */
 struct cached_address *address_find(State *s, struct endpoint_address a);
+
+/* What `as` makes of what is told of TLS; None without TLS. */
+PyObject *tls_object(const struct open *o, PyObject *as);
 
 /* Waits without the GIL for the end of fd, then kills the process group. */
 PyObject *watchdog_start(PyObject *module, PyObject *fd);

@@ -9,16 +9,37 @@ PyObject *stream_scope(AsyncLoop *l, const struct open *o)
         Py_XDECREF(client);
         return NULL;
     }
-    if (target_streams(l, o->target))
-        return Py_BuildValue("(NN)", client, server);
+    bool handler = target_streams(l, o->target);
+    PyObject *tls = tls_object(o, handler ? s->tls_details : s->tls_extension);
+    if (!tls || handler)
+        return Py_BuildValue("[NNNO]", client, server, tls, Py_None);
     PyObject *kind = o->kind == KIND_TCP ? s->str.tcp : o->kind == KIND_UDP ? s->str.udp : s->str.smtp;
     PyObject *scope = Py_BuildValue("{OOO{ssss}ONONO{}}", s->str.type, kind, s->str.asgi, "version", "3.0", "spec_version",
                                     "1.0", s->str.client, client, s->str.server, server, s->str.extensions);
+    if (scope && tls != Py_None && PyDict_SetItem(PyDict_GetItemWithError(scope, s->str.extensions), s->str.tls, tls) < 0)
+        Py_CLEAR(scope);
+    Py_DECREF(tls);
     PyObject *state = scope && l->lifespan_state ? PyDict_Copy(l->lifespan_state) : NULL;
     if (scope && l->lifespan_state && (!state || PyDict_SetItem(scope, s->str.state, state) < 0))
         Py_CLEAR(scope);
     Py_XDECREF(state);
     return scope;
+}
+
+void stream_tell(Exchange *x, const uint8_t *text, Py_ssize_t length)
+{
+    PyObject *hears = x->streams && x->kind == KIND_TCP && x->scope ? PyList_GET_ITEM(x->scope, 3) : Py_None;
+    if (hears == Py_None)
+        return;
+    PyObject *said = text ? PyBytes_FromStringAndSize((const char *)text, length) : Py_NewRef(Py_None), *result = NULL;
+    Py_INCREF(hears);
+    if (said)
+        result = PyObject_CallOneArg(hears, said);
+    if (!result)
+        PyErr_WriteUnraisable((PyObject *)x);
+    Py_DECREF(hears);
+    Py_XDECREF(said);
+    Py_XDECREF(result);
 }
 
 /* {"type": "tcp.receive", "data": ..., "more": ...}; takes over data. */

@@ -265,7 +265,7 @@ static PyObject *transport_get_extra_info(PyObject *self, PyObject *args, PyObje
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "U|O:get_extra_info", keywords, &name, &otherwise))
         return NULL;
     if (x->scope && PyUnicode_CompareWithASCIIString(name, "sockname") == 0)
-        return socket_name(PyTuple_GET_ITEM(x->scope, 1));
+        return socket_name(PyList_GET_ITEM(x->scope, 1));
     return Py_NewRef(otherwise);
 }
 

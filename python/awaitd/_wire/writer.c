@@ -151,22 +151,69 @@ static PyObject *writer_get_extra_info(PyObject *self, PyObject *args, PyObject 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "U|O:get_extra_info", keywords, &name, &otherwise))
         return NULL;
     if (x->scope && PyUnicode_CompareWithASCIIString(name, "peername") == 0)
-        return socket_name(PyTuple_GET_ITEM(x->scope, 0));
+        return socket_name(PyList_GET_ITEM(x->scope, 0));
     if (x->scope && PyUnicode_CompareWithASCIIString(name, "sockname") == 0)
-        return socket_name(PyTuple_GET_ITEM(x->scope, 1));
+        return socket_name(PyList_GET_ITEM(x->scope, 1));
+    PyObject *details = x->scope ? PyList_GET_ITEM(x->scope, 2) : Py_None, *known = NULL;
+    if (details != Py_None && PyDict_GetItemRef(details, name, &known) != 0)
+        return known;
     return Py_NewRef(otherwise);
 }
 
-/* start_tls(...): awaitd._streams says why not. */
+/* start_tls(...): awaitd._streams does it, by the three methods below. */
 static PyObject *writer_start_tls(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     PyObject *module = PyImport_ImportModule("awaitd._streams");
     PyObject *function = module ? PyObject_GetAttrString(module, "start_tls") : NULL;
-    PyObject *result = function ? PyObject_Call(function, args, kwargs) : NULL;
-    (void)self;
+    PyObject *method = function ? PyMethod_New(function, self) : NULL;
+    PyObject *result = method ? PyObject_Call(method, args, kwargs) : NULL;
     Py_XDECREF(module);
     Py_XDECREF(function);
+    Py_XDECREF(method);
     return result;
+}
+
+/* What is called with each text that the server says, and with None at the end. */
+static PyObject *writer_listen(PyObject *self, PyObject *hears)
+{
+    Exchange *x = exchange_of(self);
+    if (!x->scope || is_closing(x)) {
+        raise_lost();
+        return NULL;
+    }
+    PyList_SetItem(x->scope, 3, Py_NewRef(hears));
+    Py_RETURN_NONE;
+}
+
+static PyObject *writer_say(PyObject *self, PyObject *data)
+{
+    Exchange *x = exchange_of(self);
+    struct payload p = {.message = MESSAGE_TEXT};
+    char *bytes;
+    if (PyBytes_AsStringAndSize(data, &bytes, &p.length) < 0)
+        return NULL;
+    p.bytes = (const uint8_t *)bytes;
+    if (is_closing(x) || output_payload(x, data, p, 0) < 0) {
+        if (!PyErr_Occurred())
+            raise_lost();
+        return NULL;
+    }
+    output_commit(x);
+    Py_RETURN_NONE;
+}
+
+static PyObject *writer_unread(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    return reader_unread(exchange_of(self));
+}
+
+/* What get_extra_info() knows of TLS. */
+static PyObject *writer_secured(PyObject *self, PyObject *details)
+{
+    Exchange *x = exchange_of(self);
+    if (x->scope)
+        PyList_SetItem(x->scope, 2, Py_NewRef(details));
+    Py_RETURN_NONE;
 }
 
 static PyObject *get_transport(PyObject *self, void *Py_UNUSED(closure))
@@ -229,8 +276,12 @@ static PyMethodDef writer_methods[] = {
     {"is_closing", writer_is_closing, METH_NOARGS, "Say whether the connection is closed, or about to be."},
     {"wait_closed", writer_wait_closed, METH_NOARGS, "Wait until the connection is closed."},
     {"drain", writer_drain, METH_NOARGS, "Wait until the server has room for what was written."},
-    {"get_extra_info", KEYWORDS(writer_get_extra_info), "peername or sockname; the default for all else."},
-    {"start_tls", KEYWORDS(writer_start_tls), "Not supported."},
+    {"get_extra_info", KEYWORDS(writer_get_extra_info), "peername, sockname, cipher, tls; the default for all else."},
+    {"start_tls", KEYWORDS(writer_start_tls), "Go on in TLS, with the server's certificate."},
+    {"_listen", writer_listen, METH_O, NULL},
+    {"_say", writer_say, METH_O, NULL},
+    {"_unread", writer_unread, METH_NOARGS, NULL},
+    {"_secured", writer_secured, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 

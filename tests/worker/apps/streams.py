@@ -100,3 +100,18 @@ async def ordered(reader, writer):
             told = ["", "too long"]
         writer.write(json.dumps(told).encode() + b"\n")
         await writer.drain()
+
+
+async def secures(reader, writer):
+    while said := await reader.readline():
+        if said == b"what\n":
+            what = repr(writer.get_extra_info("cipher")), writer.get_extra_info("tls")["client_cert_name"]
+            writer.write(repr(what).encode() + b"\n")
+            continue
+        try:
+            await writer.start_tls(None)
+        except RuntimeError as error:
+            writer.write(repr(error).encode() + b"\n")
+        except ConnectionError as error:
+            print(f"start_tls: {type(error).__name__}", flush=True)
+            raise
