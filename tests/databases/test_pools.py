@@ -49,6 +49,11 @@ class Pooled:
         self.server.process.send_signal(signal.SIGHUP)
         self.server.wait_for("reloaded after=")
 
+    def workers(self) -> set[int]:
+        """Those that answer when several ask at once."""
+        with ThreadPoolExecutor(8) as threads:
+            return {answer.json()[0] for answer in threads.map(httpx.get, [f"{self.url}/pid"] * 16)}
+
     def noted(self, what: str) -> list[str]:
         return [line for line in self.notes.read_text().splitlines() if line.startswith(what)] if self.notes.exists() else []
 
@@ -165,6 +170,8 @@ class TestLife:
         eventually(lambda: len(pooled.noted("opened")) == 3)
         eventually(lambda: len(pooled.sessions()) == 2 * POOL)
         assert pooled.sessions(other) == kept
+        # Only a worker that is ready is told to end: the new one has to answer first.
+        eventually(lambda: pooled.workers() - {one, other})
         assert pooled.server.stop() == 0
         pooled.has_ended(3 * POOL, abandoned=POOL)
 
