@@ -9,7 +9,7 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from provision import BENCH, LOAD
 from rows import DATA, Request
@@ -141,7 +141,8 @@ def sockets(port: int, request: Request, connections: int, seconds: int) -> Load
 
 def verify(port: int, request: Request, connections: int, count: int, closing: bool = False) -> Load:
     """Sends `count` requests on `connections` and checks each reply; `closing` if each has to end its connection."""
-    command = client(port, request, connections, "-count", str(count), *(["-closing"] if closing else []))
+    asked = replace(request, path=request.verified or request.path)
+    command = client(port, asked, connections, "-count", str(count), *(["-closing"] if closing else []))
     done = subprocess.run(command, capture_output=True, text=True, timeout=GRACE, check=False)
     if done.returncode != 0:
         raise LoadFailed(done.stderr.strip())

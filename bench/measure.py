@@ -13,6 +13,7 @@ from functools import partial
 
 import load
 import machine
+import postgres
 import procs
 from fresh import MB, SETTLE, WARM_SECONDS, idle_sample, slow_sample
 from life import mixed_sample, reload_sample, stuck_sample
@@ -101,9 +102,15 @@ class Field(ExitStack):
         self.running: dict[str, Running] = {}
         self.solo: set[str] = set()
         self.bytes_each: dict[str, float] = {}
+        self.database: postgres.Postgres | None = None
 
     def run(self, effort: Effort, rng: random.Random) -> None:
         connections = effort.connections if effort.connections and self.row.connections == CONNECTIONS else self.row.connections
+        if self.row.database:
+            try:
+                self.database = self.enter_context(postgres.running())
+            except postgres.NoPostgres as error:
+                self.result.missing.update(dict.fromkeys(self.names, f"not available: {error}"))
         for name in self.names:
             self.attempt(name, partial(self.start, name, connections))
         self.send_burners_off()
@@ -120,7 +127,7 @@ class Field(ExitStack):
             self.running.pop(name).stop()
 
     def start(self, name: str, connections: int) -> None:
-        server = Running(SERVERS[name], self.row)
+        server = Running(SERVERS[name], self.row, variables={"BENCH_DATABASE": self.database.url} if self.database else None)
         self.callback(server.stop)
         self.running[name] = server
         count, closing = connections * VERIFIED_EACH, server.server.closing
@@ -146,10 +153,12 @@ class Field(ExitStack):
         self.drive(server, connections, WARM_SECONDS)
         others = [s for n, s in self.running.items() if n != name]
         others_before = [s.usage() for s in others]
+        database_before = self.database.usage() if self.database else {}
         machine_before, before = machine.busy(), server.usage()
         answer = self.drive(server, connections, seconds)
         used, machine_after = procs.cpu_between(before, server.usage(), server.role), machine.busy()
         idle_us = sum(procs.growth(b, s.usage()) for b, s in zip(others_before, others, strict=True))
+        database_us = procs.growth(database_before, self.database.usage()) if self.database else 0.0
         right(answer)
         by_wrk = not self.row.rate and not self.row.request.socket
         if by_wrk and (wrong := load.check_bytes(answer, self.bytes_each[name], connections)):
@@ -167,7 +176,10 @@ class Field(ExitStack):
             "requests": answer.requests,
             "client_us": answer.cpu_us / answer.requests,
             "client_late_p99_us": answer.late_p99_us,
-            "foreign": machine.foreign_share(machine_before, machine_after, sum(used.values()) + answer.cpu_us + idle_us),
+            **({"database_us": database_us / answer.requests} if self.database else {}),
+            "foreign": machine.foreign_share(
+                machine_before, machine_after, sum(used.values()) + answer.cpu_us + idle_us + database_us
+            ),
             "idle_others_us": idle_us / answer.requests,
             "burns_idle": float(name in self.solo),
         }

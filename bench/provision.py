@@ -22,6 +22,7 @@ DEBIAN = (
     ("/usr/bin/wrk", "wrk", "no row can be measured"),
     ("/usr/sbin/smtp-source", "postfix", "jobs.py can't measure mail"),
     ("/usr/sbin/nginx", "nginx-light", "the floor and all that is measured behind nginx are missing"),
+    ("/usr/lib/postgresql", "postgresql", "the rows of databases can't be measured"),
     ("/usr/include/ev.h", "libev-dev", "bjoern can't be built"),
     ("/usr/bin/cc", "gcc", "bjoern and uWSGI can't be built"),
     (f"{sysconfig.get_path('include')}/Python.h", "python3-dev", "bjoern and uWSGI can't be built"),

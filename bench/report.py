@@ -48,6 +48,20 @@ VIEWS = {
         frozenset({"cpu_us"}),
         split="cpu_us",
     ),
+    "database": View(
+        "cpu_us",
+        (
+            ("cpu_us", "CPU µs/request"),
+            ("database_us", "PostgreSQL's"),
+            ("client_us", "wrk's"),
+            ("rate", "requests/s"),
+            *LATENCIES,
+            *MEMORY,
+        ),
+        frozenset({"cpu_us", "rate"}),
+        split="cpu_us",
+        ratios=(("rate", "uvicorn", "requests/s × uvicorn"),),
+    ),
     "wait": View(
         "rate",
         (("rate", "requests/s"), ("of_ideal", "× the ideal"), *LATENCIES, ("cpu_us", "CPU µs/request"), *MEMORY),

@@ -16,6 +16,7 @@ HEADERS_SERVERS = ("nginx", "awaitd", "uvicorn", "granian")
 SLOW_SERVERS = ("awaitd", "uvicorn", "granian")
 MIXED_SERVERS = ("awaitd", "uvicorn", "granian", "gunicorn", "hypercorn")
 SOCKET_SERVERS = ("awaitd", "uvicorn", "uvicorn-wsproto", "granian", "hypercorn", "socketify")
+DATABASE_SERVERS = ("awaitd", "uvicorn", "granian")
 TORNADO_SERVERS = ("awaitd", "tornado")
 IDLE_SOCKET_SERVERS = ("awaitd", "uvicorn", "granian")
 RELOAD_SERVERS = ("awaitd", "granian", "gunicorn", "uvicorn")
@@ -38,6 +39,7 @@ class Request:
 
     With `echo` so many random bytes go out and must come back; wrk, which has one body, repeats `body` up to that length.
     `fields` is how many header fields are sent besides Host. A `socket` is a WebSocket: `echo` is the length of its messages.
+    Where replies are drawn by lot, `verified` is the path at which they aren't, and that is compared before the row.
     """
 
     path: str = "/"
@@ -49,6 +51,7 @@ class Request:
     fields: int = 0
     also: tuple[Also, ...] = ()
     socket: bool = False
+    verified: str = ""
 
     @cached_property
     def body_file(self) -> str:
@@ -64,7 +67,8 @@ class Row:
     """`rate` > 0 makes an open loop; kind is `load` or one of those in FRESH of measure.py.
 
     `ideal` is the most requests/s that the application allows; `view` names the table's columns where they aren't those of
-    the kind; `remarks` are printed under the table.
+    the kind; `remarks` are printed under the table. With `database` there is a PostgreSQL, and the application finds its
+    address in BENCH_DATABASE.
     """
 
     name: str
@@ -80,6 +84,7 @@ class Row:
     seconds: int = SECONDS
     ideal: float = 0.0
     view: str = ""
+    database: bool = False
     remarks: tuple[str, ...] = ()
 
 
@@ -92,6 +97,17 @@ TEN_K = Request("/10k", expect="10k.txt")
 FILE = Request(expect="100k.txt")
 ORDER = Request("/orders/7", "POST", "application/json", "order.json", "receipt.json")
 
+QUERY = Request("/db", expect="world.json", verified="/db?seed=1")
+QUERIES = Request("/queries?queries=20", expect="worlds.json", verified="/queries?queries=20&seed=1")
+UPDATES = Request("/updates?queries=20", expect="updated.json", verified="/updates?queries=20&seed=1")
+FORTUNES = Request("/fortunes", expect="fortunes.html")
+
+DATABASE_REMARKS = (
+    "TechEmpower's shapes, plain ASGI with asyncpg (a pool of 16, connections not reset) and jinja2, the same file for every "
+    "server; one PostgreSQL on a unix socket, without fsync.",
+    "CPU per request is that of the server's processes; PostgreSQL's and wrk's are beside it. All share the machine's cores: "
+    "where these are all busy, requests/s say as much about PostgreSQL and wrk as about the server.",
+)
 WAIT_REMARKS = (
     "At best: 4 threads that each wait 10 ms give 400 requests/s.",
     "bjoern and fastpysgi have no threads, so 100 requests/s is all they can give; they are not measured here.",
@@ -154,6 +170,24 @@ ROWS = {
         Row("headers", "ASGI hello with 100 header fields", HEADERS_SERVERS, request=HEADERS),
         Row("fastapi", "FastAPI, JSON in and out, validated", NO_FLOOR, "fastapi_app:app", ORDER),
         Row("tornado", "a Tornado application, 13 bytes", TORNADO_SERVERS, "tornado_app:app"),
+        *(
+            Row(
+                name,
+                title,
+                DATABASE_SERVERS,
+                "techempower:app",
+                request,
+                view="database",
+                database=True,
+                remarks=DATABASE_REMARKS,
+            )
+            for name, title, request in (
+                ("db", "PostgreSQL, one query", QUERY),
+                ("queries_20", "PostgreSQL, 20 queries", QUERIES),
+                ("updates_20", "PostgreSQL, 20 queries and 20 updates", UPDATES),
+                ("fortunes", "PostgreSQL, fortunes: 12 rows as an HTML page", FORTUNES),
+            )
+        ),
         Row("wsgi_hello", "WSGI hello, 13 bytes", WSGI_SERVERS, "hello:wsgi"),
         Row(
             "wsgi_wait",

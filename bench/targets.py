@@ -75,6 +75,7 @@ TWO_WORKERS = ("uvicorn", "granian", "gunicorn", "hypercorn")
 ECHO_SOCKET_TEXT = "WebSocket echo: CPU per message to the best peer"
 BROADCAST_TEXT = "1 KB to 1,000 WebSockets: messages per CPU-second to the best peer"
 SOCKET_PEERS = ("uvicorn", "uvicorn-wsproto", "granian", "hypercorn", "socketify")
+FORTUNES_TEXT = "fortunes on PostgreSQL: requests/s to uvicorn"
 CPU, BEST_ASGI = "cpu_us", ("uvicorn", "granian", "pyvoy")
 
 TARGETS = (
@@ -82,6 +83,7 @@ TARGETS = (
     Target("hello: CPU per request to the best ASGI peer", "hello", CPU, 0.5, BEST_ASGI),
     Target("hello: the worker's share", "hello", "role:worker", 3.5, limit_newer=2.0, unit="µs"),
     Target("FastAPI: requests/s to uvicorn", "fastapi", "rate", 1.5, ("uvicorn",), at_least=True),
+    Target(FORTUNES_TEXT, "fortunes", "rate", 1.25, ("uvicorn",), at_least=True),
     Target("100 header fields: CPU per request to its own in hello", "headers", CPU, 2.0, base_row="hello"),
     Target(ECHO_TEXT, "echo_1m", "per_cpu_second", 1.5, ("uvicorn",), at_least=True),
     Target("10,000 slow senders: p99 beside them to p99 alone", "slow_senders", "growth", 2.0),

@@ -8,7 +8,9 @@ done
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     # shellcheck disable=SC2086 # the list is meant to be split
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing >/dev/null
+    # RUNLEVEL=1 keeps what is installed from being started as a service (invoke-rc.d(8)).
+    export RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq && apt-get install -qq -y --no-install-recommends $missing >/dev/null
 else
     echo "tests: not installed, and only root can:$missing"
 fi

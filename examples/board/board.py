@@ -9,7 +9,7 @@ from fastapi.requests import HTTPConnection
 from attachments import discard, store
 from channel import channel
 from chat import Chat
-from database import database
+from database import Unavailable, database
 from live import Feed
 from meter import Meter
 from schemas import MAX_ID, MessageIn, MessageOut, MessagePage, StoredFile
@@ -48,7 +48,9 @@ class Board:
         attachments = await store(uploads, self.settings.files)
         try:
             posted = await self.database.add_message(message, attachments)
-        except BaseException:
+        except Unavailable:  # what was lost may be the answer to COMMIT, and then the message is there and wants its files
+            raise
+        except Exception:
             discard(attachments, self.settings.files)
             raise
         await self.feed.tell()

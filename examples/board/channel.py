@@ -48,6 +48,7 @@ class RedisChannel(Channel):
 
         self._redis = Redis.from_url(url, decode_responses=True, socket_connect_timeout=5, retry=Retry(NoBackoff(), 1))
         self._task: asyncio.Task[None] | None = None
+        self._down = False  # and said so
 
     async def open(self) -> None:
         subscribed = asyncio.Event()
@@ -70,6 +71,7 @@ class RedisChannel(Channel):
         while True:
             await self._trying(self._subscribe(subscribed))
             self.look_every = LOOK_EVERY
+            self._look_all()  # who waits for a word waits too long
             await asyncio.sleep(AGAIN_AFTER)
 
     async def _subscribe(self, subscribed: Callable[[], None]) -> None:
@@ -77,9 +79,13 @@ class RedisChannel(Channel):
             await subscription.subscribe(*(f"board:{topic}" for topic in self._listeners))
             async for word in subscription.listen():
                 if word["type"] == "subscribe":  # also after a connection that was lost: look at what was missed meanwhile
-                    self.look_every = LOOK_ANYWAY
+                    self.look_every, self._down = LOOK_ANYWAY, False
                     subscribed()
                 self._listeners[word["channel"].removeprefix("board:")]()
+
+    def _look_all(self) -> None:
+        for look in self._listeners.values():
+            look()
 
     async def _trying(self, action: Awaitable[Any]) -> None:
         from redis.exceptions import RedisError
@@ -87,7 +93,9 @@ class RedisChannel(Channel):
         try:
             await action
         except (OSError, RedisError) as error:
-            log.warning("Redis does not answer: %s", error)
+            if not self._down:
+                log.warning("Redis does not answer, so new messages are looked for: %s", error)
+            self._down = True
 
 
 def channel(url: str) -> Channel:

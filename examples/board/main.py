@@ -68,7 +68,7 @@ async def invalid(_request: Request, error: RequestValidationError) -> JSONRespo
 
 @app.exception_handler(Unavailable)
 async def unavailable(request: Request, error: Unavailable) -> Response:
-    """The database restarts, or every connection is taken: nothing was done, and it may be asked again."""
+    """The database restarts, or every connection is taken. A post whose COMMIT was not answered may have been kept."""
     logging.getLogger("board").warning("%s %s: %s", request.method, request.url.path, error)
     response: Response
     if "text/html" in request.headers.get("accept", ""):

@@ -1,42 +1,42 @@
-"""Databases from Debian. Environment: CI=true makes one that is missing a failure, not a skip."""
+"""Real databases: one PostgreSQL and one Redis for all tests here.
+
+Environment:
+CI                  `true`: a missing package is a failure, not a skip
+"""
 
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
 
 import pytest
-from engines import POSTGRES, REDIS, Engine, PostgreSQL, Redis
-from harness import StartServer, serve
+
+from engines import BINARIES, REDIS, Postgres, Redis
 
 
-def _needs(found: object, package: str) -> None:
-    if not found:
+def _needs(there: object, package: str) -> None:
+    if not there:
         missing = f"needs the package {package} (apt-get install {package})"
         pytest.fail(missing, pytrace=False) if os.environ.get("CI") == "true" else pytest.skip(missing)
 
 
-def _running(engine: Engine) -> Iterator[Engine]:
-    try:
-        engine.start()
-        yield engine
-    finally:
-        engine.remove()
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    _needs(BINARIES, "postgresql")
+    made = Postgres()
+    yield made
+    made.remove()
 
 
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[Engine]:
-    _needs(POSTGRES, "postgresql")
-    yield from _running(PostgreSQL())
-
-
-@pytest.fixture(scope="module")
-def redis() -> Iterator[Engine]:
+@pytest.fixture(scope="session")
+def redis() -> Iterator[Redis]:
     _needs(REDIS, "redis-server")
-    yield from _running(Redis())
+    _needs(BINARIES, "postgresql")  # whose user it runs as
+    made = Redis()
+    yield made
+    made.remove()
 
 
-@pytest.fixture
-def start_one() -> Iterator[StartServer]:
-    """As `start_server`, for the length of a test: connections are counted."""
-    with ExitStack() as servers:
-        yield lambda target, app_dir, *options, **env: servers.enter_context(serve(target, app_dir, *options, env=env))
+@pytest.fixture(scope="session")
+def new_database(postgres: Postgres) -> Callable[[], str]:
+    """Makes an empty database and gives its name."""
+    names = (f"board{n}" for n in range(1000))
+    return lambda: postgres.create(next(names))

@@ -13,13 +13,13 @@ from database.schema import POSTGRESQL, WRITE_LOCK
 
 CLOSE_SECONDS = 5  # for connections that are still busy; then they are cut
 
-# The server is gone, going, or full; OSError and TimeoutError are what connecting and waiting end with.
+# The server is gone, going, or full. OSError is what connecting ends with, and TimeoutError, which is one, what waiting does.
 LOST = (
     OSError,
-    TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.InternalClientError,  # asked just when the server's word that it goes has come
 )
 
 
