@@ -170,7 +170,7 @@ func stampOf(path string) stamp {
 func (s *Store) read() (*contents, error) {
 	c := &contents{stamps: s.stamps()}
 	for _, p := range s.opts.Pairs {
-		cert, err := readPair(p, s.opts.Password)
+		cert, err := ReadPair(p, s.opts.Password)
 		if err != nil {
 			return nil, err
 		}
@@ -213,8 +213,8 @@ func readFile(path string) ([]byte, error) {
 	return text, err
 }
 
-// readPair reads a certificate and its key.
-func readPair(p Pair, password string) (tls.Certificate, error) {
+// ReadPair reads a certificate and its key.
+func ReadPair(p Pair, password string) (tls.Certificate, error) {
 	chain, err := readFile(p.Cert)
 	if err != nil {
 		return tls.Certificate{}, err

@@ -27,6 +27,8 @@ type Env struct {
 	Serve func(context.Context, *config.Config) error
 	// Check starts the application in one worker, and ends it.
 	Check func(context.Context, *config.Config) error
+	// Sidecar sends the requests of the program that started it.
+	Sidecar func() error
 
 	Version string
 }

@@ -17,6 +17,9 @@ const (
 	runs  = "run"
 )
 
+// sidecar is the command by which the Python package has requests sent outside of a server; no help names it.
+const sidecar = "sidecar"
+
 // command is one thing that awaitd does, as help and completion show it.
 type command struct{ name, args, prose string }
 
@@ -34,7 +37,7 @@ var commands = []command{
 }
 
 func isCommand(name string) bool {
-	return slices.ContainsFunc(commands, func(c command) bool { return c.name == name })
+	return name == sidecar || slices.ContainsFunc(commands, func(c command) bool { return c.name == name })
 }
 
 // run does what a command line asks for.
@@ -48,6 +51,8 @@ func (p *parsed) run(env Env) error {
 		return p.config(env)
 	case "status", "stacks", "reload", "stop":
 		return p.steer(env)
+	case sidecar:
+		return env.Sidecar()
 	case "version":
 		return version(env)
 	case "completion":

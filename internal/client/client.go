@@ -23,11 +23,11 @@ type Settings struct {
 	MaxIdle        int           // of them, idle ones; 0: none, negative: no limit
 	IdleFor        time.Duration // how long a connection may be idle; negative: for ever
 
-	Retries      int                                // how often a connection that failed is tried again
+	Retries      int                                   // how often a connection that failed is tried again
 	Proxy        func(secure bool, host string) *Proxy // for host:port; nil: none, and so may it return
-	Unix         string                             // the unix socket that every connection goes to
-	LocalAddress string                             // an IP address to connect from
-	Deny         func(address string) error         // asked about each IP address before a connection is made to it
+	Unix         string                                // the unix socket that every connection goes to
+	LocalAddress string                                // an IP address to connect from
+	Deny         func(address string) error            // asked about each IP address before a connection is made to it
 }
 
 // Client sends requests. All of its methods are safe for use by several goroutines.

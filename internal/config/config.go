@@ -106,7 +106,9 @@ type Config struct {
 	SMTPMaxRate       int    // messages in a minute, 0 for no limit
 	SMTPAuth          string // optional, required
 	SMTPAuthPlaintext bool
-	SMTPTLS           string // optional, required
+
+	ClientDeny string
+	SMTPTLS    string // optional, required
 
 	PIDFile string
 	User    account.Account

@@ -43,6 +43,7 @@ const (
 	Timeouts    Group = "Timeouts"
 	WebSocket   Group = "WebSocket"
 	Mail        Group = "Mail"
+	Client      Group = "HTTP client"
 	Logs        Group = "Logs"
 	Headers     Group = "Headers"
 	Process     Group = "Process"
@@ -51,7 +52,7 @@ const (
 
 // Groups lists the groups in the order they are shown.
 var Groups = []Group{
-	Application, Address, TLS, Proxies, Workers, Development, Limits, Timeouts, WebSocket, Mail, Logs, Headers, Process, Sources,
+	Application, Address, TLS, Proxies, Workers, Development, Limits, Timeouts, WebSocket, Mail, Client, Logs, Headers, Process, Sources,
 }
 
 // Flag returns the flag as it is typed: "--port"; for a positional setting, its argument's name.

@@ -511,6 +511,14 @@ var Table = []Setting{
 	},
 
 	{
+		Name: "client-deny", Key: "client.deny", Arg: "WHAT", Default: "none", Group: Client, Run: true,
+		Prose: "Addresses that requests of `awaitd.Transport` may not go to: `private` (all but public ones: loopback, private and link-local " +
+			"networks) or `none`. It is asked of the address itself, whatever name led there.",
+		Why:   "A service calls its neighbours. `private` is for one that fetches what its clients name.",
+		Value: func(c *Config) Value { return choice{field: &c.ClientDeny, words: []string{"none", "private"}} },
+	},
+
+	{
 		Name: "log-level", Key: "log.level", Arg: "LEVEL", Default: "info", Group: Logs, Run: true,
 		Prose: "The least important messages that are logged.",
 		Value: func(c *Config) Value {

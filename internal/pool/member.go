@@ -250,6 +250,7 @@ func (m *member) start(z *worker.Zygote) (*instance, error) {
 		Descriptors: i.target.Descriptors,
 		Loops:       i.loops(),
 		Zygote:      z,
+		Client:      p.opts.Client,
 	})
 	if err != nil {
 		i.free()

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -41,6 +42,8 @@ type Options struct {
 	BootTimeout      time.Duration
 	Grace            time.Duration // for a worker to finish what it has, when it is replaced
 
+	// Client makes a worker's way to the HTTP client; nil: it has none.
+	Client func() (*os.File, error)
 	Out    io.Writer // workers' output
 	Log    *slog.Logger
 	Reaper *worker.Reaper

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/awaitd/awaitd/internal/certs"
+	"github.com/awaitd/awaitd/internal/client"
 	"github.com/awaitd/awaitd/internal/config"
 	"github.com/awaitd/awaitd/internal/control"
 	"github.com/awaitd/awaitd/internal/datagram"
@@ -30,6 +31,7 @@ import (
 	"github.com/awaitd/awaitd/internal/http1"
 	"github.com/awaitd/awaitd/internal/listen"
 	"github.com/awaitd/awaitd/internal/mail"
+	"github.com/awaitd/awaitd/internal/outbound"
 	"github.com/awaitd/awaitd/internal/pool"
 	"github.com/awaitd/awaitd/internal/reactor"
 	"github.com/awaitd/awaitd/internal/smtp"
@@ -71,6 +73,7 @@ type Server struct {
 	sockets       []*listen.Socket
 	closing       sync.Once // of the sockets
 	reaper        *worker.Reaper
+	client        *outbound.Server // sends what workers' applications ask for
 	pool          *pool.Pool
 	legacy        *upgrade.Inheritance // of the server that this one replaces; nil: it was started otherwise
 	owed          []*listen.Socket     // of these, whose files are this server's once the other has gone
@@ -213,6 +216,10 @@ func (s *Server) build() error {
 	}
 	size := ringSize(s.cfg.Reactors, s.cfg.Workers)
 	s.reaper = worker.NewReaper()
+	s.client = &outbound.Server{Log: s.log}
+	if s.cfg.ClientDeny == "private" {
+		s.client.Deny = client.DenyPrivate
+	}
 	s.pool = pool.New(s.poolOptions(size))
 	if s.program != nil {
 		return nil
@@ -266,6 +273,7 @@ func (s *Server) poolOptions(ring int) pool.Options {
 		Deadline: c.TimeoutRequest, Health: c.TimeoutWorkerHealthcheck, Retry: c.RetryIdempotent,
 		Wear:        pool.Wear{Requests: c.MaxRequests, Jitter: c.MaxRequestsJitter, Lifetime: c.WorkersLifetime, RSS: c.WorkersMaxRSS},
 		BootTimeout: c.TimeoutStartup, Grace: c.TimeoutGracefulShutdown, Out: s.said, Log: s.log, Reaper: s.reaper,
+		Client: s.client.Socket,
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/awaitd/awaitd/internal/message"
 	"github.com/awaitd/awaitd/internal/wire"
 )
 
@@ -235,7 +236,7 @@ func TestAWorkerPassesDescriptors(t *testing.T) {
 			d := NewDescriptors()
 			p := &Process{spec: Spec{Descriptors: d}}
 			err = p.hear(m)
-			m.close()
+			m.Close()
 			if isViolation(err) != c.violation {
 				t.Errorf("heard with %v", err)
 			}
@@ -277,7 +278,7 @@ func TestDescriptorsOfOtherMessagesAreClosed(t *testing.T) {
 func TestADescriptorThatIsLost(t *testing.T) {
 	d := NewDescriptors()
 	p := &Process{spec: Spec{Descriptors: d}}
-	if err := p.hear(&message{Type: "descriptor", Token: 7, rights: rights{lost: true}}); err != nil {
+	if err := p.hear(&said{Type: "descriptor", Token: 7, Rights: message.Rights{Lost: true}}); err != nil {
 		t.Fatal(err)
 	}
 	if wanted, err := d.Want(7); err != nil || <-wanted != -1 {

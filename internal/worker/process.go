@@ -33,6 +33,8 @@ type Spec struct {
 	Descriptors *Descriptors // where those go that it passes; the caller closes them
 	// Loops are the worker's loops, each with one link for every endpoint, in the order of Setup.Loops.
 	Loops []Loop
+	// Client makes the worker's way to the HTTP client: its end of a socket. nil: it has none.
+	Client func() (*os.File, error)
 	// Zygote is what forks the worker; nil: it is started.
 	Zygote *Zygote
 
@@ -162,7 +164,7 @@ func (p *Process) listen(heard chan<- struct{}) {
 			return
 		}
 		err = p.hear(m)
-		m.close() // what belongs to no message
+		m.Close() // what belongs to no message
 		if err != nil {
 			if v, ok := errors.AsType[wire.Violation](err); ok {
 				p.spec.Log.Error("a worker broke the rules of the wire and is killed", "worker", p.spec.Setup.Name, "error", v)
@@ -178,7 +180,7 @@ func isReset(err error) bool {
 }
 
 // hear acts on one message.
-func (p *Process) hear(m *message) error {
+func (p *Process) hear(m *said) error {
 	if p.spec.forked != nil {
 		return p.hearZygote(m)
 	}
@@ -206,7 +208,7 @@ func (p *Process) hear(m *message) error {
 }
 
 // hearFailed notes why it will exit.
-func (p *Process) hearFailed(m *message) {
+func (p *Process) hearFailed(m *said) {
 	report := m.Report
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -214,15 +216,15 @@ func (p *Process) hearFailed(m *message) {
 }
 
 // hearDescriptor hands on a descriptor that the worker passed.
-func (p *Process) hearDescriptor(m *message) error {
+func (p *Process) hearDescriptor(m *said) error {
 	switch {
-	case len(m.descriptors) > 1:
+	case len(m.Descriptors) > 1:
 		return wire.Violation("a message with several descriptors")
-	case len(m.descriptors) == 1:
-		fd := m.descriptors[0]
-		m.descriptors = nil
+	case len(m.Descriptors) == 1:
+		fd := m.Descriptors[0]
+		m.Descriptors = nil
 		return p.spec.Descriptors.Put(m.Token, Passed(fd))
-	case m.lost: // this process has no descriptor free
+	case m.Lost: // this process has no descriptor free
 		return p.spec.Descriptors.Put(m.Token, -1)
 	}
 	return wire.Violation("a descriptor message without a descriptor")
@@ -285,7 +287,15 @@ func (p *Process) sendSetup() error {
 		}
 		s.Loops = append(s.Loops, SetupLoop{Links: links})
 	}
-	if err := p.control.send(s, descriptors); err != nil {
+	if p.spec.Client != nil && s.Type != "preload" {
+		socket, err := p.spec.Client()
+		if err != nil {
+			return err
+		}
+		defer socket.Close()
+		s.Client, descriptors = true, append(descriptors, int(socket.Fd()))
+	}
+	if err := p.control.Send(s, descriptors); err != nil {
 		return err
 	}
 	for _, loop := range p.spec.Loops {
@@ -308,7 +318,7 @@ func (p *Process) wait(heard <-chan struct{}) {
 	p.mu.Unlock()
 	how := p.child.wait()
 	p.spec.Reaper.ended(p.PID())
-	_ = p.control.conn.SetReadDeadline(time.Now().Add(outputGrace)) // a child may hold the other end
+	_ = p.control.SetReadDeadline(time.Now().Add(outputGrace)) // a child may hold the other end
 	<-heard
 	flushed := make(chan struct{})
 	go func() { // ends with the output

@@ -4,6 +4,8 @@ import (
 	"io"
 	"log/slog"
 	"testing"
+
+	"github.com/awaitd/awaitd/internal/message"
 )
 
 func TestEveryStateHasANameAndARowInTheTable(t *testing.T) {
@@ -60,7 +62,7 @@ func TestWhatAWorkerSaysOutOfTurnEndsIt(t *testing.T) {
 	for s := range State(len(next)) {
 		for kind, turn := range map[string]State{"hello": Starting, "ready": Booting} {
 			p := inState(t, s)
-			m := &message{Type: kind}
+			m := &said{Type: kind}
 			m.Wire, m.Awaitd = 1, "1"
 			if err := p.hear(m); (err == nil) != (s == turn) {
 				t.Errorf("%s of a worker that is %v: %v", kind, s, err)
@@ -74,7 +76,7 @@ func TestWhatAWorkerSaysOutOfTurnEndsIt(t *testing.T) {
 			}
 		}
 		p := inState(t, s)
-		if err := p.hear(&message{Type: "drained"}); err != nil {
+		if err := p.hear(&said{Type: "drained"}); err != nil {
 			t.Error(err)
 		}
 		select {
@@ -103,7 +105,7 @@ func TestAWorkerIsToldToDrainOnce(t *testing.T) {
 			want = []string{"drain", "stop"}
 		}
 		for _, kind := range want {
-			if m, err := (&control{conn: conn}).receive(); err != nil || m.Type != kind {
+			if m, err := (&control{&message.Conn{UnixConn: conn}}).receive(); err != nil || m.Type != kind {
 				t.Errorf("%v: %v, %v; want %s", s, m, err, kind)
 			}
 		}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/awaitd/awaitd/internal/message"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/awaitd/awaitd/internal/fault"
@@ -189,8 +191,8 @@ func TestControlMessagesThatAreRefused(t *testing.T) {
 		raw  []byte
 		want error
 	}{
-		{"too long", frame(maxMessage+1, ""), errMessageTooLong},
-		{"far too long", frame(-1, ""), errMessageTooLong},
+		{"too long", frame(message.Max+1, ""), message.ErrTooLong},
+		{"far too long", frame(-1, ""), message.ErrTooLong},
 		{"no JSON", frame(3, "abc"), nil},
 		{"another type of JSON", frame(2, "[]"), nil},
 		{"cut off", frame(10, "abc"), io.ErrUnexpectedEOF},
@@ -215,7 +217,7 @@ func TestAMessageCarriesDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(p[1])
-	if err := c.send(Setup{Type: "setup", Name: "w"}, []int{p[0]}); err != nil {
+	if err := c.Send(Setup{Type: "setup", Name: "w"}, []int{p[0]}); err != nil {
 		t.Fatal(err)
 	}
 	_ = unix.Close(p[0])

@@ -67,7 +67,7 @@ func (z *Zygote) fork(ends [3]*os.File) (pid int, err error) {
 // ask has it fork, and returns the id it gives.
 func (z *Zygote) ask(ends [3]*os.File) (pid int, err error) {
 	descriptors := []int{int(ends[0].Fd()), int(ends[1].Fd()), int(ends[2].Fd())}
-	if err := z.control.send(simple{"fork"}, descriptors); err != nil {
+	if err := z.control.Send(simple{"fork"}, descriptors); err != nil {
 		return 0, fmt.Errorf("%w: %w", errNoFork, err)
 	}
 	select {
@@ -85,7 +85,7 @@ func (z *Zygote) ask(ends [3]*os.File) (pid int, err error) {
 }
 
 // hearZygote acts on one message of a zygote.
-func (p *Process) hearZygote(m *message) error {
+func (p *Process) hearZygote(m *said) error {
 	switch m.Type {
 	case "hello":
 		return p.hearHello(&m.hello)

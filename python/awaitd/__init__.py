@@ -12,6 +12,8 @@ import importlib
 
 TYPE_CHECKING = False  # type checkers know better; importing typing would take longer than all the rest
 if TYPE_CHECKING:
+    from ._client import AsyncTransport, Transport
+    from ._client_requests import RequestsAdapter
     from ._errors import ClientDisconnected
     from ._hooks import after_fork, before_fork
     from ._run import run
@@ -19,9 +21,14 @@ if TYPE_CHECKING:
 
     __version__: str
 
-__all__ = ["ClientDisconnected", "__version__", "after_fork", "before_fork", "broadcast", "run"]
+__all__ = [
+    "AsyncTransport", "ClientDisconnected", "RequestsAdapter", "Transport", "__version__", "after_fork", "before_fork", "broadcast", "run",
+]  # fmt: skip
 
 _HOMES = {
+    "AsyncTransport": "._client",
+    "RequestsAdapter": "._client_requests",
+    "Transport": "._client",
     "ClientDisconnected": "._errors",
     "__version__": "._version",
     "after_fork": "._hooks",

@@ -24,6 +24,10 @@ _CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 _LENGTH = struct.Struct("<I")
 
 
+#: What leads to the HTTP client, until it is used: this process's id, and the descriptor that came with its setup.
+client: tuple[int, int] | None = None
+
+
 class Closed(Exception):
     """The server's end is closed; the watchdog is about to end this process."""
 
@@ -79,9 +83,12 @@ class Control:
             messages.append(message)
         return messages
 
-    def take_descriptors(self) -> list[int]:
-        """Hand over the descriptors that came with the messages received so far."""
+    def take_descriptors(self, setup: Mapping[str, Any] | None = None) -> list[int]:
+        """Hand over the descriptors that came with the messages received so far; of a setup's, the client's is kept apart."""
         taken, self._descriptors = self._descriptors, []
+        if setup and setup.get("client") and taken:
+            global client
+            client = os.getpid(), taken.pop()
         return taken
 
     def _read(self, flags: int) -> None:

@@ -25,6 +25,7 @@ def run(control: Control, setup: dict[str, Any]) -> int:
     """Run the program; return its exit status. Raises ``StartupError``, and what ends an interpreter."""
     program = setup["program"]
     _name_sockets(program["names"])
+    control.take_descriptors(setup)
     _wire.watchdog(control.fileno())
     signal.signal(signal.SIGINT, signal.default_int_handler)
     main = ModuleType("__main__")

@@ -21,7 +21,7 @@ def load(setup: dict[str, Any]) -> _importer.Application:
 def serve(control: Control, setup: dict[str, Any], loader: Load) -> None:
     """Serve what ``loader`` returns until the server says stop. Raises ``StartupError``."""
     try:
-        links = split_links(setup, control.take_descriptors())
+        links = split_links(setup, control.take_descriptors(setup))
     except (KeyError, ValueError, OSError) as error:
         raise StartupError("setup", f"can't use the server's setup: {error}", "", traceback.format_exc()) from error
     _wire.pass_descriptors(control.fileno(), sum(len(loop) for _, loop in links))

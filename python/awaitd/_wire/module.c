@@ -32,7 +32,14 @@ static int make_types(PyObject *module, State *s)
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (make_type(module, types[i].slot, types[i].spec) < 0)
             return -1;
-    return PyModule_AddType(module, s->async_loop_type) < 0 ? -1 : PyModule_AddType(module, s->thread_loop_type);
+    PyTypeObject *calls;
+    if (make_type(module, &calls, &calls_spec) < 0)
+        return -1;
+    int added = PyModule_AddType(module, calls);
+    Py_DECREF(calls);
+    if (added < 0 || PyModule_AddType(module, s->async_loop_type) < 0)
+        return -1;
+    return PyModule_AddType(module, s->thread_loop_type);
 }
 
 static int make_strings(State *s)

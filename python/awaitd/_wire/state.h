@@ -199,7 +199,7 @@ extern struct PyModuleDef wire_module;
 
 /* Types; each is made by its file. */
 extern PyType_Spec async_loop_spec, exchange_spec, wait_spec, reader_spec, writer_spec, transport_spec;
-extern PyType_Spec thread_loop_spec, call_spec;
+extern PyType_Spec thread_loop_spec, call_spec, calls_spec;
 
 /* Percent-decodes s into out, which has room for it; returns the length. What is no escape stays as it is. */
 Py_ssize_t path_unquote(char *out, struct span s);
