@@ -23,7 +23,8 @@ const direction = `
 	stream, smtp < mail;
 	telemetry, reactor < datagram;
 	fault, account < config;
-	fault, wire, telemetry, listen, systemd < worker < dispatch < pool;
+	fault, wire, telemetry, listen, systemd, message < worker < dispatch < pool;
+	wire, message, client, certs < outbound;
 	fault, listen < control < cli;
 	everything < server;
 	config < cli;
@@ -35,7 +36,7 @@ const direction = `
 const module = "github.com/awaitd/awaitd/"
 
 // standAlone are packages that import nothing of ours: clients that load a server are programs of their own.
-var standAlone = []string{"exchange", "fault", "account", "systemd", "upgrade", "bench/load", "bench/talk", "tools/ledger", "wscases", "policy", "smtp", "certs"}
+var standAlone = []string{"exchange", "fault", "account", "systemd", "upgrade", "bench/load", "bench/talk", "tools/ledger", "wscases", "policy", "smtp", "certs", "client", "message"}
 
 // order is direction, parsed: what each package may import.
 type order map[string]map[string]bool

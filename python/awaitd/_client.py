@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -29,13 +30,13 @@ class Flavor:
 
     def __init__(self, name: str) -> None:
         module = importlib.import_module(name)
-        self.response = module.Response
         self.not_read = module.RequestNotRead
         self.consumed = module.StreamConsumed
         self.unsupported = module.UnsupportedProtocol
         self.module = module
         self.async_stream = type("ResponseStream", (AsyncBody, module.AsyncByteStream), {"__module__": "awaitd"})
         self.stream = type("ResponseStream", (Body, module.SyncByteStream), {"__module__": "awaitd"})
+        self.response = type(RESPONSES[name], (Whole, module.Response), {"__module__": __name__})
 
     def error(self, failure: Failure) -> Exception:
         kind = "ReadError" if failure.kind == "Cancelled" else failure.kind
@@ -55,8 +56,58 @@ def flavor_of(request: object) -> Flavor:
         name = next((name for name in names if name in ("httpx", "httpx2")), None)
         if name is None:
             raise TypeError(f"a request of httpx or httpx2 is needed, not {kind.__name__}")
-        found = _flavors[kind] = next((f for f in _flavors.values() if f.module.__name__ == name), None) or Flavor(name)
+        found = _flavors[kind] = flavor_named(name)
     return found
+
+
+@functools.cache
+def flavor_named(name: str) -> Flavor:
+    """The package with a name."""
+    return Flavor(name)
+
+
+#: What our kinds of responses are called, so that they can be pickled.
+RESPONSES = {"httpx": "HttpxResponse", "httpx2": "Httpx2Response"}
+
+
+def __getattr__(name: str) -> type:
+    for package, response in RESPONSES.items():
+        if name == response:
+            return flavor_named(package).response
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class Whole:
+    """A response whose body, as small ones do, has come with its head: then there is nothing to iterate over, nor to wait for."""
+
+    async def aread(self: Any) -> bytes:
+        x = self.__dict__.pop("_exchange", None)
+        if x is None or not x.ended or x.failure is not None or self.is_stream_consumed or "content-encoding" in self.headers:
+            content: bytes = await super().aread()  # type: ignore[misc]
+            return content
+        self._content = content = x.chunks.popleft() if len(x.chunks) == 1 else b"".join(x.chunks)
+        x.chunks.clear()
+        self._num_bytes_downloaded = len(content)
+        self.is_stream_consumed = True
+        await self.aclose()
+        return content
+
+    def read(self: Any) -> bytes:
+        x = self.__dict__.pop("_exchange", None)
+        if x is None or not x.ended or x.failure is not None or self.is_stream_consumed or "content-encoding" in self.headers:
+            content: bytes = super().read()  # type: ignore[misc]
+            return content
+        self._content = content = x.chunks.popleft() if len(x.chunks) == 1 else b"".join(x.chunks)
+        x.chunks.clear()
+        self._num_bytes_downloaded = len(content)
+        self.is_stream_consumed = True
+        self.close()
+        return content
+
+    def __getstate__(self: Any) -> dict[str, Any]:
+        self.__dict__.pop("_exchange", None)
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[misc]
+        return state
 
 
 class AsyncBody:
@@ -140,9 +191,11 @@ def answer(exchange: Exchange, flavor: Flavor, stream: type) -> Any:
     extensions = {"http_version": VERSIONS[exchange.version]}
     if exchange.phrase:
         extensions["reason_phrase"] = exchange.phrase
-    return flavor.response(
+    response = flavor.response(
         status_code=exchange.status, headers=exchange.headers, stream=stream(exchange, flavor), extensions=extensions
     )
+    response._exchange = exchange
+    return response
 
 
 @contextlib.contextmanager
@@ -210,6 +263,7 @@ class AsyncTransport(_Settings, AsyncBaseTransport):
             with translated(flavor):
                 raise
         exchange.id, taken = opened
+        link.publish_soon()
         try:
             if body is None:
                 await self._send(exchange, request)
@@ -321,6 +375,7 @@ def open_stream(link: ThreadLink, exchange: Exchange, arguments: tuple[Any, ...]
     while (opened := link.calls.open(*arguments, first, body is not None, WINDOW)) is None:
         link.room()
     exchange.id, exchange.owed = opened
+    link.calls.publish()
 
 
 def feed(exchange: Exchange, body: bytes, offset: int, end: bool) -> None:

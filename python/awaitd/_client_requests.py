@@ -196,6 +196,11 @@ class _Raw(io.RawIOBase):
 class _Original:
     """What requests takes cookies from."""
 
+    def isclosed(self) -> bool:
+        return True
+
+    def close(self) -> None: ...
+
     def __init__(self, headers: list[tuple[str, str]]) -> None:
         from email.message import Message
 

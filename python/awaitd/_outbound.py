@@ -227,6 +227,18 @@ class Link:
 class LoopLink(Link):
     """The link of an event loop. It has no reference to the loop, whose registry it is in."""
 
+    publishing = False
+
+    def publish_soon(self) -> None:
+        """Show the server what was opened, with what others open in this turn of the loop: each doorbell costs a system call."""
+        if not self.publishing:
+            self.publishing = True
+            asyncio.get_running_loop().call_soon(self._publish)
+
+    def _publish(self) -> None:
+        self.publishing = False
+        self.calls.publish()
+
     def watch(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.add_reader(self.calls.doorbell, self._on_doorbell)
         with contextlib.suppress(RuntimeError, OSError):  # uvloop: a descriptor that a transport has

@@ -207,7 +207,7 @@ static int measure(Calls *c, struct call *q, uint32_t *size)
 
 #define OPEN_DOC                                                                                                              \
     "open(handler, transport, secure, method, authority, target, headers, timeouts, body, end, credit) -> (id, taken)\n\n"    \
-    "Open a stream; taken is how many bytes of body went with it. None if the ring is full. Raises ValueError for what can't " \
+    "Open a stream, which publish() shows; taken is how many bytes of body went with it. None if the ring is full. Raises ValueError for what can't " \
     "be in a request."
 
 static PyObject *calls_open(PyObject *self, PyObject *args)
@@ -248,7 +248,8 @@ static PyObject *calls_open(PyObject *self, PyObject *args)
         c->free = slot;
         result = Py_NewRef(Py_None);
     }
-    publish(c);
+    if (result == Py_None)
+        publish(c); /* the server must see what is there before it can make room */
 done:
     PyMem_Free(q.fields.data);
     PyBuffer_Release(&body);
@@ -285,6 +286,15 @@ static PyObject *calls_data(PyObject *self, PyObject *args)
     }
     PyBuffer_Release(&body);
     return PyErr_Occurred() ? NULL : PyLong_FromSsize_t(taken);
+}
+
+/* publish() */
+static PyObject *calls_publish(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    Calls *c = (Calls *)self;
+    if (c->link.map)
+        publish(c);
+    Py_RETURN_NONE;
 }
 
 /* window(id, n) */
@@ -522,6 +532,7 @@ static PyObject *get_doorbell(PyObject *self, void *Py_UNUSED(closure))
 static PyMethodDef calls_methods[] = {
     {"open", calls_open, METH_VARARGS, OPEN_DOC},
     {"data", calls_data, METH_VARARGS, DATA_DOC},
+    {"publish", calls_publish, METH_NOARGS, "publish()\n\nShow the server what was opened."},
     {"window", calls_window, METH_VARARGS, "window(id, n)\n\nLet the server send n more bytes of the response."},
     {"reset", calls_reset, METH_O, "reset(id)\n\nEnd a stream: nothing more is heard of it."},
     {"turn", calls_turn, METH_NOARGS, TURN_DOC},
