@@ -43,7 +43,7 @@ class Control:
         self._socket = socket.socket(fileno=fd)
         self._received = bytearray()
         self._descriptors: list[int] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer may send, too
 
     def fileno(self) -> int:
         return self._socket.fileno()

@@ -98,6 +98,7 @@ class Session:
     def _ask(self, type: str, /, descriptors: int = 0, **content: Any) -> tuple[dict[str, Any], list[int]]:
         with self._lock:
             try:
+                os.set_blocking(self.fileno(), True)  # uvloop has made what it watches non-blocking
                 self._control.send(type, **content)
                 answer = self._control.receive()
             except (Closed, OSError) as error:

@@ -63,7 +63,7 @@ class Suite:
         env = {
             **os.environ,
             **self.env,
-            "AWAITD_BIN": os.environ.get("AWAITD_BIN") or str(Path(sys.executable).parent / "awaitd"),
+            "AWAITD_BIN": binary(),
             "AWAITD_TEST_SERVER": server,
             "PYTHONPATH": os.pathsep.join(map(str, (HERE, TESTS, self.source))),
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -75,6 +75,11 @@ class Suite:
         if not report.exists():
             raise Failed(f"{self.name} did not come to its end")
         return Tally(json.loads(report.read_text()))
+
+
+def binary() -> str:
+    """The server under test."""
+    return os.environ.get("AWAITD_BIN") or str(Path(sys.executable).parent / "awaitd")
 
 
 def provide(suite: Suite) -> None:
@@ -102,6 +107,9 @@ def provide_venv() -> None:
         raise Failed(f"{sys.executable} has no awaitd: run this with the interpreter that it is installed in")
     site = VENV / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
     (site / "awaitd-under-test.pth").write_text(str(Path(package.origin).parents[1]))
+    program = VENV / "bin" / "awaitd"  # for those that need a sidecar
+    program.unlink(missing_ok=True)
+    program.symlink_to(binary())
 
 
 def pip(python: str, *arguments: str) -> None:

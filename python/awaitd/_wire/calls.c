@@ -3,61 +3,29 @@
  * A stream is opened here, and what comes for it is told to its handler, a Python object with the methods head, data, end, window
  * and failed. No other stream may be on such a link. All calls are made with the GIL; only `wait` lets go of it. */
 #define _GNU_SOURCE
+#include "calls.h"
+
 #include <errno.h>
-#include <math.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "fields.h"
-#include "link.h"
+enum { TURN_FRAMES = 256, CALLS_MAX = 1 << 16 };
 
-enum {
-    TURN_FRAMES = 256,
-    CALLS_MAX = 1 << 16,
-    NO_SLOT = UINT32_MAX,
-    EXTRA_AUTHORITY = 6,
-    EXTRA_TIMEOUTS = 7,
-    KIND_CLIENT = 6,
-    OPEN_TIMEOUTS = 4,
-};
-
-#define OPENER     0x80000000u /* in the id of a stream that the worker has opened */
 #define GENERATION 0x7FFu
 
-/* A place in the table of streams. */
-struct place {
-    PyObject *handler; /* NULL: free, or ending */
-    uint32_t generation;
-    uint32_t next;   /* free place */
-    uint32_t window; /* to grant, as soon as the ring has room */
-    bool ending;     /* a RESET is to be written as soon as the ring has room */
-};
-
-typedef struct {
-    PyObject_HEAD
-    struct link link;
-    State *state;
-    struct place *places;
-    uint32_t count, room, free;
-    int doorbell;
-    bool owing;   /* some place has a window or an end that is not written */
-    bool in_turn;
-    bool busy; /* a turn runs: frames are not taken twice */
-} Calls;
-
-static uint32_t id_of(const Calls *c, uint32_t slot)
+uint32_t calls_id(const Calls *c, uint32_t slot)
 {
-    return OPENER | (c->places[slot].generation & GENERATION) << 20 | slot;
+    return CALLS_OPENER | (c->places[slot].generation & GENERATION) << 20 | slot;
 }
 
 static struct place *find(Calls *c, uint32_t id)
 {
     uint32_t slot = id & SLOT_MASK;
-    return slot < c->count && id_of(c, slot) == id ? &c->places[slot] : NULL;
+    return slot < c->count && calls_id(c, slot) == id ? &c->places[slot] : NULL;
 }
 
-static uint32_t take_slot(Calls *c)
+uint32_t calls_take(Calls *c)
 {
     uint32_t slot = c->free;
     if (slot != NO_SLOT) {
@@ -88,7 +56,7 @@ static void release(Calls *c, uint32_t slot)
     Py_XDECREF(handler);
 }
 
-static bool is_open(Calls *c)
+bool calls_is_open(Calls *c)
 {
     if (c->link.map)
         return true;
@@ -96,26 +64,26 @@ static bool is_open(Calls *c)
     return false;
 }
 
-static void publish(Calls *c)
+void calls_show(Calls *c)
 {
     if (!c->in_turn)
         link_publish(&c->link);
 }
 
 /* Writes what had found the ring full. */
-static void settle(Calls *c)
+void calls_settle(Calls *c)
 {
     c->owing = false;
     for (uint32_t slot = 0; slot < c->count && !c->owing; slot++) {
         struct place *p = &c->places[slot];
         if (p->window) {
-            if (link_frame(&c->link, (struct frame){FRAME_HEADER, id_of(c, slot), FRAME_WINDOW, 0, 0, p->window}))
+            if (link_frame(&c->link, (struct frame){FRAME_HEADER, calls_id(c, slot), FRAME_WINDOW, 0, 0, p->window}))
                 p->window = 0;
             else
                 c->owing = true;
         }
         if (p->ending) {
-            if (link_frame(&c->link, (struct frame){FRAME_HEADER, id_of(c, slot), FRAME_RESET, 0, RESET_CANCELLED, 0}))
+            if (link_frame(&c->link, (struct frame){FRAME_HEADER, calls_id(c, slot), FRAME_RESET, 0, RESET_CANCELLED, 0}))
                 release(c, slot);
             else
                 c->owing = true;
@@ -123,140 +91,13 @@ static void settle(Calls *c)
     }
 }
 
-/* The parts of an OPEN. */
-struct call {
-    struct span method, target, authority, body;
-    struct fields fields;
-    uint32_t timeouts[OPEN_TIMEOUTS];
-    unsigned int transport, credit;
-    int secure, end;
-};
-
-static uint8_t *put(uint8_t *to, struct span s)
-{
-    memcpy(to, s.start, s.length);
-    return to + s.length;
-}
-
-static uint32_t extra_size(const struct call *q)
-{
-    return 4 + q->authority.length + 4 + (uint32_t)sizeof q->timeouts;
-}
-
-/* Writes the frame, of the size that it has without its body; false if the ring is full. */
-static bool write_open(Calls *c, uint32_t stream, const struct call *q, uint32_t size)
-{
-    struct frame f = {frame_padded(size + q->body.length), stream, FRAME_OPEN, q->end ? FLAG_END_STREAM : 0, 0, q->body.length};
-    uint8_t *p = link_frame(&c->link, f);
-    if (!p)
-        return false;
-    memset(p + FRAME_HEADER, 0, OPEN_SIZE - FRAME_HEADER);
-    p[20] = KIND_CLIENT;
-    p[22] = (uint8_t)q->secure;
-    p[23] = (uint8_t)q->method.length;
-    store64(p + 32, UINT64_MAX);
-    store16(p + 40, (uint16_t)q->target.length);
-    store16(p + 44, q->fields.count);
-    store16(p + 46, (uint16_t)extra_size(q));
-    store32(p + 48, q->credit);
-    store16(p + 58, (uint16_t)q->transport);
-    uint32_t table = 4u * q->fields.count;
-    uint8_t *at = put(p + OPEN_SIZE, (struct span){q->fields.data, table});
-    at = put(put(at, q->method), q->target);
-    at = put(at, (struct span){q->fields.data + table, q->fields.size - table});
-    store16(at, EXTRA_AUTHORITY);
-    store16(at + 2, (uint16_t)q->authority.length);
-    at = put(at + 4, q->authority);
-    store16(at, EXTRA_TIMEOUTS);
-    store16(at + 2, sizeof q->timeouts);
-    for (int i = 0; i < OPEN_TIMEOUTS; i++)
-        store32(at + 4 + 4 * i, q->timeouts[i]);
-    put(at + 4 + sizeof q->timeouts, q->body);
-    return true;
-}
-
-/* Milliseconds of a number of seconds; None is none. */
-static int milliseconds(PyObject *seconds, uint32_t *result)
-{
-    *result = 0;
-    if (seconds == Py_None)
-        return 0;
-    double s = PyFloat_AsDouble(seconds);
-    if (s == -1.0 && PyErr_Occurred())
-        return -1;
-    double ms = ceil(s * 1000);
-    *result = ms >= 1e9 ? 1000000000u : ms >= 1 ? (uint32_t)ms : 1;
-    return 0;
-}
-
-static int measure(Calls *c, struct call *q, uint32_t *size)
-{
-    uint32_t most = c->link.frame_max - FRAME_ALIGN;
-    uint64_t total = (uint64_t)OPEN_SIZE + q->method.length + q->target.length + q->fields.size + extra_size(q);
-    if (q->method.length > UINT8_MAX || q->target.length > UINT16_MAX || q->authority.length > 1024 || total > most) {
-        PyErr_SetString(PyExc_ValueError, "the request's method, URL and headers are too long");
-        return -1;
-    }
-    *size = (uint32_t)total;
-    if (q->body.length > most - *size) {
-        q->body.length = most - *size;
-        q->end = 0;
-    }
-    return 0;
-}
-
-#define OPEN_DOC                                                                                                              \
-    "open(handler, transport, secure, method, authority, target, headers, timeouts, body, end, credit) -> (id, taken)\n\n"    \
-    "Open a stream, which publish() shows; taken is how many bytes of body went with it. None if the ring is full. Raises ValueError for what can't " \
+#define OPEN_DOC                                                                                                            \
+    "open(handler, transport, secure, method, authority, target, headers, timeouts, body, end, credit) -> (id, taken)\n\n"  \
+    "Open a stream, which publish() shows; taken is how many bytes of body went with it. None if the ring is full. Raises " \
+    "ValueError for what can't "                                                                                            \
     "be in a request."
 
-static PyObject *calls_open(PyObject *self, PyObject *args)
-{
-    Calls *c = (Calls *)self;
-    struct call q = {0};
-    PyObject *handler, *headers, *timeouts, *result = NULL;
-    Py_buffer body;
-    const char *method, *authority, *target;
-    Py_ssize_t method_size, authority_size, target_size;
-    uint32_t size, slot = NO_SLOT;
-    if (!is_open(c) || !PyArg_ParseTuple(args, "OIpy#y#y#OO!y*pI:open", &handler, &q.transport, &q.secure, &method, &method_size,
-                                         &authority, &authority_size, &target, &target_size, &headers, &PyTuple_Type,
-                                         &timeouts, &body, &q.end, &q.credit))
-        return NULL;
-    const Py_ssize_t most = c->link.frame_max;
-    q.method = (struct span){(const uint8_t *)method, (uint32_t)Py_MIN(method_size, most)};
-    q.authority = (struct span){(const uint8_t *)authority, (uint32_t)Py_MIN(authority_size, most)};
-    q.target = (struct span){(const uint8_t *)target, (uint32_t)Py_MIN(target_size, most)};
-    q.body = (struct span){body.buf, (uint32_t)Py_MIN(body.len, most)};
-    q.end = q.end && body.len <= most;
-    for (int i = 0; i < OPEN_TIMEOUTS; i++)
-        if (PyTuple_GET_SIZE(timeouts) != OPEN_TIMEOUTS || milliseconds(PyTuple_GET_ITEM(timeouts, i), &q.timeouts[i]) < 0)
-            goto done;
-    if (fields_encode(&q.fields, headers, FIELD_BYTES, c->link.frame_max - OPEN_SIZE) < 0 || measure(c, &q, &size) < 0)
-        goto done;
-    if (c->owing)
-        settle(c);
-    if (!c->owing)
-        slot = take_slot(c);
-    if (slot == NO_SLOT) {
-        result = Py_NewRef(Py_None);
-    } else if (write_open(c, id_of(c, slot), &q, size)) {
-        c->places[slot].handler = Py_NewRef(handler);
-        result = Py_BuildValue("II", id_of(c, slot), q.body.length);
-    } else {
-        c->places[slot].next = c->free;
-        c->free = slot;
-        result = Py_NewRef(Py_None);
-    }
-    if (result == Py_None)
-        publish(c); /* the server must see what is there before it can make room */
-done:
-    PyMem_Free(q.fields.data);
-    PyBuffer_Release(&body);
-    return result;
-}
-
-#define DATA_DOC                                                                                                       \
+#define DATA_DOC                                                                                                          \
     "data(id, body, offset, most, end) -> taken\n\nSend a part of the body, at most so many bytes of it from offset on; " \
     "end: it ends with body. -1 if the ring is full."
 
@@ -267,7 +108,7 @@ static PyObject *calls_data(PyObject *self, PyObject *args)
     Py_buffer body;
     Py_ssize_t offset, most;
     int end;
-    if (!is_open(c) || !PyArg_ParseTuple(args, "Iy*nnp:data", &id, &body, &offset, &most, &end))
+    if (!calls_is_open(c) || !PyArg_ParseTuple(args, "Iy*nnp:data", &id, &body, &offset, &most, &end))
         return NULL;
     Py_ssize_t n = Py_MIN(Py_MIN(body.len - offset, most), (Py_ssize_t)(c->link.frame_max - FRAME_HEADER - FRAME_ALIGN));
     Py_ssize_t taken = n;
@@ -282,7 +123,7 @@ static PyObject *calls_data(PyObject *self, PyObject *args)
             memcpy(to + FRAME_HEADER, (const uint8_t *)body.buf + offset, (size_t)n);
         else
             taken = -1;
-        publish(c);
+        calls_show(c);
     }
     PyBuffer_Release(&body);
     return PyErr_Occurred() ? NULL : PyLong_FromSsize_t(taken);
@@ -293,7 +134,7 @@ static PyObject *calls_publish(PyObject *self, PyObject *Py_UNUSED(unused))
 {
     Calls *c = (Calls *)self;
     if (c->link.map)
-        publish(c);
+        calls_show(c);
     Py_RETURN_NONE;
 }
 
@@ -302,13 +143,13 @@ static PyObject *calls_window(PyObject *self, PyObject *args)
 {
     Calls *c = (Calls *)self;
     unsigned int id, n;
-    if (!is_open(c) || !PyArg_ParseTuple(args, "II:window", &id, &n))
+    if (!calls_is_open(c) || !PyArg_ParseTuple(args, "II:window", &id, &n))
         return NULL;
     struct place *p = find(c, id);
     if (p && p->handler && n) {
         p->window += n;
-        settle(c);
-        publish(c);
+        calls_settle(c);
+        calls_show(c);
     }
     Py_RETURN_NONE;
 }
@@ -325,8 +166,8 @@ static PyObject *calls_reset(PyObject *self, PyObject *arg)
         Py_CLEAR(p->handler);
         p->window = 0;
         p->ending = true;
-        settle(c);
-        publish(c);
+        calls_settle(c);
+        calls_show(c);
     }
     Py_RETURN_NONE;
 }
@@ -356,8 +197,8 @@ static PyObject *tell_head(PyObject *handler, const uint8_t *payload, struct fra
     const char *text = (const char *)payload + 8 + used;
     if (!fields)
         return NULL;
-    return PyObject_CallMethod(handler, "head", "iIy#Ny#O", (int)f.aux, version, text, (Py_ssize_t)phrase, fields, text + phrase,
-                               (Py_ssize_t)f.length, f.flags & FLAG_END_STREAM ? Py_True : Py_False);
+    return PyObject_CallMethod(handler, "head", "iIy#Ny#O", (int)f.aux, version, text, (Py_ssize_t)phrase, fields,
+                               text + phrase, (Py_ssize_t)f.length, f.flags & FLAG_END_STREAM ? Py_True : Py_False);
 }
 
 /* Tells the handler what has come. NULL with an exception of it. */
@@ -403,9 +244,9 @@ static PyObject *calls_turn(PyObject *self, PyObject *Py_UNUSED(unused))
 {
     Calls *c = (Calls *)self;
     const uint8_t *frame = NULL;
-    if (!c->link.map || c->busy)
+    if (!c->link.map || c->in_turn)
         Py_RETURN_FALSE;
-    c->busy = c->in_turn = true;
+    c->in_turn = true;
     doorbell_clear(c->doorbell);
     int left = TURN_FRAMES;
     do {
@@ -417,11 +258,11 @@ static PyObject *calls_turn(PyObject *self, PyObject *Py_UNUSED(unused))
             left--;
         }
     } while (c->link.map && left > 0 && !ring_sleep(&c->link.in));
-    c->busy = c->in_turn = false;
+    c->in_turn = false;
     if (!c->link.map)
         Py_RETURN_FALSE;
     if (c->owing)
-        settle(c);
+        calls_settle(c);
     link_release(&c->link);
     link_publish(&c->link);
     return PyBool_FromLong(left <= 0);
@@ -435,7 +276,7 @@ static PyObject *calls_wait(PyObject *self, PyObject *args)
     Calls *c = (Calls *)self;
     int other, n;
     double seconds;
-    if (!is_open(c) || !PyArg_ParseTuple(args, "id:wait", &other, &seconds))
+    if (!calls_is_open(c) || !PyArg_ParseTuple(args, "id:wait", &other, &seconds))
         return NULL;
     struct pollfd fds[2] = {{c->doorbell, POLLIN, 0}, {other, POLLIN, 0}};
     int ms = seconds < 0 ? -1 : (int)(seconds * 1000) + 1;
@@ -548,8 +389,12 @@ static PyGetSetDef calls_getset[] = {
 };
 
 static PyType_Slot calls_slots[] = {
-    {Py_tp_new, calls_new},         {Py_tp_dealloc, calls_dealloc}, {Py_tp_traverse, calls_traverse},
-    {Py_tp_clear, calls_clear},     {Py_tp_methods, calls_methods}, {Py_tp_getset, calls_getset},
+    {Py_tp_new, calls_new},
+    {Py_tp_dealloc, calls_dealloc},
+    {Py_tp_traverse, calls_traverse},
+    {Py_tp_clear, calls_clear},
+    {Py_tp_methods, calls_methods},
+    {Py_tp_getset, calls_getset},
     {Py_tp_doc, "The requests of an HTTP client over a link of its own (docs/reference/wire.md)."},
     {0, NULL},
 };
