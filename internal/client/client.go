@@ -3,7 +3,7 @@
 // protocol needs. Redirects, cookies, authentication and content codings are the caller's business.
 //
 // A Client has a pool of connections. Do takes one, sends the request and reads the head of the response; reading the body to its
-// end, or Close, gives the connection back or ends it. HTTP/1.1 is spoken here; HTTP/2 by golang.org/x/net/http2.
+// end, or Close, gives the connection back or ends it. HTTP/1.1 is spoken here; HTTP/2 by net/http.
 package client
 
 import (

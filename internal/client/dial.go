@@ -90,7 +90,7 @@ func (c *Client) dial(ctx context.Context, way route, t *Timeouts) (conn, *Error
 	for left := c.settings.Retries; ; left-- {
 		raw, err := c.dialer.dial(ctx, way, t.Connect)
 		if err == nil {
-			return c.upon(raw, way)
+			return c.upon(ctx, raw, way)
 		}
 		if left <= 0 || ctx.Err() != nil || err.Kind != ConnectError && err.Kind != ConnectTimeout {
 			return nil, err
@@ -104,13 +104,13 @@ func (c *Client) dial(ctx context.Context, way route, t *Timeouts) (conn, *Error
 }
 
 // upon makes a connection of a socket: of the protocol that both ends speak.
-func (c *Client) upon(raw net.Conn, way route) (conn, *Error) {
+func (c *Client) upon(ctx context.Context, raw net.Conn, way route) (conn, *Error) {
 	h2 := !c.settings.HTTP1 && !way.secure
 	if s, ok := raw.(*tls.Conn); ok && way.secure {
 		h2 = s.ConnectionState().NegotiatedProtocol == "h2"
 	}
 	if h2 && !way.forward {
-		return c.newHTTP2(raw, way.key)
+		return c.newHTTP2(ctx, raw, way)
 	}
 	return newHTTP1(c, raw, way.key), nil
 }

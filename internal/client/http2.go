@@ -11,43 +11,51 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/net/http2"
 )
 
 // http2Conn is a connection of HTTP/2, which serves many requests at once.
 type http2Conn struct {
 	client *Client
 	key    string
-	h2     *http2.ClientConn
-	raw    net.Conn
+	h2     *http.ClientConn
 
 	mu      sync.Mutex
+	since   time.Time // it has had no request
 	streams int
 	retired bool
 	over    bool
 }
 
-// http2Transport has the settings for all connections.
-var http2Transport = &http2.Transport{
-	DisableCompression: true,
-	AllowHTTP:          true,
-	ReadIdleTimeout:    30 * time.Second, // a connection without a sign of life is asked for one
-	PingTimeout:        15 * time.Second,
-	MaxHeaderListSize:  maxHead,
+// http2Transport makes a connection of HTTP/2 of a socket.
+func http2Transport(raw net.Conn) *http.Transport {
+	give := func(context.Context, string, string) (net.Conn, error) { return raw, nil }
+	t := &http.Transport{
+		DialContext: give, DialTLSContext: give, DisableCompression: true, MaxResponseHeaderBytes: maxHead,
+		Protocols: new(http.Protocols),
+		HTTP2:     &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second}, // a silent connection is asked
+	}
+	t.Protocols.SetHTTP2(true)
+	t.Protocols.SetUnencryptedHTTP2(true)
+	return t
 }
 
 // newHTTP2 speaks HTTP/2 on a socket, and lets others have their share. One request's place is reserved.
-func (c *Client) newHTTP2(raw net.Conn, key string) (conn, *Error) {
-	h2, err := http2Transport.NewClientConn(raw)
+func (c *Client) newHTTP2(ctx context.Context, raw net.Conn, way route) (conn, *Error) {
+	scheme := "http"
+	if way.secure {
+		scheme = "https"
+	}
+	h2, err := http2Transport(raw).NewClientConn(ctx, scheme, way.host)
+	if err == nil {
+		err = h2.Reserve()
+	}
 	if err != nil {
 		_ = raw.Close()
 		return nil, failed(err, ConnectError, ConnectTimeout)
 	}
-	s := &http2Conn{client: c, key: key, h2: h2, raw: raw, streams: 1}
-	h2.ReserveNewRequest()
+	s := &http2Conn{client: c, key: way.key, h2: h2, streams: 1}
 	c.mu.Lock()
-	c.shared[key] = append(c.shared[key], s)
+	c.shared[s.key] = append(c.shared[s.key], s)
 	c.mu.Unlock()
 	return s, nil
 }
@@ -56,7 +64,7 @@ func (c *Client) newHTTP2(raw net.Conn, key string) (conn, *Error) {
 func (s *http2Conn) reserve() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.retired || !s.h2.ReserveNewRequest() {
+	if s.retired || s.h2.Reserve() != nil {
 		return false
 	}
 	s.streams++
@@ -90,8 +98,8 @@ func (s *http2Conn) finish(n int) bool {
 	if s.over || s.streams > 0 {
 		return false
 	}
-	state := s.h2.State()
-	if !s.retired && !state.Closed && !state.Closing && s.client.settings.MaxIdle != 0 {
+	s.since = time.Now()
+	if !s.retired && s.h2.Err() == nil && s.client.settings.MaxIdle != 0 {
 		s.expireLater()
 		return false
 	}
@@ -122,7 +130,7 @@ func (s *http2Conn) expireLater() {
 	time.AfterFunc(s.client.settings.IdleFor, func() {
 		s.client.mu.Lock()
 		s.mu.Lock()
-		ended := s.streams == 0 && !s.over && time.Since(s.h2.State().LastIdle) >= s.client.settings.IdleFor && s.end()
+		ended := s.streams == 0 && !s.over && time.Since(s.since) >= s.client.settings.IdleFor && s.end()
 		s.mu.Unlock()
 		s.client.mu.Unlock()
 		if ended {
@@ -133,7 +141,7 @@ func (s *http2Conn) expireLater() {
 
 // mayRepeat is for a server that says goodbye; the library repeats nothing on one connection.
 func (s *http2Conn) mayRepeat(r *Request) bool {
-	return r.replayable() && !s.h2.CanTakeNewRequest()
+	return r.replayable() && s.h2.Err() != nil
 }
 
 // hopByHop are fields that HTTP/2 has no place for (RFC 9113 §8.2.2), and Host, which it says otherwise.
@@ -310,14 +318,11 @@ func (b *http2Body) failure(ctx context.Context, err error) *Error {
 	if errors.As(context.Cause(ctx), &e) || errors.As(err, &e) {
 		return e
 	}
-	var stream http2.StreamError
-	var conn http2.ConnectionError
-	var goodbye http2.GoAwayError
-	switch {
+	switch text := err.Error(); { // the library has no types for them
 	case ctx.Err() != nil:
 		return &Error{Cancelled, "cancelled"}
-	case errors.As(err, &stream), errors.As(err, &conn), errors.As(err, &goodbye):
-		return protocol(strings.TrimPrefix(err.Error(), "http2: "))
+	case strings.Contains(text, "stream error"), strings.Contains(text, "connection error"), strings.Contains(text, "GOAWAY"):
+		return protocol(strings.TrimPrefix(text, "http2: "))
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return protocol("the server has closed the connection")
 	}

@@ -231,7 +231,7 @@ class _Settings:
             verify=verify, cert=cert, trust_env=trust_env, http1=http1, http2=http2, limits=limits, proxy=proxy,
             uds=None if uds is None else os.path.abspath(uds), local_address=local_address, retries=retries, deny=deny,
         )  # fmt: skip
-        self._numbers = Numbers(lambda: described)
+        self._numbers = Numbers(described)
 
 
 class AsyncTransport(_Settings, AsyncBaseTransport):

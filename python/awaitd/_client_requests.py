@@ -12,18 +12,19 @@ import requests
 from requests.adapters import BaseAdapter
 from requests.cookies import extract_cookies_to_jar
 from requests.exceptions import (
-    ChunkedEncodingError,
     ConnectionError,
     ConnectTimeout,
     InvalidHeader,
+    InvalidProxyURL,
+    InvalidSchema,
     InvalidURL,
     ProxyError,
     ReadTimeout,
     SSLError,
 )
 from requests.structures import CaseInsensitiveDict
-from requests.utils import get_encoding_from_headers, select_proxy
-from urllib3 import HTTPResponse
+from requests.utils import get_encoding_from_headers, prepend_scheme_if_needed, select_proxy
+from urllib3 import HTTPResponse, Timeout
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from ._client import PORTS, feed, open_stream
@@ -64,12 +65,22 @@ class RequestsAdapter(BaseAdapter):
     ) -> requests.Response:
         """Send a request. Raises requests' exceptions."""
         assert request.url is not None and request.method is not None
+        if not request.url.lower().startswith("https:"):
+            verify, cert = True, None
+        proxy = _proxy(select_proxy(request.url, proxies))
+        if proxy is not None and proxy.startswith("socks4"):
+            raise InvalidSchema("SOCKS 4 is not spoken: use socks5h://", request=request)
+        numbers, times = self._described(verify, cert, proxy), _timeouts(timeout)
         try:
-            exchange = self._exchange(request, timeout, self._described(verify, cert, select_proxy(request.url, proxies)))
+            exchange = self._exchange(request, times, numbers)
         except Failure as failure:
-            raise _error(failure, request) from None
-        except (ValueError, ConnectionRefusedError) as error:
+            raise _error(failure, request, proxy) from None
+        except requests.RequestException:
+            raise
+        except ValueError as error:
             raise InvalidHeader(str(error), request=request) from None
+        except OSError as error:
+            raise ConnectionError(str(error), request=request) from None
         response = _response(self, request, exchange)
         if not stream:
             response.content  # noqa: B018 (reads it)
@@ -82,24 +93,31 @@ class RequestsAdapter(BaseAdapter):
         key = (verify, tuple(cert) if isinstance(cert, list) else cert, proxy)
         found = self._numbers.get(key)
         if found is None:
-            if isinstance(verify, str) and not os.path.exists(verify):
-                raise OSError(f"Could not find a suitable TLS CA certificate bundle, invalid path: {verify}")
+            _check_files(verify, cert)
             described = describe(
                 verify=verify, cert=cert, trust_env=False, limits=None, proxy=proxy, uds=None, local_address=None, **self._fixed
             )  # fmt: skip
             while len(self._numbers) >= MOST_SETTINGS:
                 self._numbers.pop(next(iter(self._numbers)))
-            found = self._numbers[key] = Numbers(lambda: described)
+            found = self._numbers[key] = Numbers(described)
         return found
 
-    def _exchange(self, request: requests.PreparedRequest, timeout: Any, numbers: Numbers) -> Exchange:
+    def __getstate__(self) -> dict[str, Any]:
+        return {"fixed": self._fixed}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._fixed, self._numbers = state["fixed"], {}
+
+    def _exchange(
+        self, request: requests.PreparedRequest, times: tuple[float | None, float | None], numbers: Numbers
+    ) -> Exchange:
         """Send the request, and wait for the head of the response."""
         url = urlsplit(request.url or "")
         port = url.port or PORTS.get(url.scheme)
         if port is None or not url.hostname:
             raise InvalidURL(f"no host, or an unknown scheme: {request.url}", request=request)
         host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
-        connect, read = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+        connect, read = times
         body, pieces = _body(request)
         link = thread_link()
         exchange = Exchange(link)
@@ -132,6 +150,46 @@ class RequestsAdapter(BaseAdapter):
         return exchange
 
 
+def _check_files(verify: bool | str, cert: Any) -> None:
+    """Raise OSError, as requests does, for files that are not there."""
+    if isinstance(verify, str) and not os.path.exists(verify):
+        raise OSError(f"Could not find a suitable TLS CA certificate bundle, invalid path: {verify}")
+    for file, what in zip((cert,) if isinstance(cert, str) else cert or (), ("certificate", "key"), strict=False):
+        if not os.path.exists(file):
+            raise OSError(f"Could not find the TLS {what} file, invalid path: {file}")
+
+
+def _proxy(url: str | None) -> str | None:
+    """The proxy with a scheme. Raises ``InvalidProxyURL``."""
+    if not url:
+        return None
+    url = prepend_scheme_if_needed(url, "http")
+    if not urlsplit(url).hostname:
+        raise InvalidProxyURL("Please check proxy URL. It is malformed and could be missing the host.")
+    return url
+
+
+def _timeouts(timeout: Any) -> tuple[float | None, float | None]:
+    """Seconds to connect and to read; a number, a pair of them, or urllib3's Timeout. Raises ValueError."""
+    if isinstance(timeout, tuple):
+        try:
+            connect, read = timeout
+        except ValueError:
+            raise ValueError(
+                f"Invalid timeout {timeout}. Pass a (connect, read) timeout tuple, or a single float to set both timeouts to the "
+                "same value."
+            ) from None
+        timeout = Timeout(connect=connect, read=read)
+    elif not isinstance(timeout, Timeout):
+        timeout = Timeout(connect=timeout, read=timeout)
+    seconds = [
+        None if value in (None, Timeout.DEFAULT_TIMEOUT) else value for value in (timeout.connect_timeout, timeout._read)
+    ]
+    if timeout.total is not None:
+        seconds = [timeout.total if value is None else min(value, timeout.total) for value in seconds]
+    return seconds[0], seconds[1]
+
+
 def _bytes(text: Any) -> bytes:
     return text if isinstance(text, bytes) else str(text).encode("utf-8" if not isinstance(text, str) else "latin-1")
 
@@ -150,8 +208,12 @@ def _body(request: requests.PreparedRequest) -> tuple[bytes | None, Iterable[Any
     return None, body
 
 
-def _error(failure: Failure, request: requests.PreparedRequest) -> requests.RequestException:
+def _error(failure: Failure, request: requests.PreparedRequest, proxy: str | None) -> requests.RequestException:
     kind = EXCEPTIONS.get(failure.kind, ConnectionError)
+    if failure.kind == "ConnectError" and proxy is not None:
+        kind = ProxyError
+    if failure.kind == "RemoteProtocolError" and "content-length" in str(failure):
+        kind = InvalidHeader
     if failure.kind == "ConnectError" and "certificate" in str(failure):
         kind = SSLError
     return kind(str(failure), request=request)
@@ -228,6 +290,3 @@ def _response(adapter: RequestsAdapter, request: requests.PreparedRequest, excha
     response.request = request
     response.connection = adapter  # type: ignore[attr-defined]
     return response
-
-
-__all__ = ["ChunkedEncodingError", "RequestsAdapter"]

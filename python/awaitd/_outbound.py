@@ -17,7 +17,6 @@ import subprocess
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
 from . import _control
@@ -144,7 +143,9 @@ class Exchange:
         self.failure: Failure | None = None
         self.waiter: Waiter | None = None
 
-    def head(self, status: int, version: int, phrase: bytes, headers: list[tuple[bytes, bytes]], body: bytes, ended: bool) -> None:
+    def head(
+        self, status: int, version: int, phrase: bytes, headers: list[tuple[bytes, bytes]], body: bytes, ended: bool
+    ) -> None:
         self.status, self.version, self.phrase, self.headers, self.ended = status, version, phrase, headers, ended
         self.chunks = deque((body,)) if body else deque()
         self._wake()
@@ -425,16 +426,13 @@ os.register_at_fork(after_in_child=_forget)
 class Numbers:
     """The number of one description in each session there has been."""
 
-    def __init__(self, describe: Callable[[], Description]) -> None:
-        self._describe = describe
-        self._description: Description | None = None
+    def __init__(self, description: Description) -> None:
+        self._description = description
         self._session: Session | None = None
         self._number = 0
 
     def of(self, session: Session) -> int:
         if self._session is not session:
-            if self._description is None:
-                self._description = self._describe()
             self._number = session.transport(self._description)
             self._session = session
         return self._number

@@ -41,7 +41,9 @@ class Async:
 
 
 def make(kind: str, transport: dict[str, Any], **settings: Any) -> Any:
-    return Async(transport, **settings) if kind == "async" else httpx.Client(transport=awaitd.Transport(**transport), **settings)
+    return (
+        Async(transport, **settings) if kind == "async" else httpx.Client(transport=awaitd.Transport(**transport), **settings)
+    )
 
 
 @pytest.fixture(params=["async", "sync"])

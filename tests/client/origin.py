@@ -207,9 +207,15 @@ BAD: dict[str, tuple[Handler, str]] = {
     "bad-status": (raw(b"HTTP/1.1 2x0 OK\r\n\r\n", hold=True), "RemoteProtocolError"),
     "bad-header": (raw(b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n", hold=True), "RemoteProtocolError"),
     "bad-length": (raw(b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", hold=True), "RemoteProtocolError"),
-    "two-lengths": (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello", hold=True), "RemoteProtocolError"),
+    "two-lengths": (
+        raw(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello", hold=True),
+        "RemoteProtocolError",
+    ),
     "bad-chunk": (raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", hold=True), "RemoteProtocolError"),
-    "long-chunk": (raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhello\r\n", hold=True), "RemoteProtocolError"),
+    "long-chunk": (
+        raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhello\r\n", hold=True),
+        "RemoteProtocolError",
+    ),
     "half-a-chunk": (raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nhalf"), "RemoteProtocolError"),
     "endless-head": (endless_head, "RemoteProtocolError"),
     "stall": (stall, "ReadTimeout"),

@@ -107,7 +107,9 @@ def test_the_four_timeouts(client_of: Any, origin: Origin) -> None:
     with pytest.raises(httpx.ReadTimeout):
         client_of(timeout=httpx.Timeout(5, read=0.3)).get(origin.url + "/stall")
     with socket.create_server(("127.0.0.1", 0)) as deaf, pytest.raises(httpx.WriteTimeout):
-        client_of(timeout=httpx.Timeout(5, write=0.3)).post(f"http://127.0.0.1:{deaf.getsockname()[1]}/", content=b"x" * (32 << 20))
+        client_of(timeout=httpx.Timeout(5, write=0.3)).post(
+            f"http://127.0.0.1:{deaf.getsockname()[1]}/", content=b"x" * (32 << 20)
+        )
 
 
 def test_the_wait_for_a_connection_has_an_end() -> None:
@@ -293,7 +295,7 @@ def test_failures_leave_nothing_behind(origin: Origin) -> None:
             await asyncio.gather(*(worker(n) for n in range(40)))
             assert (await client.get(origin.url + "/hello")).text == "hello"
             deadline = time.monotonic() + 20
-            while len(os.listdir(f"/proc/{pid}/fd")) > before + 21 and time.monotonic() < deadline:  # noqa: ASYNC110
+            while len(os.listdir(f"/proc/{pid}/fd")) > before + 21 and time.monotonic() < deadline:
                 await asyncio.sleep(0.05)
             assert len(os.listdir(f"/proc/{pid}/fd")) <= before + 21  # idle connections of the pool
             link = _outbound.loop_link()

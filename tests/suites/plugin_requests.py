@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import awaitd
 import pytest
 import requests.sessions
 
-import awaitd
 import report
 
 sent = 0
