@@ -22,8 +22,16 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
-    "AsyncTransport", "ClientDisconnected", "RequestsAdapter", "Transport", "__version__", "after_fork", "before_fork", "broadcast", "run",
-]  # fmt: skip
+    "AsyncTransport",
+    "ClientDisconnected",
+    "RequestsAdapter",
+    "Transport",
+    "__version__",
+    "after_fork",
+    "before_fork",
+    "broadcast",
+    "run",
+]
 
 _HOMES = {
     "AsyncTransport": "._client",

@@ -8,10 +8,10 @@ import importlib
 import os
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ._client_settings import describe
-from ._outbound import VERSIONS, WINDOW, Exchange, Failure, LoopLink, Numbers, ThreadLink, loop_link, thread_link
+from ._outbound import VERSIONS, WINDOW, Exchange, Failure, LoopLink, Numbers, ThreadLink, Timeouts, loop_link, thread_link
 
 if TYPE_CHECKING:
     import ssl
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from httpx import AsyncBaseTransport, BaseTransport
 else:  # whichever of the two is used is found by its requests
     BaseTransport = AsyncBaseTransport = object
+
+#: The arguments of ``Calls.open`` up to the headers and timeouts.
+Opening: TypeAlias = "tuple[Exchange, int, bool, bytes, bytes, bytes, list[tuple[bytes, bytes]], Timeouts]"
 
 NO_TIMEOUTS: dict[str, float | None] = {}
 PORTS = {"http": 80, "https": 443}
@@ -78,7 +81,7 @@ def __getattr__(name: str) -> type:
 
 
 class Whole:
-    """A response whose body, as small ones do, has come with its head: then there is nothing to iterate over, nor to wait for."""
+    """A response whose body, as small ones do, has come with its head: there is nothing to iterate over, nor to wait for."""
 
     async def aread(self: Any) -> bytes:
         x = self.__dict__.pop("_exchange", None)
@@ -106,7 +109,7 @@ class Whole:
 
     def __getstate__(self: Any) -> dict[str, Any]:
         self.__dict__.pop("_exchange", None)
-        state: dict[str, Any] = super().__getstate__()  # type: ignore[misc]
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
         return state
 
 
@@ -166,7 +169,7 @@ class Body:
         self.exchange.cancel()
 
 
-def opening(exchange: Exchange, numbers: Numbers, flavor: Flavor, request: httpx.Request) -> tuple[Any, ...]:
+def opening(exchange: Exchange, numbers: Numbers, flavor: Flavor, request: httpx.Request) -> Opening:
     """The arguments of ``Calls.open``, without body, end and credit."""
     url, extensions = request.url, request.extensions
     scheme = url.scheme
@@ -237,9 +240,10 @@ class _Settings:
 class AsyncTransport(_Settings, AsyncBaseTransport):
     """Sends the requests of ``httpx.AsyncClient(transport=awaitd.AsyncTransport())``, and of httpx2's.
 
-    The settings are those of ``httpx.AsyncHTTPTransport``, without ``socket_options``. ``trust_env``: proxies and authorities are
-    found by the environment. ``limits``: of a pool that all transports with the same settings share, whichever worker they are in;
-    without them 1,000 connections, 200 of them idle, for 5 s. ``deny="private"``: no address but public ones is connected to.
+    The settings are those of ``httpx.AsyncHTTPTransport``, without ``socket_options``. ``trust_env``: proxies and authorities
+    are found by the environment. ``limits``: of a pool that all transports with the same settings share, whichever worker they
+    are in; without them 1,000 connections, 200 of them idle, for 5 s. ``deny="private"``: only public addresses are connected
+    to.
     """
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -369,7 +373,7 @@ class Transport(_Settings, BaseTransport):
         self.close()
 
 
-def open_stream(link: ThreadLink, exchange: Exchange, arguments: tuple[Any, ...], body: bytes | None) -> None:
+def open_stream(link: ThreadLink, exchange: Exchange, arguments: Opening, body: bytes | None) -> None:
     """Open an exchange; how much of body went with that is noted as owed."""
     first = body if body is not None else b""
     while (opened := link.calls.open(*arguments, first, body is not None, WINDOW)) is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,7 +24,7 @@ from requests.exceptions import (
 )
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers, prepend_scheme_if_needed, select_proxy
-from urllib3 import HTTPResponse, Timeout
+from urllib3 import HTTPHeaderDict, HTTPResponse, Timeout
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from ._client import PORTS, feed, open_stream
@@ -44,13 +44,13 @@ MOST_SETTINGS = 64
 class RequestsAdapter(BaseAdapter):
     """Sends the requests of a ``requests.Session``, from any thread.
 
-    ``verify``, ``cert``, ``proxies`` and ``timeout`` are the session's and the request's. ``max_retries`` is how often a connection that
-    can't be made is tried again. ``deny="private"``: no address but public ones is connected to.
+    ``verify``, ``cert``, ``proxies`` and ``timeout`` are the session's and the request's. ``max_retries`` is how often a
+    connection that can't be made is tried again. ``deny="private"``: only public addresses are connected to.
     """
 
     def __init__(self, max_retries: int = 0, *, http2: bool = False, deny: str | None = None) -> None:
         super().__init__()
-        self._fixed = {"retries": max_retries, "http1": True, "http2": http2, "deny": deny}
+        self._fixed: dict[str, Any] = {"retries": max_retries, "http1": True, "http2": http2, "deny": deny}
         self._numbers: dict[Any, Numbers] = {}
         self._described(True, None, None)
 
@@ -58,13 +58,13 @@ class RequestsAdapter(BaseAdapter):
         self,
         request: requests.PreparedRequest,
         stream: bool = False,
-        timeout: float | tuple[float, float] | tuple[float, None] | None = None,
+        timeout: float | tuple[float | None, float | None] | None = None,
         verify: bool | str = True,
         cert: bytes | str | tuple[bytes | str, bytes | str] | None = None,
-        proxies: Mapping[str, str] | None = None,
+        proxies: dict[str, str] | None = None,
     ) -> requests.Response:
         """Send a request. Raises requests' exceptions."""
-        assert request.url is not None and request.method is not None
+        assert request.url is not None
         if not request.url.lower().startswith("https:"):
             verify, cert = True, None
         proxy = _proxy(select_proxy(request.url, proxies))
@@ -176,8 +176,8 @@ def _timeouts(timeout: Any) -> tuple[float | None, float | None]:
             connect, read = timeout
         except ValueError:
             raise ValueError(
-                f"Invalid timeout {timeout}. Pass a (connect, read) timeout tuple, or a single float to set both timeouts to the "
-                "same value."
+                f"Invalid timeout {timeout}. Pass a (connect, read) timeout tuple, or a single float to set both timeouts to "
+                "the same value."
             ) from None
         timeout = Timeout(connect=connect, read=read)
     elif not isinstance(timeout, Timeout):
@@ -274,7 +274,8 @@ class _Original:
 def _response(adapter: RequestsAdapter, request: requests.PreparedRequest, exchange: Exchange) -> requests.Response:
     headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in exchange.headers]
     raw = HTTPResponse(
-        body=io.BufferedReader(_Raw(exchange)), headers=headers, status=exchange.status, version=exchange.version,
+        body=io.BufferedReader(_Raw(exchange)), headers=HTTPHeaderDict(headers), status=exchange.status,
+        version=exchange.version,
         reason=exchange.phrase.decode("latin-1"), preload_content=False, decode_content=False,
         original_response=None, request_method=request.method,
     )  # fmt: skip
@@ -288,5 +289,5 @@ def _response(adapter: RequestsAdapter, request: requests.PreparedRequest, excha
     response.url = request.url  # type: ignore[assignment]
     extract_cookies_to_jar(response.cookies, request, raw)
     response.request = request
-    response.connection = adapter  # type: ignore[attr-defined]
+    response.connection = adapter  # type: ignore[assignment]
     return response

@@ -1,8 +1,8 @@
 """Requests to elsewhere: what httpx's and requests' transports have in common.
 
-The server sends them, for a worker's application and for the programs of ``awaitd run``. Any other process has a sidecar, the same
-program started when it is first needed, which ends with it. A process has one session with it, and in that a link for each event
-loop that asks, and one for its threads (docs/reference/wire.md, "HTTP client").
+The server sends them, for a worker's application and for the programs of ``awaitd run``. Any other process has a sidecar, the
+same program started when it is first needed, which ends with it. A process has one session with it, and in that a link for each
+event loop that asks, and one for its threads (docs/reference/wire.md, "HTTP client").
 """
 
 from __future__ import annotations
@@ -130,7 +130,8 @@ class Exchange:
     """A request under way: what has come of its response."""
 
     __slots__ = (
-        "chunks", "credit", "ended", "failure", "headers", "id", "link", "owed", "phrase", "status", "trailers", "version", "waiter",
+        "chunks", "credit", "ended", "failure", "headers", "id", "link", "owed", "phrase", "status", "trailers", "version",
+        "waiter",
     )  # fmt: skip
 
     def __init__(self, link: Link) -> None:
@@ -232,7 +233,7 @@ class LoopLink(Link):
     publishing = False
 
     def publish_soon(self) -> None:
-        """Show the server what was opened, with what others open in this turn of the loop: each doorbell costs a system call."""
+        """Show the server what was opened, with what others open in this turn of the loop: each doorbell is a system call."""
         if not self.publishing:
             self.publishing = True
             asyncio.get_running_loop().call_soon(self._publish)

@@ -1,4 +1,4 @@
-"""Applications that call another: ASGI by httpx's AsyncClient, WSGI by its Client and by requests; each answers with what it got."""
+"""Applications that call another: ASGI by httpx's AsyncClient, WSGI by its Client and by requests."""
 
 from typing import Any
 from urllib.parse import parse_qs

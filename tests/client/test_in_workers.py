@@ -39,7 +39,8 @@ def test_workers_share_a_pool(start_server: StartServer, target: str, path: str)
 def test_the_server_can_deny_private_addresses(start_server: StartServer, origin: Origin, target: str, path: str) -> None:
     server = start_server(target, HERE, "--bind", "127.0.0.1:0", "--client-deny", "private")
     answer = ask(server, path, origin.url + "/hello")
-    assert answer.status_code == 502 and "is denied: it is not a public address" in answer.text
+    assert answer.status_code == 502
+    assert "is denied: it is not a public address" in answer.text
 
 
 def test_forked_workers_have_it_too(start_server: StartServer, origin: Origin) -> None:

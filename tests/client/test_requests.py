@@ -21,7 +21,10 @@ def session() -> Iterator[requests.Session]:
 
 def test_requests_and_responses(session: requests.Session, origin: Origin) -> None:
     response = session.get(origin.url + "/fields", params={"a": "b c"})
-    assert response.ok and response.text == "hello" and response.headers["x-two"] == "2" and response.reason == "OK"
+    assert response.ok
+    assert response.text == "hello"
+    assert response.headers["x-two"] == "2"
+    assert response.reason == "OK"
     assert session.post(origin.url + "/echo", data={"a": "b"}).text == "a=b"
     assert session.post(origin.url + "/echo", data=iter([b"one", b"two"])).content == b"onetwo"
     assert session.post(origin.url + "/echo", files={"f": b"x" * 300_000}).content.count(b"x") >= 300_000

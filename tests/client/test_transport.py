@@ -26,9 +26,12 @@ from awaitd import _outbound
 
 def test_a_request_and_its_response(client: Any, origin: Origin) -> None:
     response = client.get(origin.url + "/fields")
-    assert response.status_code == 200 and response.text == "hello" and response.http_version == "HTTP/1.1"
+    assert response.status_code == 200
+    assert response.text == "hello"
+    assert response.http_version == "HTTP/1.1"
     assert response.headers.raw[:3] == [(b"X-One", b"1"), (b"x-TWO", b"2"), (b"X-One", b"3")]  # in their order, with their case
-    assert response.reason_phrase == "OK" and response.elapsed.total_seconds() > 0
+    assert response.reason_phrase == "OK"
+    assert response.elapsed.total_seconds() > 0
     assert client.request("HEAD", origin.url + "/empty").content == b""
     assert client.get(origin.url + "/chunked").text == "one two three"
     assert client.get(origin.url + "/to-the-end").text == "until the end"
@@ -39,9 +42,8 @@ def test_a_request_and_its_response(client: Any, origin: Origin) -> None:
 def test_what_is_sent_is_what_httpx_says(client: Any, origin: Origin) -> None:
     head = client.get(origin.url + "/heads?a=b%20c", headers={"X-Thing": "1", "user-agent": "me"}).text.split("\r\n")
     assert head[0] == "GET /heads?a=b%20c HTTP/1.1"
-    assert head[1:] == [f"Host: localhost:{origin.port}", "Accept: */*", "Accept-Encoding: gzip, deflate", "Connection: keep-alive",
-                        "user-agent: me", "X-Thing: 1"] or sorted(head[1:]) == sorted(head[1:])  # fmt: skip
-    assert "X-Thing: 1" in head and "user-agent: me" in head
+    sent = httpx.Request("GET", origin.url + "/heads", headers={"Accept": "*/*", "X-Thing": "1", "user-agent": "me"})
+    assert {f"{name.decode()}: {value.decode()}" for name, value in sent.headers.raw} <= set(head[1:])
 
 
 @pytest.mark.parametrize("size", [0, 1, 300_000, 5_000_000])
@@ -71,7 +73,8 @@ def test_a_kept_connection_that_the_server_has_closed_is_no_failure(client_of: A
 
 def test_an_answer_before_the_end_of_the_body_is_heard(client: Any, origin: Origin) -> None:
     response = client.post(origin.url + "/413", content=b"x" * 100_000)
-    assert response.status_code == 413 and response.text == "too much"
+    assert response.status_code == 413
+    assert response.text == "too much"
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -81,7 +84,8 @@ def test_what_is_wrong_has_httpxs_exception_and_the_pool_goes_on(client_of: Any,
         with pytest.raises(httpx.TransportError) as raised:
             client.get(f"{origin.url}/bad/{name}", headers={"Authorization": "secret-word"})
         assert type(raised.value).__name__ == BAD[name][1], raised.value
-        assert "secret-word" not in str(raised.value) and raised.value.request.method == "GET"
+        assert "secret-word" not in str(raised.value)
+        assert raised.value.request.method == "GET"
         assert client.get(origin.url + "/hello").text == "hello"
 
 
@@ -203,13 +207,14 @@ def test_threads_share_a_link(origin: Origin) -> None:
             thread.start()
         for thread in threads:
             thread.join(60)
-    assert not failures and not any(thread.is_alive() for thread in threads)
+    assert not failures
+    assert not any(thread.is_alive() for thread in threads)
 
 
 def test_private_addresses_can_be_denied(client_of: Any, origin: Origin) -> None:
     client = client_of({"deny": "private"})
     for host in ("127.0.0.1", "localhost", "[::1]", "0.0.0.0", "10.0.0.1", "169.254.169.254", "[::ffff:127.0.0.1]"):
-        with pytest.raises(httpx.ConnectError, match="denied|unreachable"):
+        with pytest.raises(httpx.ConnectError, match=r"denied|unreachable"):
             client.get(f"http://{host}:{origin.port}/hello")
 
 
@@ -224,7 +229,8 @@ def test_settings_that_make_no_sense() -> None:
 
 def sidecar() -> int:
     session = _outbound._process.session
-    assert session is not None and session._process is not None
+    assert session is not None
+    assert session._process is not None
     return session._process.pid
 
 
@@ -234,7 +240,8 @@ def test_a_sidecar_that_was_killed_has_a_successor(client: Any, origin: Origin) 
     os.kill(pid, signal.SIGKILL)
     with contextlib.suppress(httpx.TransportError):  # what was under way, or noticed it
         client.get(origin.url + "/hello")
-    assert client.get(origin.url + "/hello").text == "hello" and sidecar() != pid
+    assert client.get(origin.url + "/hello").text == "hello"
+    assert sidecar() != pid
 
 
 PROGRAM = """
@@ -258,7 +265,8 @@ with httpx.Client(transport=awaitd.Transport()) as client:
 def test_a_fork_starts_anew_and_the_sidecar_ends_with_its_program(origin: Origin) -> None:
     run = subprocess.run([sys.executable, "-c", PROGRAM, origin.url + "/hello"], capture_output=True, text=True, timeout=60)
     *hellos, pid = run.stdout.split()
-    assert hellos == ["hello"] * 4 and not run.stderr
+    assert hellos == ["hello"] * 4
+    assert not run.stderr
     assert not Path(f"/proc/{pid}").exists()
 
 
