@@ -26,7 +26,7 @@ import (
 const (
 	maxLinks      = 256
 	maxTransports = 1024
-	ringSize      = 1 << 20
+	ringSize      = 2 << 20
 )
 
 // Server sends requests for any number of programs.

@@ -32,7 +32,7 @@ type stream struct {
 // Windows: how much of a request's body waits here, and how much is read of a response at a time.
 const (
 	uploadWindow = 256 << 10
-	piece        = 64 << 10
+	piece        = 192 << 10
 )
 
 var pieces = sync.Pool{New: func() any { return new([piece]byte) }}

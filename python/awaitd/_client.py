@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import importlib
@@ -85,26 +86,26 @@ class Whole:
 
     async def aread(self: Any) -> bytes:
         x = self.__dict__.pop("_exchange", None)
-        if x is None or not x.ended or x.failure is not None or self.is_stream_consumed or "content-encoding" in self.headers:
+        if x is None or not x.ended or x.failure is not None or self.is_stream_consumed or x.coded:
             content: bytes = await super().aread()  # type: ignore[misc]
             return content
         self._content = content = x.chunks.popleft() if len(x.chunks) == 1 else b"".join(x.chunks)
         x.chunks.clear()
         self._num_bytes_downloaded = len(content)
-        self.is_stream_consumed = True
-        await self.aclose()
+        self.is_stream_consumed = self.is_closed = True
+        await self.stream.aclose()
         return content
 
     def read(self: Any) -> bytes:
         x = self.__dict__.pop("_exchange", None)
-        if x is None or not x.ended or x.failure is not None or self.is_stream_consumed or "content-encoding" in self.headers:
+        if x is None or not x.ended or x.failure is not None or self.is_stream_consumed or x.coded:
             content: bytes = super().read()  # type: ignore[misc]
             return content
         self._content = content = x.chunks.popleft() if len(x.chunks) == 1 else b"".join(x.chunks)
         x.chunks.clear()
         self._num_bytes_downloaded = len(content)
-        self.is_stream_consumed = True
-        self.close()
+        self.is_stream_consumed = self.is_closed = True
+        self.stream.close()
         return content
 
     def __getstate__(self: Any) -> dict[str, Any]:
@@ -254,7 +255,8 @@ class AsyncTransport(_Settings, AsyncBaseTransport):
         except flavor.not_read:
             body = None
         try:
-            link = loop_link()
+            loop = asyncio.get_running_loop()
+            link = loop_link(loop)
             exchange = Exchange(link)
             arguments = opening(exchange, self._numbers, flavor, request)
             calls = link.calls
@@ -267,14 +269,14 @@ class AsyncTransport(_Settings, AsyncBaseTransport):
             with translated(flavor):
                 raise
         exchange.id, taken = opened
-        link.publish_soon()
+        link.publish_soon(loop)
         try:
             if body is None:
                 await self._send(exchange, request)
             elif taken < len(body):
                 await self._feed(exchange, body, taken, True)
             while not exchange.status and not exchange.ended:
-                exchange.waiter = waiter = link.future()
+                exchange.waiter = waiter = loop.create_future()
                 await waiter
         except BaseException:
             exchange.cancel()

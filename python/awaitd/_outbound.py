@@ -24,7 +24,7 @@ from ._control import Closed, Control
 from ._wire import Calls
 
 #: Bytes of a response that may wait here, for each.
-WINDOW = 256 << 10
+WINDOW = 768 << 10
 
 #: RESET's codes begin here, as `internal/wire/call.go` has it; these are the kinds of `internal/client/errors.go`.
 CODES = 16
@@ -130,7 +130,7 @@ class Exchange:
     """A request under way: what has come of its response."""
 
     __slots__ = (
-        "chunks", "credit", "ended", "failure", "headers", "id", "link", "owed", "phrase", "status", "trailers", "version",
+        "chunks", "coded", "credit", "ended", "failure", "headers", "id", "link", "owed", "phrase", "status", "trailers", "version",
         "waiter",
     )  # fmt: skip
 
@@ -145,9 +145,21 @@ class Exchange:
         self.waiter: Waiter | None = None
 
     def head(
-        self, status: int, version: int, phrase: bytes, headers: list[tuple[bytes, bytes]], body: bytes, ended: bool
+        self,
+        status: int,
+        version: int,
+        phrase: bytes,
+        headers: list[tuple[bytes, bytes]],
+        body: bytes,
+        ended: bool,
+        coded: bool,
     ) -> None:
-        self.status, self.version, self.phrase, self.headers, self.ended = status, version, phrase, headers, ended
+        self.status = status
+        self.version = version
+        self.phrase = phrase
+        self.headers = headers
+        self.ended = ended
+        self.coded = coded
         self.chunks = deque((body,)) if body else deque()
         self._wake()
 
@@ -232,11 +244,11 @@ class LoopLink(Link):
 
     publishing = False
 
-    def publish_soon(self) -> None:
+    def publish_soon(self, loop: asyncio.AbstractEventLoop) -> None:
         """Show the server what was opened, with what others open in this turn of the loop: each doorbell is a system call."""
         if not self.publishing:
             self.publishing = True
-            asyncio.get_running_loop().call_soon(self._publish)
+            loop.call_soon(self._publish)
 
     def _publish(self) -> None:
         self.publishing = False
@@ -258,11 +270,9 @@ class LoopLink(Link):
             loop.remove_reader(self.calls.doorbell)
             self.fail()
 
-    future = staticmethod(lambda: asyncio.get_running_loop().create_future())
-
     async def news(self, exchange: Exchange) -> None:
         """Wait until something has come for an exchange."""
-        exchange.waiter = waiter = self.future()
+        exchange.waiter = waiter = asyncio.get_running_loop().create_future()
         await waiter
 
     async def room(self) -> None:
@@ -346,6 +356,7 @@ class _Process:
         self.lock = threading.RLock()
         self.session: Session | None = None
         self.threads: ThreadLink | None = None
+        self.recent: tuple[weakref.ref[asyncio.AbstractEventLoop], LoopLink] | None = None  # the loop that asked last
         self.loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopLink] = weakref.WeakKeyDictionary()
 
 
@@ -383,11 +394,14 @@ def _start() -> Session:
     return session
 
 
-def loop_link() -> LoopLink:
-    """The running event loop's link."""
-    loop = asyncio.get_running_loop()
+def loop_link(loop: asyncio.AbstractEventLoop) -> LoopLink:
+    """The link of an event loop, which runs."""
+    recent = _process.recent
+    if recent is not None and recent[0]() is loop and not recent[1].session._over:
+        return recent[1]
     link = _process.loops.get(loop)
     if link is not None and not link.session._over:
+        _process.recent = weakref.ref(loop), link
         return link
     with _process.lock:
         link = LoopLink(_session())

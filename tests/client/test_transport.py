@@ -306,7 +306,7 @@ def test_failures_leave_nothing_behind(origin: Origin) -> None:
             while len(os.listdir(f"/proc/{pid}/fd")) > before + 21 and time.monotonic() < deadline:
                 await asyncio.sleep(0.05)
             assert len(os.listdir(f"/proc/{pid}/fd")) <= before + 21  # idle connections of the pool
-            link = _outbound.loop_link()
+            link = _outbound.loop_link(asyncio.get_running_loop())
             assert not link.calls.handlers()
 
     asyncio.run(main())

@@ -172,14 +172,22 @@ static PyObject *calls_reset(PyObject *self, PyObject *arg)
     Py_RETURN_NONE;
 }
 
-/* A list of (name, value) from a field table; *used is how many bytes it takes. */
-static PyObject *read_fields(const uint8_t *p, uint32_t count, uint32_t *used)
+/* True if a field says that the body is coded: then httpx decodes it. */
+static bool is_coding(const uint8_t *name, uint16_t length)
+{
+    static const char coding[] = "content-encoding";
+    return length == sizeof coding - 1 && !PyOS_strnicmp((const char *)name, coding, length);
+}
+
+/* A list of (name, value) from a field table; *used is how many bytes it takes, *coded whether the body is. */
+static PyObject *read_fields(const uint8_t *p, uint32_t count, uint32_t *used, bool *coded)
 {
     PyObject *list = PyList_New(count);
     const uint8_t *at = p + 4u * count;
     for (uint32_t i = 0; list && i < count; i++) {
         uint16_t name = load16(p + 4 * i), value = load16(p + 4 * i + 2);
         PyObject *pair = Py_BuildValue("y#y#", at, (Py_ssize_t)name, at + name, (Py_ssize_t)value);
+        *coded |= is_coding(at, name);
         at += name + value;
         if (pair)
             PyList_SET_ITEM(list, i, pair);
@@ -193,18 +201,21 @@ static PyObject *read_fields(const uint8_t *p, uint32_t count, uint32_t *used)
 static PyObject *tell_head(PyObject *handler, const uint8_t *payload, struct frame f)
 {
     uint32_t used, phrase = load16(payload + 2), version = payload[4];
-    PyObject *fields = read_fields(payload + 8, load16(payload), &used);
+    bool coded = false;
+    PyObject *fields = read_fields(payload + 8, load16(payload), &used, &coded);
     const char *text = (const char *)payload + 8 + used;
     if (!fields)
         return NULL;
-    return PyObject_CallMethod(handler, "head", "iIy#Ny#O", (int)f.aux, version, text, (Py_ssize_t)phrase, fields,
-                               text + phrase, (Py_ssize_t)f.length, f.flags & FLAG_END_STREAM ? Py_True : Py_False);
+    return PyObject_CallMethod(handler, "head", "iIy#Ny#OO", (int)f.aux, version, text, (Py_ssize_t)phrase, fields,
+                               text + phrase, (Py_ssize_t)f.length, f.flags & FLAG_END_STREAM ? Py_True : Py_False,
+                               coded ? Py_True : Py_False);
 }
 
 /* Tells the handler what has come. NULL with an exception of it. */
 static PyObject *tell(PyObject *handler, const uint8_t *payload, struct frame f)
 {
     uint32_t used;
+    bool coded = false;
     PyObject *trailers;
     switch (f.type) {
     case FRAME_HEAD:
@@ -213,7 +224,7 @@ static PyObject *tell(PyObject *handler, const uint8_t *payload, struct frame f)
         return PyObject_CallMethod(handler, "data", "y#O", payload, (Py_ssize_t)f.length,
                                    f.flags & FLAG_END_STREAM ? Py_True : Py_False);
     case FRAME_END:
-        trailers = read_fields(payload, f.aux, &used);
+        trailers = read_fields(payload, f.aux, &used, &coded);
         return trailers ? PyObject_CallMethod(handler, "end", "N", trailers) : NULL;
     case FRAME_WINDOW:
         return PyObject_CallMethod(handler, "window", "I", f.length);
