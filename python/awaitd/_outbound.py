@@ -130,8 +130,8 @@ class Exchange:
     """A request under way: what has come of its response."""
 
     __slots__ = (
-        "chunks", "coded", "credit", "ended", "failure", "headers", "id", "link", "owed", "phrase", "status", "trailers", "version",
-        "waiter",
+        "chunks", "coded", "credit", "ended", "failure", "headers", "id", "link", "owed", "phrase", "status", "trailers",
+        "version", "waiter",
     )  # fmt: skip
 
     def __init__(self, link: Link) -> None:
