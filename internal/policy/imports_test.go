@@ -36,7 +36,7 @@ const direction = `
 const module = "github.com/awaitd/awaitd/"
 
 // standAlone are packages that import nothing of ours: clients that load a server are programs of their own.
-var standAlone = []string{"exchange", "fault", "account", "systemd", "upgrade", "bench/load", "bench/talk", "tools/ledger", "wscases", "policy", "smtp", "certs", "client", "message"}
+var standAlone = []string{"exchange", "fault", "account", "systemd", "upgrade", "bench/load", "bench/talk", "bench/origin", "tools/ledger", "wscases", "policy", "smtp", "certs", "client", "message"}
 
 // order is direction, parsed: what each package may import.
 type order map[string]map[string]bool
