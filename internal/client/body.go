@@ -25,6 +25,7 @@ type http1Body struct {
 	framing
 	phase phase
 	left  int64  // of the chunk
+	seen  int    // bytes of the trailers in which their end was looked for
 	over  *Error // why it can't be read any more
 	done  bool
 }
@@ -214,7 +215,8 @@ func (b *http1Body) trailers(wait bool) error {
 	case bytes.HasPrefix(have, []byte("\n")):
 		n = 1
 	default:
-		n = block(have, 0)
+		n = block(have, b.seen)
+		b.seen = len(have)
 	}
 	if n > 0 {
 		fields, err := parseFields(string(have[:n]), nil)

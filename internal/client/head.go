@@ -61,6 +61,9 @@ func parseFields(s string, fields []Field) ([]Field, *Error) {
 			if len(fields) == 0 {
 				return nil, protocol("a header that begins with a space")
 			}
+			if !isValue(line) {
+				return nil, protocol("control characters in a header")
+			}
 			last := &fields[len(fields)-1]
 			last.Value = strings.TrimSpace(last.Value + " " + trim(line))
 			continue

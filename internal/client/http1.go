@@ -301,9 +301,10 @@ func (c *http1Conn) room() bool {
 	return true
 }
 
-// block returns what is in the buffer up to the first empty line, and how long it is with that; 0 if it is not all there.
+// block returns how long what ends with the first empty line is; 0 if that is not there. It has been looked for in what is before from:
+// a server that sends byte by byte must not have all of it looked at again and again.
 func block(b []byte, from int) int {
-	for at := from; ; {
+	for at := max(0, from-len("\n\r")); ; {
 		i := bytes.IndexByte(b[at:], '\n')
 		if i < 0 {
 			return 0
@@ -320,11 +321,11 @@ func block(b []byte, from int) int {
 
 // head reads the head of a response.
 func (c *http1Conn) head() (*Response, *Error) {
-	for {
+	for from := 0; ; {
 		for c.start < c.end && (c.buf[c.start] == '\r' || c.buf[c.start] == '\n') { // RFC 9112 §2.2, of requests; some servers do it
 			c.start++
 		}
-		if n := block(c.buf[c.start:c.end], 0); n > 0 {
+		if n := block(c.buf[c.start:c.end], from); n > 0 {
 			text := string(c.buf[c.start : c.start+n])
 			c.start += n
 			return parseHead(text)
@@ -332,6 +333,7 @@ func (c *http1Conn) head() (*Response, *Error) {
 		if bad := c.notHTTP(); bad != nil {
 			return nil, bad
 		}
+		from = c.end - c.start
 		if !c.room() {
 			return nil, protocol("the head of the response is too long")
 		}
