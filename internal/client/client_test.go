@@ -128,10 +128,30 @@ func TestNothingIsInjected(t *testing.T) {
 		{Method: "GET", Host: "127.0.0.1:9", Target: "/ HTTP/1.1\r\nX: y"},
 		{Method: "GET", Host: "127.0.0.1:9", Target: "/", Fields: []Field{{"X", "a\r\nY: b"}}},
 		{Method: "GET", Host: "127.0.0.1:9", Target: "/", Fields: []Field{{"X: y\r\nZ", "a"}}},
+		{Method: "GET", Host: "127.0.0.1:9", Target: "/", Fields: []Field{{"Content-Length", "1"}}, First: []byte("a GET / HTTP/1.1")},
+		{Method: "GET", Host: "127.0.0.1:9", Target: "/", Fields: []Field{{"Content-Length", "5"}}, First: []byte("a")},
+		{Method: "GET", Host: "127.0.0.1:9", Target: "/", Fields: []Field{{"Content-Length", "0"}, {"content-length", "1"}}},
+		{Method: "GET", Host: "127.0.0.1:9", Target: "/", Fields: []Field{{"Content-Length", "0"}, {"Transfer-Encoding", "chunked"}}},
+		{Method: "GET", Host: "127.0.0.1:9", Target: "/", Fields: []Field{{"Transfer-Encoding", "gzip, chunked"}}},
 	} {
 		var e *Error
 		if _, err := c.Do(context.Background(), &r); !errors.As(err, &e) || e.Kind != LocalProtocolError {
 			t.Errorf("%q %q: %v", r.Method, r.Target, err)
+		}
+	}
+}
+
+func TestABodyIsAsLongAsItSays(t *testing.T) {
+	s, settings := origin(t, false)
+	c := New(settings)
+	for body, fine := range map[string]bool{"12345": true, "1234": false, "123456": false} {
+		r := request(s, "POST", "/echo")
+		r.Fields = []Field{{"Content-Length", "6"}}
+		r.First, r.Body = []byte("0"), strings.NewReader(body)
+		_, err := c.Do(context.Background(), r)
+		var e *Error
+		if (err == nil) != fine || !fine && (!errors.As(err, &e) || e.Kind != LocalProtocolError) {
+			t.Errorf("%s: %v", body, err)
 		}
 	}
 }

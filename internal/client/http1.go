@@ -107,7 +107,8 @@ func (c *http1Conn) exchange(r *Request, way route) (*Response, *Error) {
 		}
 	} else {
 		c.sending = true
-		go c.send(head, r.Body, chunked) // ends with the body, or with the connection
+		length, _ := r.framing()
+		go c.send(head, r.Body, length-int64(len(r.First)), chunked) // ends with the body, or with the connection
 	}
 	for interim := 0; ; interim++ {
 		response, err := c.head()
@@ -198,14 +199,17 @@ func (c *http1Conn) write(b []byte) *Error {
 // sendPiece is how much of a body is written at a time.
 const sendPiece = 64 << 10
 
-// send writes a body. Meanwhile the response may come; until it is sent no time for that runs.
-func (c *http1Conn) send(head []byte, body io.Reader, chunked bool) {
+// send writes a body, of so many bytes if it doesn't go in chunks. Meanwhile the response may come; until it is sent no time for that runs.
+func (c *http1Conn) send(head []byte, body io.Reader, left int64, chunked bool) {
 	err := c.write(head)
 	piece := make([]byte, sendPiece)
 	var chunk []byte
 	for err == nil {
 		n, problem := body.Read(piece)
+		left -= int64(n)
 		switch {
+		case left < 0 && !chunked:
+			err = &Error{LocalProtocolError, tooMuch}
 		case n > 0 && chunked:
 			chunk = appendChunk(chunk[:0], piece[:n])
 			err = c.write(chunk)
@@ -221,6 +225,8 @@ func (c *http1Conn) send(head []byte, body io.Reader, chunked bool) {
 		}
 		if chunked {
 			err = c.write([]byte("0\r\n\r\n"))
+		} else if left > 0 {
+			err = &Error{LocalProtocolError, tooLittle}
 		}
 		break
 	}

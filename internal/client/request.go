@@ -48,8 +48,47 @@ func (r *Request) check() error {
 			return &Error{LocalProtocolError, "illegal value of header " + f.Name} // which may be a secret
 		}
 	}
-	return nil
+	_, err := r.framing()
+	return err
 }
+
+// framing is how long the body is to be, by the fields: a length, or -1 for chunks. Two ways of saying it, or twice, would let the
+// other side see another request behind this one.
+func (r *Request) framing() (int64, error) {
+	length, said := int64(-1), 0
+	for _, f := range r.Fields {
+		switch {
+		case strings.EqualFold(f.Name, "content-length"):
+			n, ok := parseLength(f.Value)
+			if !ok || strings.Contains(f.Value, ",") {
+				return 0, &Error{LocalProtocolError, "illegal Content-Length of a request"}
+			}
+			length = n
+			said++
+		case strings.EqualFold(f.Name, "transfer-encoding"):
+			if !strings.EqualFold(f.Value, "chunked") {
+				return 0, &Error{LocalProtocolError, "a Transfer-Encoding of a request that is not chunked"}
+			}
+			said++
+		}
+	}
+	switch {
+	case said > 1:
+		return 0, &Error{LocalProtocolError, "the length of a request's body is said more than once"}
+	case said == 0 && r.Body == nil && len(r.First) == 0:
+		return 0, nil
+	case length >= 0 && int64(len(r.First)) > length:
+		return 0, &Error{LocalProtocolError, tooMuch}
+	case length >= 0 && r.Body == nil && int64(len(r.First)) < length:
+		return 0, &Error{LocalProtocolError, tooLittle}
+	}
+	return length, nil
+}
+
+const (
+	tooMuch   = "the body is longer than its Content-Length"
+	tooLittle = "the body is shorter than its Content-Length"
+)
 
 func isNoTarget(c rune) bool { return c <= ' ' || c == 0x7f }
 

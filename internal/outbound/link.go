@@ -186,6 +186,9 @@ func (l *link) write(s *stream, h wire.Header, payload []byte, last bool) bool {
 	if last {
 		s.over = true
 		delete(l.streams, s.id)
+		if s.request.Body != nil {
+			l.room.Broadcast() // nobody wants the rest of it
+		}
 	}
 	l.wire.Publish()
 	return true
