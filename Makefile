@@ -23,7 +23,7 @@ unit: .venv/test develop  ## Go's tests, the accelerator's, the build's
 	python -m pytest -q bench/tests
 
 e2e: .venv/test develop  ## the real binary with real workers and a browser; FAULT_ROUNDS=10: ten storms, ten seeds
-	tests/debian.sh chromium chromium-driver netcat-openbsd nginx openssl postfix postgresql redis-server swaks
+	tests/debian.sh chromium chromium-driver netcat-openbsd nginx openssl postfix postgresql redis-server swaks libnet-ssleay-perl
 	python -m pytest -q tests/http tests/streams tests/tls tests/websocket tests/tornado tests/process tests/listen tests/run tests/proxies tests/databases tests/client tests/e2e
 
 fault: .venv/test develop  ## workers that die, stop and hang under load, FAULT_SECONDS long, FAULT_ROUNDS times

@@ -262,7 +262,7 @@ def main() -> None:
     hello = {"wire": 1, "awaitd": "dev", "python": "3.0", "executable": sys.executable, "pid": os.getpid()}
     control.send("hello", **(hello | ast.literal_eval(os.environ.get("FAULTY_HELLO", "{}"))))
     setup = control.receive()
-    doorbell, *rest = control.descriptors
+    doorbell, *rest, _ = control.descriptors  # the last leads to the HTTP client
     links = [
         Link(memfd, of["ring_size"], bell, control)
         for memfd, bell, of in zip(rest[::2], rest[1::2], setup["loops"][0]["links"], strict=True)
