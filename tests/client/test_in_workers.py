@@ -1,7 +1,5 @@
 """The HTTP client of applications: one pool for all workers, no sidecar."""
 
-# spec: jobs 4
-
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

@@ -1,7 +1,5 @@
 """requests over awaitd's adapter."""
 
-# spec: jobs 4
-
 from collections.abc import Iterator
 
 import pytest

@@ -1,7 +1,5 @@
 """httpx over awaitd's transports, by a sidecar: what goes there and back, and what fails."""
 
-# spec: jobs 4
-
 import asyncio
 import contextlib
 import gc
@@ -312,3 +310,19 @@ def test_failures_leave_nothing_behind(origin: Origin) -> None:
     asyncio.run(main())
     gc.collect()
     assert not [x for x in gc.get_objects() if isinstance(x, _outbound.Exchange) and not x.ended]
+
+
+def test_httpx2_has_its_own_classes(origin: Origin) -> None:
+    httpx2 = pytest.importorskip("httpx2")
+
+    async def main() -> None:
+        async with httpx2.AsyncClient(transport=awaitd.AsyncTransport()) as client:
+            response = await client.get(origin.url + "/chunked")
+            assert response.text == "one two three"
+            assert isinstance(response, httpx2.Response)
+            with pytest.raises(httpx2.RemoteProtocolError):
+                await client.get(origin.url + "/bad/nothing")
+
+    asyncio.run(main())
+    with httpx2.Client(transport=awaitd.Transport()) as client:
+        assert client.post(origin.url + "/echo", content=b"x" * 300_000).content == b"x" * 300_000

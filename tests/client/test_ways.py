@@ -1,7 +1,5 @@
 """Ways to an origin: TLS, proxies, unix sockets, local addresses."""
 
-# spec: jobs 4
-
 import base64
 import contextlib
 import socket
